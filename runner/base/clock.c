@@ -1,0 +1,55 @@
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <time.h>
+
+static int64_t now_ms(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t clock_monotonic_ms(void)
+{
+    return now_ms(CLOCK_MONOTONIC);
+}
+
+int64_t clock_wall_ms(void)
+{
+    return now_ms(CLOCK_REALTIME);
+}
+
+void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    size_t len;
+
+    gmtime_r(&seconds, &tm);
+    len = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + len, CLOCK_RFC3339_SIZE - len, ".%03dZ", (int)(wall_ms % 1000));
+}
+
+void clock_format_duration(int64_t duration_ms, char *out, size_t size)
+{
+    int64_t seconds = duration_ms / 1000;
+
+    if (duration_ms < 60000)
+        snprintf(out, size, "%" PRId64 ".%" PRId64 "s", seconds, duration_ms % 1000 / 100);
+    else if (seconds < 3600)
+        snprintf(out, size, "%" PRId64 "m%02" PRId64 "s", seconds / 60, seconds % 60);
+    else
+        snprintf(out, size, "%" PRId64 "h%02" PRId64 "m", seconds / 3600, seconds / 60 % 60);
+}
+
+void clock_format_limit(int64_t limit_ms, char *out, size_t size)
+{
+    bool whole = limit_ms % 1000 == 0;
+    int64_t amount = whole ? limit_ms / 1000 : limit_ms;
+
+    snprintf(out, size, "%" PRId64 " %s%s", amount, whole ? "second" : "millisecond",
+             amount == 1 ? "" : "s");
+}

@@ -1,0 +1,75 @@
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+static const char *const code_names[] = {
+    [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",
+    [ERR_NOT_FOUND] = "not_found", [ERR_CONFLICT] = "conflict",
+    [ERR_DENIED] = "denied",       [ERR_UNAVAILABLE] = "unavailable",
+    [ERR_TIMEOUT] = "timeout",     [ERR_CANCELLED] = "cancelled",
+    [ERR_LIMIT] = "limit",         [ERR_LOST] = "lost",
+    [ERR_IMAGE_PULL] = "image_pull", [ERR_PROTOCOL] = "protocol",
+    [ERR_SYSTEM] = "system",       [ERR_UNSUPPORTED] = "unsupported",
+};
+
+int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!err)
+        return -1;
+    err->code = code;
+    err->errnum = 0;
+    va_start(args, fmt);
+    vsnprintf(err->message, sizeof(err->message), fmt, args);
+    va_end(args);
+    return -1;
+}
+
+int err_errno(struct err *err, const char *fmt, ...)
+{
+    int saved = errno;
+    size_t len;
+    va_list args;
+
+    if (!err)
+        return -1;
+    err->code = ERR_SYSTEM;
+    err->errnum = saved;
+    va_start(args, fmt);
+    vsnprintf(err->message, sizeof(err->message), fmt, args);
+    va_end(args);
+    len = strlen(err->message);
+    snprintf(err->message + len, sizeof(err->message) - len, ": %s", strerror(saved));
+    return -1;
+}
+
+int err_wrap(struct err *err, const char *fmt, ...)
+{
+    char inner[ERR_MESSAGE_SIZE];
+    size_t len;
+    va_list args;
+
+    if (!err)
+        return -1;
+    memcpy(inner, err->message, sizeof(inner));
+    va_start(args, fmt);
+    vsnprintf(err->message, sizeof(err->message), fmt, args);
+    va_end(args);
+    len = strlen(err->message);
+    snprintf(err->message + len, sizeof(err->message) - len, ": %s", inner);
+    return -1;
+}
+
+void err_clear(struct err *err)
+{
+    err->code = ERR_NONE;
+    err->errnum = 0;
+    err->message[0] = '\0';
+}
+
+const char *err_code_name(enum err_code code)
+{
+    return code_names[code];
+}

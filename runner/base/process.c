@@ -1,0 +1,365 @@
+/* The child is made with vfork(): it borrows the parent's memory until exec, which costs a tenth
+ * of copying page tables and lets it report an errno by plain assignment. The price is that the
+ * child may only do system calls: everything it needs is prepared before. User and group are
+ * switched by raw system calls, because the C library's wrappers act on all threads. */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/parse.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const char *env_value(const char *const *envp, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (; envp && *envp; envp++) {
+        if (strncmp(*envp, key, len) == 0 && (*envp)[len] == '=')
+            return *envp + len + 1;
+    }
+    return NULL;
+}
+
+/* The path to execute: argv0 itself if it has a slash, else its first executable match in PATH.
+ * A relative PATH entry or argv0 is meant from the child's working directory and left to exec. */
+static char *resolve_program(const struct process_options *o, struct err *err)
+{
+    const char *name = o->argv[0];
+    const char *path = env_value(o->envp, "PATH");
+    CLEANUP_BUF struct buf candidate = BUF_INIT;
+    bool denied = false;
+
+    if (strchr(name, '/'))
+        return xstrdup(name);
+    for (path = path && *path ? path : DEFAULT_PATH; *path;) {
+        size_t len = strcspn(path, ":");
+
+        buf_reset(&candidate);
+        buf_add(&candidate, path, len);
+        buf_addf(&candidate, "%s%s", len ? "/" : "", name);
+        if (access(candidate.data, X_OK) == 0)
+            return buf_steal(&candidate);
+        if (errno == EACCES)
+            denied = true;
+        path += len + (path[len] == ':');
+    }
+    err_set(err, denied ? ERR_DENIED : ERR_NOT_FOUND, "%s: %s", name,
+            denied ? "permission denied" : "command not found");
+    if (err)
+        err->errnum = denied ? EACCES : ENOENT;
+    return NULL;
+}
+
+enum child_step { STEP_NONE, STEP_FDS, STEP_USER, STEP_CWD, STEP_EXEC };
+
+struct child_failure {
+    volatile enum child_step step;
+    volatile int errnum;
+};
+
+static bool switch_user(const struct process_user *user)
+{
+    return syscall(SYS_setgroups, user->group_count, user->groups) == 0 &&
+           syscall(SYS_setresgid, user->gid, user->gid, user->gid) == 0 &&
+           syscall(SYS_setresuid, user->uid, user->uid, user->uid) == 0;
+}
+
+/* Moves the three descriptors to 0, 1, 2 without one overwriting another. */
+static bool place_fds(const int given[3], int null_fd)
+{
+    int fds[3];
+
+    for (int i = 0; i < 3; i++) {
+        fds[i] = given[i] >= 0 ? given[i] : null_fd;
+        if (fds[i] < 3) {
+            fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+            if (fds[i] < 0)
+                return false;
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        if (dup2(fds[i], i) < 0)
+            return false;
+    }
+    return true;
+}
+
+static void reset_signals(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int sig = 1; sig < NSIG; sig++)
+        sigaction(sig, &action, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void __attribute__((noreturn))
+child(const struct process_options *o, const char *program, int null_fd,
+      struct child_failure *failure)
+{
+    const int fds[3] = {o->stdin_fd, o->stdout_fd, o->stderr_fd};
+
+    if (o->new_session)
+        setsid();
+    failure->step = STEP_FDS;
+    if (!place_fds(fds, null_fd))
+        goto failed;
+    failure->step = STEP_USER;
+    if (o->user && !switch_user(o->user))
+        goto failed;
+    failure->step = STEP_CWD;
+    if (o->cwd && chdir(o->cwd) < 0)
+        goto failed;
+    failure->step = STEP_EXEC;
+    reset_signals();
+    execve(program, (char *const *)o->argv, (char *const *)o->envp);
+failed:
+    failure->errnum = errno;
+    _exit(127);
+}
+
+static int spawn_error(const struct process_options *o, const struct child_failure *failure,
+                       struct err *err)
+{
+    int errnum = failure->errnum;
+    enum err_code code = errnum == ENOENT || errnum == ENOTDIR ? ERR_NOT_FOUND
+                         : errnum == EACCES || errnum == EPERM ? ERR_DENIED
+                                                               : ERR_SYSTEM;
+
+    switch (failure->step) {
+    case STEP_CWD:
+        err_set(err, code, "cannot enter the working directory %s: %s", o->cwd, strerror(errnum));
+        break;
+    case STEP_USER:
+        err_set(err, code, "cannot switch to user %u: %s", (unsigned)o->user->uid,
+                strerror(errnum));
+        break;
+    case STEP_EXEC:
+        err_set(err, code, "%s: %s", o->argv[0],
+                errnum == ENOENT ? "command not found" : strerror(errnum));
+        break;
+    default:
+        err_set(err, ERR_SYSTEM, "cannot set up %s: %s", o->argv[0], strerror(errnum));
+        break;
+    }
+    if (err)
+        err->errnum = errnum;
+    return -1;
+}
+
+int process_spawn(const struct process_options *options, pid_t *ret_pid, struct err *err)
+{
+    struct child_failure failure = {0};
+    CLEANUP_FREE char *program = resolve_program(options, err);
+    CLEANUP_FD int null_fd = -1;
+    sigset_t all;
+    sigset_t before;
+    pid_t pid;
+
+    if (!program)
+        return -1;
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0)
+        return err_errno(err, "cannot open /dev/null");
+    /* No handler of the parent may run in the child while it shares its memory. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = vfork();
+    if (pid == 0)
+        child(options, program, null_fd, &failure);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return err_errno(err, "cannot start %s", options->argv[0]);
+    if (failure.errnum) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        return spawn_error(options, &failure, err);
+    }
+    *ret_pid = pid;
+    return 0;
+}
+
+static bool number_id(const char *text, unsigned *ret)
+{
+    int64_t value;
+
+    if (parse_int64(text, &value, NULL) < 0 || value < 0 || value > UINT32_MAX - 1)
+        return false;
+    *ret = (unsigned)value;
+    return true;
+}
+
+int process_user_lookup(const char *text, struct process_user *ret, struct err *err)
+{
+    const char *colon = strchr(text, ':');
+    CLEANUP_FREE char *name = xstrndup(text, colon ? (size_t)(colon - text) : strlen(text));
+    struct process_user user = {0};
+    struct passwd record;
+    struct passwd *found = NULL;
+    char space[4096];
+
+    if (number_id(name, &user.uid))
+        getpwuid_r(user.uid, &record, space, sizeof(space), &found);
+    else if (getpwnam_r(name, &record, space, sizeof(space), &found) != 0 || !found)
+        return err_set(err, ERR_NOT_FOUND, "user \"%s\" does not exist on this host", name);
+    if (found) {
+        int count = (int)(sizeof(user.groups) / sizeof(*user.groups));
+
+        user.uid = found->pw_uid;
+        user.gid = found->pw_gid;
+        if (getgrouplist(found->pw_name, found->pw_gid, user.groups, &count) < 0)
+            return err_set(err, ERR_LIMIT, "user \"%s\" is in more than 64 groups", name);
+        user.group_count = (size_t)count;
+    }
+    if (colon && !number_id(colon + 1, &user.gid)) {
+        struct group group;
+        struct group *group_found = NULL;
+        char group_space[16384];
+
+        if (getgrnam_r(colon + 1, &group, group_space, sizeof(group_space), &group_found) != 0 ||
+            !group_found)
+            return err_set(err, ERR_NOT_FOUND, "group \"%s\" does not exist on this host",
+                           colon + 1);
+        user.gid = group_found->gr_gid;
+    }
+    *ret = user;
+    return 0;
+}
+
+struct exchange {
+    const char *input;
+    size_t input_len;
+    struct buf *output;
+    size_t max_output;
+    struct buf *err_output;
+    int fds[3]; /* our ends: write to stdin, read stdout, read stderr; -1 once closed */
+};
+
+static void close_end(int *fd)
+{
+    close(steal_fd(fd));
+}
+
+static int read_end(struct exchange *x, int which, struct buf *into, size_t max, bool cut,
+                    struct err *err)
+{
+    char chunk[8192];
+    ssize_t got = read(x->fds[which], chunk, sizeof(chunk));
+
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (got <= 0) {
+        close_end(&x->fds[which]);
+        return 0;
+    }
+    if (into && into->len + (size_t)got > max) {
+        if (!cut)
+            return err_set(err, ERR_LIMIT, "it printed more than %zu bytes", max);
+        got = (ssize_t)(max - into->len);
+    }
+    if (into)
+        buf_add(into, chunk, (size_t)got);
+    return 0;
+}
+
+static int exchange(const struct ctx *ctx, struct exchange *x, struct err *err)
+{
+    while (x->fds[1] >= 0 || x->fds[2] >= 0) {
+        struct pollfd fds[3] = {{.fd = x->fds[0], .events = POLLOUT},
+                                {.fd = x->fds[1], .events = POLLIN},
+                                {.fd = x->fds[2], .events = POLLIN}};
+
+        if (ctx_poll(ctx, fds, 3, -1, err) < 0)
+            return -1;
+        if (fds[0].revents) {
+            ssize_t put = write(x->fds[0], x->input, x->input_len);
+
+            if (put > 0) {
+                x->input += put;
+                x->input_len -= (size_t)put;
+            }
+            if ((put < 0 && errno != EINTR && errno != EAGAIN) || !x->input_len)
+                close_end(&x->fds[0]);
+        }
+        if (fds[1].revents && read_end(x, 1, x->output, x->max_output, false, err) < 0)
+            return -1;
+        if (fds[2].revents && read_end(x, 2, x->err_output, 4096, true, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int wait_for(pid_t pid, int *ret_status)
+{
+    while (waitpid(pid, ret_status, 0) < 0) {
+        if (errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+int process_run(const struct ctx *ctx, const struct process_options *options, const char *input,
+                struct buf *output, size_t max_output, struct buf *err_output, int *ret_status,
+                struct err *err)
+{
+    struct process_options o = *options;
+    struct exchange x = {.input = input,
+                         .input_len = input ? strlen(input) : 0,
+                         .output = output,
+                         .max_output = max_output,
+                         .err_output = err_output,
+                         .fds = {-1, -1, -1}};
+    int theirs[3] = {-1, -1, -1};
+    pid_t pid = -1;
+    int result = -1;
+    int status = 0;
+
+    for (int i = 0; i < 3; i++) {
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0) {
+            err_errno(err, "cannot make a pipe");
+            goto out;
+        }
+        x.fds[i] = ends[i == 0 ? 1 : 0];
+        theirs[i] = ends[i == 0 ? 0 : 1];
+        if (fcntl(x.fds[i], F_SETFL, O_NONBLOCK) < 0) {
+            err_errno(err, "cannot make a pipe non-blocking");
+            goto out;
+        }
+    }
+    o.stdin_fd = theirs[0];
+    o.stdout_fd = theirs[1];
+    o.stderr_fd = theirs[2];
+    o.new_session = true;
+    if (process_spawn(&o, &pid, err) < 0)
+        goto out;
+    for (int i = 0; i < 3; i++)
+        close_end(&theirs[i]);
+    if (!x.input_len)
+        close_end(&x.fds[0]);
+    result = exchange(ctx, &x, err);
+    if (result < 0)
+        kill(-pid, SIGKILL);
+    wait_for(pid, &status);
+    if (result == 0)
+        *ret_status = status;
+out:
+    for (int i = 0; i < 3; i++) {
+        if (theirs[i] >= 0)
+            close(theirs[i]);
+        if (x.fds[i] >= 0)
+            close(x.fds[i]);
+    }
+    return result;
+}

@@ -1,0 +1,9 @@
+/* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length of the longest valid prefix of data; equal to len when all of it is valid. */
+size_t utf8_valid_prefix(const void *data, size_t len);
+bool utf8_valid(const void *data, size_t len);
