@@ -1,0 +1,143 @@
+#include "spec/spec.h"
+
+#include <stdlib.h>
+
+void spec_common_init(struct spec_common *common)
+{
+    *common = (struct spec_common){.timeout_ms = SPEC_UNSET, .grace_ms = SPEC_UNSET};
+}
+
+void spec_resources_init(struct spec_resources *resources)
+{
+    *resources = (struct spec_resources){.cpus_milli = SPEC_UNSET,
+                                         .memory_bytes = SPEC_UNSET,
+                                         .pids = SPEC_UNSET,
+                                         .shm_bytes = SPEC_UNSET,
+                                         .disk_bytes = SPEC_UNSET};
+}
+
+static void release_strs(struct spec_strs *strs)
+{
+    for (size_t i = 0; i < strs->len; i++)
+        free(strs->items[i].text);
+    free(strs->items);
+}
+
+static void release_pairs(struct spec_pairs *pairs)
+{
+    for (size_t i = 0; i < pairs->len; i++) {
+        free(pairs->items[i].key);
+        free(pairs->items[i].value.text);
+    }
+    free(pairs->items);
+}
+
+static void release_common(struct spec_common *common)
+{
+    release_pairs(&common->environment);
+    free(common->workdir.text);
+    free(common->image.text);
+    free(common->engine.text);
+    free(common->shell.text);
+    free(common->image_registry.text);
+    free(common->image_registry_username.text);
+    free(common->image_registry_password.text);
+    free(common->data_dir_outer.text);
+    free(common->data_dir_inner.text);
+    free(common->user.text);
+    free(common->resources);
+    free(common->pull);
+}
+
+static void free_security(struct spec_security *security)
+{
+    if (!security)
+        return;
+    release_strs(&security->cap_add);
+    release_strs(&security->cap_drop);
+    free(security->userns.text);
+    free(security->seccomp.text);
+    free(security);
+}
+
+static void free_container(struct spec_container *container)
+{
+    if (!container)
+        return;
+    free(container->platform.text);
+    release_strs(&container->volumes);
+    free(container->network.text);
+    release_strs(&container->entrypoint);
+    free_security(container->security);
+    free(container);
+}
+
+static void free_plugin(struct spec_plugin *plugin)
+{
+    if (!plugin)
+        return;
+    free(plugin->image.text);
+    release_pairs(&plugin->settings);
+    free(plugin->entrypoint.text);
+    free(plugin->image_registry.text);
+    free(plugin->image_registry_username.text);
+    free(plugin->image_registry_password.text);
+    free(plugin);
+}
+
+static void free_language(struct spec_language *language)
+{
+    if (!language)
+        return;
+    free(language->name.text);
+    free(language->version.text);
+    free(language->image.text);
+    free(language);
+}
+
+static void release_step(struct spec_step *step)
+{
+    release_common(&step->common);
+    free(step->name.text);
+    free(step->id.text);
+    free(step->command.text);
+    free_container(step->container);
+    free_plugin(step->plugin);
+    free_language(step->language);
+}
+
+static void release_job(struct spec_job *job)
+{
+    release_common(&job->common);
+    free(job->name.text);
+    for (size_t i = 0; i < job->step_count; i++)
+        release_step(&job->steps[i]);
+    free(job->steps);
+}
+
+static void release_stage(struct spec_stage *stage)
+{
+    release_common(&stage->common);
+    free(stage->name.text);
+    for (size_t i = 0; i < stage->job_count; i++)
+        release_job(&stage->jobs[i]);
+    free(stage->jobs);
+}
+
+void spec_pipeline_free(struct spec_pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    release_common(&pipeline->common);
+    free(pipeline->file);
+    free(pipeline->name.text);
+    free(pipeline->pre.text);
+    free(pipeline->post.always.text);
+    free(pipeline->post.success.text);
+    free(pipeline->post.failure.text);
+    free(pipeline->post.cancelled.text);
+    for (size_t i = 0; i < pipeline->stage_count; i++)
+        release_stage(&pipeline->stages[i]);
+    free(pipeline->stages);
+    free(pipeline);
+}
