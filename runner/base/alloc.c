@@ -1,6 +1,9 @@
 #include "base/alloc.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void *check(void *ptr)

@@ -1,5 +1,8 @@
 #include "base/buf.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/alloc.h"
 
 char buf_empty[1];

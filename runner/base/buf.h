@@ -20,7 +20,10 @@ struct buf {
 
 extern char buf_empty[];
 
-#define BUF_INIT {.data = buf_empty}
+#define BUF_INIT                                                                                   \
+    {                                                                                              \
+        .data = buf_empty                                                                          \
+    }
 #define CLEANUP_BUF CLEANUP(buf_release)
 
 void buf_release(struct buf *b);

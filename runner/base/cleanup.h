@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#define CLEANUP(fn)  __attribute__((cleanup(fn)))
 #define CLEANUP_FREE CLEANUP(cleanup_free)
-#define CLEANUP_FD CLEANUP(cleanup_fd)
+#define CLEANUP_FD   CLEANUP(cleanup_fd)
 #define CLEANUP_FILE CLEANUP(cleanup_file)
 
 /* Takes the pointer out of *pp (a pointer variable), leaving NULL. */

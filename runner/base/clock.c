@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <time.h>
 
 static int64_t now_ms(clockid_t clock)

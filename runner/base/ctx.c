@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"

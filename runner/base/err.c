@@ -2,15 +2,24 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 static const char *const code_names[] = {
-    [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",
-    [ERR_NOT_FOUND] = "not_found", [ERR_CONFLICT] = "conflict",
-    [ERR_DENIED] = "denied",       [ERR_UNAVAILABLE] = "unavailable",
-    [ERR_TIMEOUT] = "timeout",     [ERR_CANCELLED] = "cancelled",
-    [ERR_LIMIT] = "limit",         [ERR_LOST] = "lost",
-    [ERR_IMAGE_PULL] = "image_pull", [ERR_PROTOCOL] = "protocol",
-    [ERR_SYSTEM] = "system",       [ERR_UNSUPPORTED] = "unsupported",
+    [ERR_NONE] = "none",
+    [ERR_INVALID] = "invalid",
+    [ERR_NOT_FOUND] = "not_found",
+    [ERR_CONFLICT] = "conflict",
+    [ERR_DENIED] = "denied",
+    [ERR_UNAVAILABLE] = "unavailable",
+    [ERR_TIMEOUT] = "timeout",
+    [ERR_CANCELLED] = "cancelled",
+    [ERR_LIMIT] = "limit",
+    [ERR_LOST] = "lost",
+    [ERR_IMAGE_PULL] = "image_pull",
+    [ERR_PROTOCOL] = "protocol",
+    [ERR_SYSTEM] = "system",
+    [ERR_UNSUPPORTED] = "unsupported",
 };
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)

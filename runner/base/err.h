@@ -37,7 +37,10 @@ struct err {
     char message[ERR_MESSAGE_SIZE];
 };
 
-#define ERR_INIT {.code = ERR_NONE}
+#define ERR_INIT                                                                                   \
+    {                                                                                              \
+        .code = ERR_NONE                                                                           \
+    }
 
 /* Each fills *err (when not NULL) and returns -1. A message that is too long is cut. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)

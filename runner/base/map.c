@@ -1,6 +1,7 @@
 #include "base/map.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -119,7 +120,7 @@ bool strmap_remove(struct strmap *m, const char *key)
 
 void strmap_merge(struct strmap *m, const struct strmap *from)
 {
-    strmap_foreach(it, from)
+    strmap_foreach (it, from)
         strmap_set(m, it->key, it->value);
 }
 

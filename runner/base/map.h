@@ -25,8 +25,8 @@ struct strmap {
 
 #define CLEANUP_STRMAP CLEANUP(strmap_release)
 #define strmap_foreach(it, m)                                                                      \
-    for (const struct strmap_entry *it = (m)->entries;                                             \
-         (m)->len && it < (m)->entries + (m)->len; it++)
+    for (const struct strmap_entry *it = (m)->entries; (m)->len && it < (m)->entries + (m)->len;   \
+         it++)
 
 /* Adds or replaces. */
 void strmap_set(struct strmap *m, const char *key, const char *value);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 int parse_int64(const char *text, int64_t *ret, struct err *err)
 {
@@ -26,10 +28,10 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-    {"ms", 1},           {"s", 1000},       {"sec", 1000},      {"second", 1000},
-    {"seconds", 1000},   {"m", 60000},      {"min", 60000},     {"minute", 60000},
-    {"minutes", 60000},  {"h", 3600000},    {"hour", 3600000},  {"hours", 3600000},
-    {"d", 86400000},     {"day", 86400000}, {"days", 86400000}, {"w", 604800000},
+    {"ms", 1},           {"s", 1000},          {"sec", 1000},      {"second", 1000},
+    {"seconds", 1000},   {"m", 60000},         {"min", 60000},     {"minute", 60000},
+    {"minutes", 60000},  {"h", 3600000},       {"hour", 3600000},  {"hours", 3600000},
+    {"d", 86400000},     {"day", 86400000},    {"days", 86400000}, {"w", 604800000},
     {"week", 604800000}, {"weeks", 604800000},
 };
 
@@ -39,9 +41,9 @@ static const struct unit duration_units[] = {
 #define TI (INT64_C(1) << 40)
 
 static const struct unit size_units[] = {
-    {"b", 1},   {"k", KI},  {"kb", KI},  {"ki", KI}, {"kib", KI}, {"m", MI},   {"mb", MI},
-    {"mi", MI}, {"mib", MI}, {"g", GI},  {"gb", GI}, {"gi", GI},  {"gib", GI}, {"t", TI},
-    {"tb", TI}, {"ti", TI}, {"tib", TI},
+    {"b", 1},    {"k", KI},  {"kb", KI},  {"ki", KI}, {"kib", KI}, {"m", MI},
+    {"mb", MI},  {"mi", MI}, {"mib", MI}, {"g", GI},  {"gb", GI},  {"gi", GI},
+    {"gib", GI}, {"t", TI},  {"tb", TI},  {"ti", TI}, {"tib", TI},
 };
 
 static const struct unit *find_unit(const struct unit *units, size_t count, const char *name,
@@ -143,8 +145,8 @@ int parse_size_bytes(const char *text, int64_t *ret, struct err *err)
     unit = len ? find_unit(size_units, sizeof(size_units) / sizeof(*size_units), name, len)
                : &size_units[0];
     if (!unit || !read_scaled(&s, unit->factor, ret))
-        return err_set(err, ERR_INVALID,
-                       "\"%s\" is not a size; write bytes, or like 64k, 512m, 2g", text);
+        return err_set(err, ERR_INVALID, "\"%s\" is not a size; write bytes, or like 64k, 512m, 2g",
+                       text);
     return 0;
 }
 

@@ -6,7 +6,8 @@
 
 #include "base/err.h"
 
-int parse_int64(const char *text, int64_t *ret, struct err *err) __attribute__((warn_unused_result));
+int parse_int64(const char *text, int64_t *ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* Seconds as an integer, or 500ms, 5s, 10m, 2h, 1d, 1h30m, "7 days"; the result is milliseconds.
  * Source: pipeline file reference, section 1. */
 int parse_duration_ms(const char *text, int64_t *ret, struct err *err)
@@ -15,4 +16,5 @@ int parse_duration_ms(const char *text, int64_t *ret, struct err *err)
 int parse_size_bytes(const char *text, int64_t *ret, struct err *err)
     __attribute__((warn_unused_result));
 /* A decimal fraction such as "1.5", in thousandths (CPUs are milli-CPUs everywhere below). */
-int parse_milli(const char *text, int64_t *ret, struct err *err) __attribute__((warn_unused_result));
+int parse_milli(const char *text, int64_t *ret, struct err *err)
+    __attribute__((warn_unused_result));

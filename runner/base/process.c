@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -103,9 +104,8 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void __attribute__((noreturn))
-child(const struct process_options *o, const char *program, int null_fd,
-      struct child_failure *failure)
+static void __attribute__((noreturn)) child(const struct process_options *o, const char *program,
+                                            int null_fd, struct child_failure *failure)
 {
     const int fds[3] = {o->stdin_fd, o->stdout_fd, o->stderr_fd};
 

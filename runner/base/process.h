@@ -14,13 +14,13 @@
 #include "base/err.h"
 
 struct process_options {
-    const char *const *argv;  /* NULL-terminated; argv[0] is looked up in PATH of envp */
-    const char *const *envp;  /* NULL-terminated "KEY=VALUE" strings */
-    const char *cwd;          /* NULL: the caller's */
-    int stdin_fd;             /* -1: /dev/null; so for the other two */
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH of envp */
+    const char *const *envp; /* NULL-terminated "KEY=VALUE" strings */
+    const char *cwd;         /* NULL: the caller's */
+    int stdin_fd;            /* -1: /dev/null; so for the other two */
     int stdout_fd;
     int stderr_fd;
-    bool new_session;         /* setsid(): own session and process group */
+    bool new_session;                /* setsid(): own session and process group */
     const struct process_user *user; /* NULL: the caller's */
 };
 
@@ -32,7 +32,10 @@ struct process_user {
     size_t group_count;
 };
 
-#define PROCESS_OPTIONS_INIT {.stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1}
+#define PROCESS_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1                                           \
+    }
 
 /* Starts the program; *ret_pid is to be waited for by the caller. Errors: ERR_NOT_FOUND when the
  * program or the working directory does not exist, ERR_DENIED when it may not be executed,

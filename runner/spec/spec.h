@@ -45,7 +45,7 @@ enum spec_strictness { SPEC_SHELL_OPTIONS_UNSET, SPEC_SHELL_OPTIONS_STRICT };
 
 struct spec_resources {
     struct src_pos pos;
-    int64_t cpus_milli;   /* thousandths of a CPU */
+    int64_t cpus_milli; /* thousandths of a CPU */
     int64_t memory_bytes;
     int64_t pids;
     int64_t shm_bytes;

@@ -21,7 +21,8 @@ static const char *const reason_names[REASON_COUNT] = {
 #define TO(state) (1u << (state))
 
 static const unsigned transitions[STATE_COUNT] = {
-    [STATE_PENDING] = TO(STATE_RUNNING) | TO(STATE_FAILED) | TO(STATE_CANCELLED) | TO(STATE_SKIPPED),
+    [STATE_PENDING] =
+        TO(STATE_RUNNING) | TO(STATE_FAILED) | TO(STATE_CANCELLED) | TO(STATE_SKIPPED),
     [STATE_RUNNING] = TO(STATE_SUCCEEDED) | TO(STATE_FAILED) | TO(STATE_CANCELLED),
 };
 

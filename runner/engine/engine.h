@@ -1,0 +1,173 @@
+/* The contract between the executor and the engines that run steps.
+ *
+ * An engine is a const table of functions. An *instance* is one connection of it (one Docker
+ * daemon, one ssh host), shared by all jobs that name the same URL. A *place* is what one job has
+ * on an instance: its network, its workspace, its containers. A *runnable* is one thing to run
+ * there, complete: nothing in it is looked up or expanded any more.
+ *
+ *     instance = engine->connect(services, url)        once for each URL
+ *       place = engine->open(instance, job)            once for each job
+ *         engine->prepare(place, next)                 a hint: this comes next, get it ready
+ *         engine->run(place, runnable, output)         → exit record
+ *       engine->close(place)
+ *     engine->disconnect(instance)
+ *
+ * Rules. Nothing but an exit record from run() is a success. run() returns only after the whole
+ * process tree of the runnable has ended and everything it printed has been given to `output`; when
+ * the context ends first, run() sends SIGTERM, waits the grace, sends SIGKILL, and then returns -1
+ * with ERR_TIMEOUT or ERR_CANCELLED. What an engine creates it notes with own.h before it creates
+ * it. close() and disconnect() use contexts of their own and always remove everything.
+ *
+ * Threads: one thread works on a place at a time; instances are shared and lock for themselves. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "own/own.h"
+#include "spec/spec.h"
+#include "spec/state.h"
+
+enum output_stream { OUTPUT_STDOUT, OUTPUT_STDERR };
+
+/* Where the bytes of a running step go. write() takes all of them, always; it may block while the
+ * reader is slow, but not beyond the end of ctx. Both may be called from one thread at a time. */
+struct output {
+    void (*write)(struct output *output, const struct ctx *ctx, enum output_stream stream,
+                  const void *data, size_t len);
+    /* A remark of the engine for people, one line, e.g. progress of an image pull. */
+    void (*note)(struct output *output, const char *text);
+};
+
+enum exit_kind {
+    EXIT_LOST,   /* no record could be had; `detail` says why */
+    EXIT_CODE,   /* the process ended by itself with `code` */
+    EXIT_SIGNAL, /* a signal ended it; code is 128 + signal */
+};
+
+struct exit_record {
+    enum exit_kind kind;
+    int code;
+    int signal;
+    enum reason reason; /* REASON_NONE, or a cause that the engine knows: oom, lost … */
+    char detail[256];   /* one line for people, may be empty */
+};
+
+/* A file that has to be there before the program starts, in the runnable's own directory. */
+struct runnable_file {
+    const char *name; /* no slash */
+    const void *data;
+    size_t size;
+    bool executable;
+};
+
+/* Credentials and policy of an image; strings may be NULL. */
+struct image_source {
+    const char *image; /* complete reference */
+    const char *registry;
+    const char *username;
+    const char *password;
+    const enum spec_pull *pull;
+    size_t pull_count;
+};
+
+struct mount_spec {
+    char *source; /* host path or volume name */
+    char *target;
+    bool read_only;
+};
+
+/* What makes the container of a runnable what it is. */
+struct container_shape {
+    struct image_source source;
+    const char *platform;
+    const char *network; /* NULL: the job's own network */
+    const struct mount_spec *mounts;
+    size_t mount_count;
+    const char *const *entrypoint; /* NULL: the image's is kept; {NULL}: none */
+    bool privileged;
+    bool sandbox; /* the strict preset */
+    bool shared;  /* isolation: job */
+    const struct spec_resources *resources;
+    const struct spec_security *security;
+};
+
+struct runnable {
+    const char *id;   /* RUN.0.1.2 */
+    const char *name; /* of the step, for messages */
+    const char *const *argv;
+    const struct strmap *environment; /* complete */
+    const char *workdir;              /* absolute; NULL: the place's workspace */
+    const char *user;                 /* NULL: the engine's default */
+    const struct runnable_file *files;
+    size_t file_count;
+    /* Where `files` will be found is known only to the engine: an argv element that starts with
+     * this marker has it replaced by their directory. */
+#define RUNNABLE_FILES "@files@/"
+    int64_t grace_ms;
+    const struct container_shape *container; /* NULL for engines without containers */
+};
+
+/* What the program gives to engines. */
+struct engine_services {
+    struct own_run *run;
+    /* Gives the caller a connected socket to a fresh step supervisor (see host/supervisor.h). */
+    int (*supervisor)(void *arg, const struct ctx *ctx, int *ret_fd, struct err *err);
+    void *supervisor_arg;
+    const char *docker_host; /* --docker-host; NULL: found from the environment */
+    bool keep;               /* --keep: remove nothing */
+};
+
+struct place_options {
+    const char *id;        /* RUN.0.1: the job */
+    const char *name;      /* of the job, for messages */
+    const char *workspace; /* absolute path of the workdir on the runner's side; exists */
+};
+
+/* Asked of sweep(): remove what belongs to one run, or to any dead owner. */
+struct sweep_request {
+    const char *run_id; /* NULL: of every dead owner */
+    bool dry_run;
+    /* Called for each object found, e.g. ("container", "runner-…-step"). */
+    void (*found)(void *arg, const char *kind, const char *name, const char *run_id);
+    void *found_arg;
+};
+
+enum engine_capability {
+    ENGINE_CONTAINERS = 1 << 0, /* runnables have a container shape */
+    ENGINE_LOCAL = 1 << 1,      /* shares the runner's file system: passed-through environment */
+};
+
+struct engine;
+struct engine_instance; /* engine's own struct begins with: const struct engine *engine; */
+struct place;           /* likewise */
+
+struct engine {
+    const char *name;           /* what `engine:` says, before "://" if that is there */
+    const char *const *aliases; /* NULL-terminated, or NULL */
+    unsigned capabilities;
+
+    int (*connect)(const struct ctx *ctx, const struct engine_services *services, const char *url,
+                   struct engine_instance **ret, struct err *err);
+    void (*disconnect)(struct engine_instance *instance);
+    /* One line on what works here; -1 with what to do when it does not. */
+    int (*probe)(const struct ctx *ctx, struct engine_instance *instance, struct buf *report,
+                 struct err *err);
+    int (*open)(const struct ctx *ctx, struct engine_instance *instance,
+                const struct place_options *options, struct place **ret, struct err *err);
+    /* `next` stays valid until it has run or the place is closed. NULL function: nothing to do. */
+    void (*prepare)(struct place *place, const struct runnable *next);
+    int (*run)(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
+               struct output *output, struct exit_record *ret, struct err *err);
+    void (*close)(struct place *place);
+    int (*sweep)(const struct ctx *ctx, struct engine_instance *instance,
+                 const struct sweep_request *request, size_t *ret_count, struct err *err);
+};
+
+/* The table that the composition root hands in: NULL-terminated. */
+const struct engine *engine_find(const struct engine *const *engines, const char *url);

@@ -1,0 +1,97 @@
+/* Ownership: who made what, written down before it is made.
+ *
+ * A run has an id and an owner (this process). Everything it creates outside of the process carries
+ * both from the create call on, as labels, annotations or an environment cookie, so that it can be
+ * found again without the process; and the run's journal, a directory that the owner keeps locked,
+ * says where to look (which daemons were used, which directories were made). A journal whose lock
+ * is free belongs to a dead owner.
+ *
+ *     own_run_begin(&run, &options, err)        journal created and locked
+ *     own_run_note(run, OWN_ENDPOINT, url)      before the first request to that daemon
+ *     own_run_note(run, OWN_DIRECTORY, path)    before mkdir
+ *     own_run_forget(...)                       after it is gone again
+ *     own_run_end(run)                          journal removed
+ *
+ * Threads: notes may be added from any thread. The lock follows the open file description, so a
+ * forked keeper holds it too. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/map.h"
+
+/* Label keys on containers, networks and volumes. */
+#define OWN_LABEL_RUN   "dev.runner.run"   /* run id */
+#define OWN_LABEL_OWNER "dev.runner.owner" /* own_owner_format() */
+#define OWN_LABEL_ROLE  "dev.runner.role"  /* step, holder, watchdog, workspace … */
+#define OWN_LABEL_ID    "dev.runner.id"    /* RUN.0.1.2: the job or step it serves */
+/* Environment of every process of a run on a host. */
+#define OWN_COOKIE "PIPELINE_ID"
+
+#define OWN_RUN_ID_SIZE 32
+
+enum own_kind {
+    OWN_ENDPOINT,  /* a Docker endpoint that may hold objects of the run */
+    OWN_DIRECTORY, /* a temporary directory, removed with everything in it */
+};
+
+/* Identity of a process that survives pid reuse, reboots and PID namespaces. */
+struct own_owner {
+    char boot_id[40];
+    unsigned long long pid_namespace; /* inode of /proc/self/ns/pid */
+    pid_t pid;
+    unsigned long long start_time; /* field 22 of /proc/PID/stat */
+};
+
+enum own_liveness { OWN_ALIVE, OWN_DEAD, OWN_FOREIGN /* cannot be told from here */ };
+
+void own_owner_self(struct own_owner *owner);
+/* "BOOT/PIDNS/PID/START" */
+void own_owner_format(const struct own_owner *owner, char *out, size_t size);
+int own_owner_parse(const char *text, struct own_owner *ret, struct err *err)
+    __attribute__((warn_unused_result));
+enum own_liveness own_owner_liveness(const struct own_owner *owner);
+
+struct own_run;
+
+/* Makes the run id and the journal below `state_dir` (NULL: $XDG_RUNTIME_DIR/runner, else
+ * $XDG_STATE_HOME/runner, else ~/.local/state/runner, else /tmp/runner-UID). */
+int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
+    __attribute__((warn_unused_result));
+const char *own_run_id(const struct own_run *run);
+/* The labels that every object of the run carries (run and owner). */
+const struct strmap *own_run_labels(const struct own_run *run);
+/* A directory of the run's own for temporary files; made on first use, removed by own_run_end(). */
+const char *own_run_temp_dir(struct own_run *run, struct err *err);
+
+/* Written and flushed to the file before it returns. Noting the same thing twice is harmless. */
+int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
+    __attribute__((warn_unused_result));
+void own_run_forget(struct own_run *run, enum own_kind kind, const char *what);
+/* Removes temporary directory and journal and frees; NULL is fine. */
+void own_run_end(struct own_run *run);
+/* Frees without removing anything: what a run that keeps its things does (--keep). */
+void own_run_abandon(struct own_run *run);
+
+/* A journal as a sweep finds it. */
+struct own_journal {
+    char *path;
+    char run_id[OWN_RUN_ID_SIZE];
+    bool alive; /* its owner holds the lock */
+    char **endpoints;
+    size_t endpoint_count;
+    char **directories;
+    size_t directory_count;
+};
+
+/* Reads all journals below state_dir (as in own_run_begin). The array and its parts go to the
+ * caller: own_journals_free(). */
+int own_journals_read(const char *state_dir, struct own_journal **ret, size_t *ret_count,
+                      struct err *err) __attribute__((warn_unused_result));
+void own_journals_free(struct own_journal *journals, size_t count);
+/* Removes the noted directories and then the journal itself of a dead owner. */
+int own_journal_remove(const struct own_journal *journal, struct err *err)
+    __attribute__((warn_unused_result));
