@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# What every script of the test environment shares: places, messages, processes.
+#
+# Nothing is kept inside the repository: RUNNER_TEST_CACHE holds what may live between runs
+# (image tarballs, the daemons' image stores), and one "slot" directory below it per run.
+
+RUNNER_TEST_CACHE=${RUNNER_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/runner-tests}
+export RUNNER_TEST_CACHE
+env_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export env_dir
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+# Daemons, mounts and bridges need root; everything else runs as the caller.
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+now_ms() {
+    local t=${EPOCHREALTIME/[.,]/}
+    echo "${t%???}"
+}
+
+# seconds_since START_MS: elapsed time as "12.3s".
+seconds_since() {
+    local ms=$(($(now_ms) - $1))
+    printf '%d.%ds' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# wait_until SECONDS COMMAND…: polls until COMMAND succeeds.
+wait_until() {
+    local deadline=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        (($(now_ms) < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# process_start PID: its start time in ticks, or failure if it is gone or a zombie.
+# With the pid it names one process for good, so that a recycled pid is never killed.
+process_start() {
+    local stat
+    local -a field
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -r -a field <<<"${stat##*) }"
+    [[ ${field[0]} != Z ]] || return 1
+    echo "${field[19]}"
+}
+
+# pidfile_pid FILE: the pid, if that very process still lives. FILE holds "PID START".
+pidfile_pid() {
+    local pid start
+    [[ -s $1 ]] || return 1
+    read -r pid start <"$1" || return 1
+    [[ $(process_start "$pid") == "$start" ]] || return 1
+    echo "$pid"
+}
+
+# launch PIDFILE LOG COMMAND…: starts a daemon as root in a session of its own.
+launch() {
+    local pidfile=$1 log=$2
+    shift 2
+    rm -f "$pidfile"
+    # The shell writes its own identity and becomes the daemon: no window for a lost pid.
+    # shellcheck disable=SC2016
+    as_root setsid bash -c '
+        read -r -a field </proc/$$/stat
+        echo "$$ ${field[21]}" >"$0"
+        exec "$@"' "$pidfile" "$@" >>"$log" 2>&1 </dev/null &
+    disown
+    wait_until 10 test -s "$pidfile" || die "could not start $1"
+}
+
+# stop_pidfile FILE [GRACE_SECONDS]: TERM, then KILL; done when the process is gone.
+stop_pidfile() {
+    local pid
+    if pid=$(pidfile_pid "$1"); then
+        as_root kill -TERM "$pid" 2>/dev/null || true
+        if ! wait_until "${2:-10}" pidfile_gone "$1"; then
+            as_root kill -KILL "$pid" 2>/dev/null || true
+            wait_until 10 pidfile_gone "$1" || say "process $pid ($1) does not die"
+        fi
+    fi
+    as_root rm -f "$1"
+}
+
+pidfile_gone() { ! pidfile_pid "$1" >/dev/null; }

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Installs Debian or Ubuntu packages in groups: packages.sh [build] [test]
+# Does nothing, and takes no time, when all of them are there.
+set -euo pipefail
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# One entry per package; "a|b" is satisfied by either, the first that apt knows is installed.
+# shellcheck disable=SC2034 # used by name in main
+build=(
+    ca-certificates cmake gcc libc6-dev ninja-build 'pkg-config|pkgconf'
+    libcurl4-openssl-dev libjansson-dev libssl-dev libyaml-dev libcmocka-dev
+)
+# shellcheck disable=SC2034 # used by name in main
+test=(
+    curl git iproute2 jq openssl procps python3 util-linux
+    clang 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
+    docker.io iptables podman docker-registry apache2-utils
+    busybox-static debian-archive-keyring debootstrap
+)
+
+# missing ENTRY…: prints the entries of which no alternative is installed.
+missing() {
+    local -A installed=()
+    local name entry alternative
+    while read -r name; do
+        installed[${name%%:*}]=1
+    done < <(dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^ii  *//p')
+    for entry; do
+        for alternative in ${entry//|/ }; do
+            [[ -z ${installed[$alternative]:-} ]] || continue 2
+        done
+        echo "$entry"
+    done
+}
+
+first_known() {
+    local alternative
+    for alternative in ${1//|/ }; do
+        if apt-cache show "$alternative" >/dev/null 2>&1; then
+            echo "$alternative"
+            return
+        fi
+    done
+    die "apt knows no package $1"
+}
+
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get \
+        -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -qq "$@"
+}
+
+# A package that brings a daemon must not start it: the tests run their own, and a second
+# docker or a registry on all interfaces is not what somebody asked for who runs tests.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [[ -e $policy ]]; then
+        "$@"
+        return
+    fi
+    # shellcheck disable=SC2016
+    as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$policy"
+    local status=0
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
+}
+
+install_missing() {
+    local -a entries names=()
+    local entry
+    mapfile -t entries < <(missing "$@")
+    # Newer releases ship the command line client apart from the engine.
+    if [[ " $* " == *" docker.io "* ]] && ! command -v docker >/dev/null; then
+        entries+=('docker-cli|docker.io')
+    fi
+    ((${#entries[@]})) || return 0
+    say "installing: ${entries[*]}"
+    apt update
+    for entry in "${entries[@]}"; do
+        names+=("$(first_known "$entry")")
+    done
+    without_services apt install -y --no-install-recommends "${names[@]}" >&2
+}
+
+main() {
+    command -v dpkg-query >/dev/null || die "this script knows Debian and Ubuntu only"
+    local -a wanted=()
+    local group
+    for group in "${@:-build}"; do
+        case $group in
+        build | test)
+            local -n list=$group
+            wanted+=("${list[@]}")
+            ;;
+        *) die "unknown package group $group (build, test)" ;;
+        esac
+    done
+    install_missing "${wanted[@]}"
+}
+
+main "$@"
