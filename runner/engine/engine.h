@@ -109,6 +109,8 @@ struct runnable {
     /* Where `files` will be found is known only to the engine: an argv element that starts with
      * this marker has it replaced by their directory. */
 #define RUNNABLE_FILES "@files@/"
+    /* What to say (exit code 127) when argv[0] does not exist; NULL: the usual words. */
+    const char *not_found;
     int64_t grace_ms;
     const struct container_shape *container; /* NULL for engines without containers */
 };

@@ -1,0 +1,190 @@
+#include "event/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/utf8.h"
+
+static const char *const children_keys[] = {"stages", "jobs", "steps"};
+
+static void set_time(json_t *object, const char *key, int64_t time_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    clock_rfc3339(time_ms, text);
+    json_object_set_new(object, key, json_string(text));
+}
+
+/* A string of foreign bytes: invalid UTF-8 is replaced, because a name or an error must not be
+ * able to make the document invalid. */
+static json_t *safe_string(const char *text)
+{
+    CLEANUP_BUF struct buf clean = BUF_INIT;
+    size_t len = strlen(text);
+
+    if (utf8_valid(text, len))
+        return json_string(text);
+    while (len > 0) {
+        size_t valid = utf8_valid_prefix(text, len);
+
+        buf_add(&clean, text, valid);
+        text += valid;
+        len -= valid;
+        if (len > 0) {
+            buf_addstr(&clean, "\xef\xbf\xbd");
+            text++;
+            len--;
+        }
+    }
+    return json_string(clean.data);
+}
+
+static void set_end(json_t *object, const struct node *node)
+{
+    static const char *const keys[STATE_COUNT] = {
+        [STATE_SUCCEEDED] = "succeed_at",
+        [STATE_FAILED] = "failed_at",
+        [STATE_CANCELLED] = "cancelled_at",
+        [STATE_SKIPPED] = "skipped_at",
+    };
+
+    if (!node->ended_at_ms)
+        return;
+    set_time(object, keys[node->state], node->ended_at_ms);
+    json_object_set_new(object, "duration_ms", json_integer(node->duration_ms));
+}
+
+json_t *node_to_json(const struct node *node, const char *run_id)
+{
+    CLEANUP_BUF struct buf id = BUF_INIT;
+    json_t *object = json_object();
+
+    node_id(node, run_id, &id);
+    json_object_set_new(object, "id", json_string(id.data));
+    json_object_set_new(object, "level", json_string(node_level_name((enum node_level)node->level)));
+    json_object_set_new(object, "name", safe_string(node->name));
+    json_object_set_new(object, "status", json_string(state_name((enum state)node->state)));
+    if (node->reason != REASON_NONE)
+        json_object_set_new(object, "reason", json_string(reason_name((enum reason)node->reason)));
+    if (node->has_exit_code)
+        json_object_set_new(object, "exit_code", json_integer(node->exit_code));
+    if (node->attempt)
+        json_object_set_new(object, "attempt", json_integer(node->attempt));
+    if (node->started_at_ms)
+        set_time(object, "started_at", node->started_at_ms);
+    set_end(object, node);
+    if (node->error)
+        json_object_set_new(object, "error", safe_string(node->error));
+    return object;
+}
+
+json_t *node_tree_to_json(const struct node *node, const char *run_id)
+{
+    json_t *object = node_to_json(node, run_id);
+    json_t *children;
+
+    if (node->level == NODE_STEP)
+        return object;
+    children = json_array();
+    for (uint32_t i = 0; i < node->child_count; i++)
+        json_array_append_new(children, node_tree_to_json(&node->children[i], run_id));
+    json_object_set_new(object, children_keys[node->level], children);
+    return object;
+}
+
+static void add_line(struct sink_json *json, json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    struct buf *out = output_queue_begin(json->queue);
+
+    if (text) {
+        buf_addstr(out, text);
+        buf_addch(out, '\n');
+    }
+    output_queue_commit(json->queue, STDOUT_FILENO);
+    free(text);
+    json_decref(object);
+}
+
+static json_t *event_object(const struct sink_json *json, const struct event *event)
+{
+    CLEANUP_BUF struct buf name = BUF_INIT;
+    CLEANUP_BUF struct buf id = BUF_INIT;
+    json_t *object = json_object();
+
+    event_name(event, &name);
+    json_object_set_new(object, "event", json_string(name.data));
+    set_time(object, "time", event->time_ms);
+    if (event->type == EVENT_STATE) {
+        json_t *state = node_to_json(event->node, json->run_id);
+
+        json_object_update(object, state);
+        json_decref(state);
+        return object;
+    }
+    node_id(event->node, json->run_id, &id);
+    json_object_set_new(object, "id", json_string(id.data));
+    return object;
+}
+
+static void show_log_line(struct sink_json *json, const struct event *event, const char *data,
+                          size_t size, bool continued)
+{
+    json_t *object = event_object(json, event);
+
+    json_object_set_new(object, "stream",
+                        json_string(event->stream == EVENT_STDOUT ? "stdout" : "stderr"));
+    if (utf8_valid(data, size)) {
+        json_object_set_new(object, "text", json_stringn(data, size));
+    } else {
+        CLEANUP_BUF struct buf encoded = BUF_INIT;
+
+        base64_encode(&encoded, data, size);
+        json_object_set_new(object, "base64", json_string(encoded.data));
+    }
+    if (continued)
+        json_object_set_new(object, "continued", json_true());
+    add_line(json, object);
+}
+
+static void show_log(struct sink_json *json, const struct event *event)
+{
+    const char *at = event->data;
+    const char *end = at + event->size;
+
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t size = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
+
+        show_log_line(json, event, at, size, event->continued && at == event->data);
+        at += size;
+    }
+}
+
+static void handle(struct event_sink *sink, const struct event *event)
+{
+    struct sink_json *json = (struct sink_json *)sink;
+    json_t *object;
+
+    if (event->type == EVENT_LOG) {
+        show_log(json, event);
+        return;
+    }
+    object = event_object(json, event);
+    if (event->type == EVENT_NOTE)
+        json_object_set_new(object, "text", safe_string(event->text));
+    add_line(json, object);
+}
+
+static int room_fd(struct event_sink *sink)
+{
+    return output_queue_room_fd(((struct sink_json *)sink)->queue);
+}
+
+void sink_json_init(struct sink_json *json, struct output_queue *queue, const char *run_id)
+{
+    *json = (struct sink_json){
+        .sink = {.handle = handle, .room_fd = room_fd}, .queue = queue, .run_id = run_id};
+}

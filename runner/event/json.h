@@ -1,0 +1,23 @@
+/* Nodes and events as JSON: for `--progress json` and `--report json=`. */
+#pragma once
+
+#include <jansson.h>
+
+#include "event/event.h"
+#include "event/output_queue.h"
+
+/* State of one node without its children: id, name, state, reason, times, exit_code, attempt,
+ * error; what does not apply is absent. A new reference. */
+json_t *node_to_json(const struct node *node, const char *run_id);
+/* The same with "stages", "jobs", "steps" below. */
+json_t *node_tree_to_json(const struct node *node, const char *run_id);
+
+/* Writes every event as one line of JSON to standard output. Output that is not UTF-8 travels as
+ * "base64" instead of "text"; either way the bytes are exact, newlines included. */
+struct sink_json {
+    struct event_sink sink;
+    struct output_queue *queue;
+    const char *run_id;
+};
+
+void sink_json_init(struct sink_json *json, struct output_queue *queue, const char *run_id);

@@ -1,0 +1,104 @@
+#include "event/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "event/event.h"
+
+static const char *const level_names[] = {"pipeline", "stage", "job", "step"};
+
+const char *node_level_name(enum node_level level)
+{
+    return level_names[level];
+}
+
+void node_id(const struct node *node, const char *run_id, struct buf *out)
+{
+    if (!node->parent) {
+        buf_addstr(out, run_id);
+        return;
+    }
+    node_id(node->parent, run_id, out);
+    buf_addf(out, ".%u", node->index);
+}
+
+static void add_prefix(const struct node *node, struct buf *out)
+{
+    if (!node->parent)
+        return;
+    add_prefix(node->parent, out);
+    buf_addf(out, "[%s(%u/%u): %s]", node_level_name(node->level), node->index + 1,
+             node->parent->child_count, node->name);
+}
+
+void node_prefix(const struct node *node, struct buf *out)
+{
+    if (node->parent)
+        add_prefix(node, out);
+    else
+        buf_addstr(out, "[workflow]");
+}
+
+void node_add_children(struct node *node, uint32_t count)
+{
+    node->children = xcalloc(count, sizeof(*node->children));
+    node->child_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        node->children[i].parent = node;
+        node->children[i].index = i;
+        node->children[i].level = (uint8_t)(node->level + 1);
+    }
+}
+
+void node_set_state(struct event_bus *bus, struct node *node, enum state state,
+                    const struct node_result *result)
+{
+    struct event event = {.type = EVENT_STATE, .node = node};
+
+    if (!state_may_become(node->state, state)) {
+        fprintf(stderr, "runner: internal error: %s \"%s\" cannot go from %s to %s\n",
+                node_level_name(node->level), node->name, state_name(node->state),
+                state_name(state));
+        abort();
+    }
+    event.time_ms = clock_wall_ms();
+    pthread_mutex_lock(&bus->mu);
+    node->state = (uint8_t)state;
+    if (state == STATE_RUNNING) {
+        node->started_at_ms = event.time_ms;
+        node->started_mono_ms = clock_monotonic_ms();
+        node->attempt = 1;
+    } else {
+        node->ended_at_ms = event.time_ms;
+        if (node->started_at_ms)
+            node->duration_ms = clock_monotonic_ms() - node->started_mono_ms;
+    }
+    if (result) {
+        node->reason = (uint8_t)result->reason;
+        node->has_exit_code = result->has_exit_code;
+        node->exit_code = result->exit_code;
+        node->error = xstrdup_null(result->error);
+        node->message = xstrdup_null(result->message);
+        node->tail = xstrdup_null(result->tail);
+    }
+    event_bus_deliver(bus, &event);
+    pthread_mutex_unlock(&bus->mu);
+}
+
+const char *node_message(const struct node *node)
+{
+    return node->message ? node->message : node->error;
+}
+
+void node_release(struct node *node)
+{
+    for (uint32_t i = 0; i < node->child_count; i++)
+        node_release(&node->children[i]);
+    free(node->children);
+    free(node->error);
+    free(node->message);
+    free(node->tail);
+}

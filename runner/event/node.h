@@ -1,0 +1,67 @@
+/* The run tree: one node for the pipeline, each stage, job and step, with its state.
+ *
+ * The executor owns the tree and changes states through node_set_state() alone, which checks the
+ * transition, stamps the times and emits the event. Everybody else sees nodes only inside events.
+ *
+ * Threads: a node changes under the bus's lock, by the thread that runs it; sinks, which the bus
+ * calls under that lock, may therefore look at the whole tree. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "spec/state.h"
+
+struct event_bus;
+
+enum node_level { NODE_PIPELINE, NODE_STAGE, NODE_JOB, NODE_STEP };
+
+struct node {
+    struct node *parent;
+    const char *name; /* belongs to the plan */
+    struct node *children;
+    uint32_t child_count;
+    uint32_t index; /* among its siblings, from 0 */
+    uint8_t level;  /* enum node_level */
+    uint8_t state;  /* enum state */
+    uint8_t reason; /* enum reason */
+    bool has_exit_code;
+    int exit_code;
+    uint32_t attempt;       /* 1 for the first; 0 before it started */
+    int64_t started_at_ms;  /* wall time; 0: not started */
+    int64_t ended_at_ms;    /* wall time; 0: not ended */
+    int64_t duration_ms;    /* by the monotonic clock, when ended */
+    int64_t started_mono_ms;
+    char *error;   /* owned: one line, NULL when there is none */
+    char *message; /* owned: the same for people, NULL when `error` serves */
+    char *tail;    /* owned: the last output of a failed step, NULL otherwise */
+};
+
+/* What comes with a new state; zero for plain success. */
+struct node_result {
+    enum reason reason;
+    bool has_exit_code;
+    int exit_code;
+    const char *error;   /* copied */
+    const char *message; /* copied; NULL: error */
+    const char *tail;    /* copied */
+};
+
+/* "pipeline", "stage", "job", "step" */
+const char *node_level_name(enum node_level level);
+/* Appends RUN.0.1: the run's id and the path of indices. */
+void node_id(const struct node *node, const char *run_id, struct buf *out);
+/* Appends "[stage(1/2): build][job(1/1): unit][step(1/3): compile]", "[workflow]" for the root. */
+void node_prefix(const struct node *node, struct buf *out);
+/* Allocates `count` pending children of `node`. */
+void node_add_children(struct node *node, uint32_t count);
+/* Changes the state and emits it; an illegal transition ends the program: it is a mistake in the
+ * executor, and going on would let it lie about a verdict. */
+void node_set_state(struct event_bus *bus, struct node *node, enum state state,
+                    const struct node_result *result);
+/* What to tell people about a failure; NULL when there is nothing. */
+const char *node_message(const struct node *node);
+/* Frees what is below and inside the node, not the node. */
+void node_release(struct node *node);

@@ -1,0 +1,182 @@
+#include "event/output_queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/vec.h"
+
+/* Bytes of one descriptor in a row. */
+struct run {
+    int fd;
+    size_t size;
+};
+
+struct batch {
+    struct buf bytes;
+    VEC(struct run) runs;
+};
+
+enum { FDS_MAX = 3 };
+
+struct output_queue {
+    pthread_mutex_t mu; /* guards all below, except what the writer has taken */
+    pthread_cond_t changed;
+    struct batch pending;
+    size_t begun_at; /* output_queue_begin(): length of pending.bytes then */
+    struct batch writing; /* the writer's alone */
+    int room_fd;
+    bool full;
+    bool stop;
+    bool broken[FDS_MAX]; /* a write to this descriptor failed; the writer's alone until it ended */
+    struct err failure;
+    pthread_t thread;
+};
+
+static void write_run(struct output_queue *q, int fd, const char *data, size_t size)
+{
+    struct err err = ERR_INIT;
+
+    if (fd < FDS_MAX && q->broken[fd])
+        return;
+    if (fs_write_all(fd, data, size, &err) == 0)
+        return;
+    if (fd < FDS_MAX)
+        q->broken[fd] = true;
+    if (!q->failure.code) {
+        err_wrap(&err, "cannot write to %s",
+                 fd == STDOUT_FILENO ? "standard output" : "standard error");
+        q->failure = err;
+    }
+}
+
+static void write_batch(struct output_queue *q)
+{
+    const char *at = q->writing.bytes.data;
+
+    vec_foreach(struct run *, run, &q->writing.runs) {
+        write_run(q, run->fd, at, run->size);
+        at += run->size;
+    }
+    q->writing.runs.len = 0;
+    if (q->writing.bytes.cap > 2 * OUTPUT_QUEUE_MARK)
+        buf_release(&q->writing.bytes);
+    else
+        buf_reset(&q->writing.bytes);
+}
+
+static void *writer_main(void *arg)
+{
+    struct output_queue *q = arg;
+
+    pthread_mutex_lock(&q->mu);
+    for (;;) {
+        struct batch taken;
+
+        while (!q->pending.bytes.len && !q->stop)
+            pthread_cond_wait(&q->changed, &q->mu);
+        if (!q->pending.bytes.len)
+            break;
+        taken = q->pending;
+        q->pending = q->writing;
+        q->writing = taken;
+        if (q->full) {
+            q->full = false;
+            eventfd_write(q->room_fd, 1);
+        }
+        pthread_mutex_unlock(&q->mu);
+        write_batch(q);
+        pthread_mutex_lock(&q->mu);
+    }
+    pthread_mutex_unlock(&q->mu);
+    return NULL;
+}
+
+int output_queue_new(struct output_queue **ret, struct err *err)
+{
+    struct output_queue *q = xcalloc(1, sizeof(*q));
+    int failed;
+
+    pthread_mutex_init(&q->mu, NULL);
+    pthread_cond_init(&q->changed, NULL);
+    q->pending.bytes = q->writing.bytes = (struct buf)BUF_INIT;
+    q->room_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    failed = q->room_fd < 0 ? errno : pthread_create(&q->thread, NULL, writer_main, q);
+    if (failed) {
+        if (q->room_fd >= 0)
+            close(q->room_fd);
+        free(q);
+        errno = failed;
+        return err_errno(err, "cannot start the output thread");
+    }
+    *ret = q;
+    return 0;
+}
+
+struct buf *output_queue_begin(struct output_queue *q)
+{
+    pthread_mutex_lock(&q->mu);
+    q->begun_at = q->pending.bytes.len;
+    return &q->pending.bytes;
+}
+
+void output_queue_commit(struct output_queue *q, int fd)
+{
+    size_t size = q->pending.bytes.len - q->begun_at;
+    struct run *last = q->pending.runs.len ? &q->pending.runs.items[q->pending.runs.len - 1] : NULL;
+    eventfd_t ignored;
+
+    if (size && last && last->fd == fd)
+        last->size += size;
+    else if (size)
+        vec_push(&q->pending.runs, ((struct run){fd, size}));
+    if (!q->full && q->pending.bytes.len >= OUTPUT_QUEUE_MARK) {
+        q->full = true;
+        eventfd_read(q->room_fd, &ignored);
+    }
+    pthread_cond_signal(&q->changed);
+    pthread_mutex_unlock(&q->mu);
+}
+
+void output_queue_add(struct output_queue *q, int fd, const void *data, size_t size)
+{
+    buf_add(output_queue_begin(q), data, size);
+    output_queue_commit(q, fd);
+}
+
+int output_queue_room_fd(struct output_queue *q)
+{
+    return q->room_fd;
+}
+
+int output_queue_finish(struct output_queue *q, struct err *err)
+{
+    int result = 0;
+
+    if (!q)
+        return 0;
+    pthread_mutex_lock(&q->mu);
+    q->stop = true;
+    pthread_cond_signal(&q->changed);
+    pthread_mutex_unlock(&q->mu);
+    pthread_join(q->thread, NULL);
+    if (q->failure.code) {
+        result = -1;
+        if (err)
+            *err = q->failure;
+    }
+    close(q->room_fd);
+    buf_release(&q->pending.bytes);
+    buf_release(&q->writing.bytes);
+    vec_release(&q->pending.runs);
+    vec_release(&q->writing.runs);
+    pthread_cond_destroy(&q->changed);
+    pthread_mutex_destroy(&q->mu);
+    free(q);
+    return result;
+}

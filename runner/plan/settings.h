@@ -1,0 +1,42 @@
+/* What holds for one step (or job): inheritance resolved, names expanded. */
+#pragma once
+
+#include "base/err.h"
+#include "plan/plan.h"
+
+struct plan_settings {
+    /* The user's environment: file levels merged, -e on top. Without passed-through and automatic
+     * names. */
+    struct strmap environment;
+    char *engine; /* never NULL: "host", "docker", "ssh://…" */
+    char *image;  /* NULL: none */
+    char *workdir; /* absolute; never NULL */
+    char *shell;   /* NULL: default */
+    char *user;
+    char *image_registry;
+    char *image_registry_username;
+    char *image_registry_password;
+    char *data_dir_outer;
+    char *data_dir_inner;
+    const struct spec_resources *resources; /* borrowed */
+    const enum spec_pull *pull;             /* borrowed */
+    uint8_t pull_count;
+    enum spec_isolation isolation;
+    int64_t grace_ms;
+};
+
+#define CLEANUP_PLAN_SETTINGS CLEANUP(plan_settings_release)
+#define PLAN_GRACE_DEFAULT_MS 10000
+
+/* Resolves what holds in `scope`. Warnings and errors go to diags (may be NULL); -1 with the first
+ * error in err. *ret is to be released by the caller. */
+int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scope,
+                          struct plan_settings *ret, struct diag_list *diags, struct err *err)
+    __attribute__((warn_unused_result));
+void plan_settings_release(struct plan_settings *settings);
+
+/* Expands a string of the scope whose settings are given; NULL text gives NULL. The result is the
+ * caller's. *ret (and -1) as above. */
+int plan_expand(const struct plan *plan, const struct plan_settings *settings,
+                const struct spec_str *text, char **ret, struct diag_list *diags, struct err *err)
+    __attribute__((warn_unused_result));
