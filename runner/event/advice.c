@@ -6,7 +6,8 @@ static const char *for_exit_code(int code)
     case 126:
         return "the command exists but cannot be executed: check its permissions and its #! line";
     case 127:
-        return "a command was not found: check its spelling, PATH, and that the host or image has it";
+        return "a command was not found: check its spelling, PATH, and that the host or image has "
+               "it";
     case 137:
         return "SIGKILL ended it: look for an out-of-memory kill or something that stopped it";
     case 139:

@@ -50,7 +50,10 @@ struct event_bus {
     size_t sink_count;
 };
 
-#define EVENT_BUS_INIT {.mu = PTHREAD_MUTEX_INITIALIZER}
+#define EVENT_BUS_INIT                                                                             \
+    {                                                                                              \
+        .mu = PTHREAD_MUTEX_INITIALIZER                                                            \
+    }
 
 /* Before the first event; the sink stays the caller's. */
 void event_bus_add(struct event_bus *bus, struct event_sink *sink);

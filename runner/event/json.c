@@ -63,7 +63,8 @@ json_t *node_to_json(const struct node *node, const char *run_id)
 
     node_id(node, run_id, &id);
     json_object_set_new(object, "id", json_string(id.data));
-    json_object_set_new(object, "level", json_string(node_level_name((enum node_level)node->level)));
+    json_object_set_new(object, "level",
+                        json_string(node_level_name((enum node_level)node->level)));
     json_object_set_new(object, "name", safe_string(node->name));
     json_object_set_new(object, "status", json_string(state_name((enum state)node->state)));
     if (node->reason != REASON_NONE)
@@ -185,6 +186,7 @@ static int room_fd(struct event_sink *sink)
 
 void sink_json_init(struct sink_json *json, struct output_queue *queue, const char *run_id)
 {
-    *json = (struct sink_json){
-        .sink = {.handle = handle, .room_fd = room_fd}, .queue = queue, .run_id = run_id};
+    *json = (struct sink_json){.sink = {.handle = handle, .room_fd = room_fd},
+                               .queue = queue,
+                               .run_id = run_id};
 }

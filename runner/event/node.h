@@ -29,10 +29,10 @@ struct node {
     uint8_t reason; /* enum reason */
     bool has_exit_code;
     int exit_code;
-    uint32_t attempt;       /* 1 for the first; 0 before it started */
-    int64_t started_at_ms;  /* wall time; 0: not started */
-    int64_t ended_at_ms;    /* wall time; 0: not ended */
-    int64_t duration_ms;    /* by the monotonic clock, when ended */
+    uint32_t attempt;      /* 1 for the first; 0 before it started */
+    int64_t started_at_ms; /* wall time; 0: not started */
+    int64_t ended_at_ms;   /* wall time; 0: not ended */
+    int64_t duration_ms;   /* by the monotonic clock, when ended */
     int64_t started_mono_ms;
     char *error;   /* owned: one line, NULL when there is none */
     char *message; /* owned: the same for people, NULL when `error` serves */

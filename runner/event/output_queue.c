@@ -19,7 +19,8 @@ struct run {
 
 struct batch {
     struct buf bytes;
-    VEC(struct run) runs;
+    VEC(struct run)
+    runs;
 };
 
 enum { FDS_MAX = 3 };
@@ -28,7 +29,7 @@ struct output_queue {
     pthread_mutex_t mu; /* guards all below, except what the writer has taken */
     pthread_cond_t changed;
     struct batch pending;
-    size_t begun_at; /* output_queue_begin(): length of pending.bytes then */
+    size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
     int room_fd;
     bool full;
@@ -59,7 +60,7 @@ static void write_batch(struct output_queue *q)
 {
     const char *at = q->writing.bytes.data;
 
-    vec_foreach(struct run *, run, &q->writing.runs) {
+    vec_foreach (struct run *, run, &q->writing.runs) {
         write_run(q, run->fd, at, run->size);
         at += run->size;
     }

@@ -13,12 +13,14 @@ struct output_queue;
 
 enum { OUTPUT_QUEUE_MARK = 1 << 20 };
 
-int output_queue_new(struct output_queue **ret, struct err *err) __attribute__((warn_unused_result));
+int output_queue_new(struct output_queue **ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* `data` is copied. After a failed write to fd, what is added for that fd is dropped. */
 void output_queue_add(struct output_queue *queue, int fd, const void *data, size_t size);
 /* A buf to append to in place, ended by output_queue_commit(); the queue is locked in between. */
 struct buf *output_queue_begin(struct output_queue *queue);
 void output_queue_commit(struct output_queue *queue, int fd);
 int output_queue_room_fd(struct output_queue *queue);
-/* Writes all that is left and frees. -1: some write failed, err says which and how. NULL is fine. */
+/* Writes all that is left and frees. -1: some write failed, err says which and how. NULL is fine.
+ */
 int output_queue_finish(struct output_queue *queue, struct err *err);

@@ -10,7 +10,7 @@
 struct log_flusher {
     pthread_mutex_t mu; /* guards all below */
     pthread_cond_t changed;
-    struct log_pump *first;    /* by due time: watching appends, and the delay is the same for all */
+    struct log_pump *first; /* by due time: watching appends, and the delay is the same for all */
     struct log_pump *flushing; /* taken from the list, not yet finished with */
     pthread_t thread;
     bool started;

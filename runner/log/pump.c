@@ -112,7 +112,8 @@ void log_pump_write(struct log_pump *pump, const struct ctx *ctx, enum event_str
 
         pthread_mutex_lock(&pump->mu);
         take(pump, stream, at, slice);
-        waiting = pump->streams[EVENT_STDOUT].partial.len || pump->streams[EVENT_STDERR].partial.len;
+        waiting =
+            pump->streams[EVENT_STDOUT].partial.len || pump->streams[EVENT_STDERR].partial.len;
         pthread_mutex_unlock(&pump->mu);
         if (waiting)
             log_flusher_watch(pump->flusher, pump);

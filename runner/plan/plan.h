@@ -71,8 +71,8 @@ struct plan {
     const struct spec_pipeline *spec;
     struct plan_inputs inputs;
     char *name;
-    char *workdir;           /* absolute */
-    struct strmap automatic; /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
+    char *workdir;             /* absolute */
+    struct strmap automatic;   /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
     struct plan_stage *stages; /* in the order of running, hooks included */
     uint32_t stage_count;
     /* Specifications of the hooks' steps; those of `post` by enum plan_post, NULL command: none. */

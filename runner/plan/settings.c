@@ -123,7 +123,10 @@ static const struct {
     size_t from;
     size_t to;
 } inherited[] = {
-#define ROW(name) {offsetof(struct spec_common, name), offsetof(struct plan_settings, name)}
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+        offsetof(struct spec_common, name), offsetof(struct plan_settings, name)                   \
+    }
     ROW(workdir),
     ROW(image),
     ROW(engine),
@@ -213,8 +216,7 @@ static void anchor_workdir(const struct plan *plan, struct plan_settings *s)
 int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scope,
                           struct plan_settings *ret, struct diag_list *diags, struct err *err)
 {
-    struct plan_settings s = {.grace_ms = PLAN_GRACE_DEFAULT_MS,
-                              .isolation = SPEC_ISOLATION_STEP};
+    struct plan_settings s = {.grace_ms = PLAN_GRACE_DEFAULT_MS, .isolation = SPEC_ISOLATION_STEP};
 
     if (plan->inputs.overrides)
         strmap_merge(&s.environment, plan->inputs.overrides);

@@ -8,8 +8,8 @@ struct plan_settings {
     /* The user's environment: file levels merged, -e on top. Without passed-through and automatic
      * names. */
     struct strmap environment;
-    char *engine; /* never NULL: "host", "docker", "ssh://…" */
-    char *image;  /* NULL: none */
+    char *engine;  /* never NULL: "host", "docker", "ssh://…" */
+    char *image;   /* NULL: none */
     char *workdir; /* absolute; never NULL */
     char *shell;   /* NULL: default */
     char *user;

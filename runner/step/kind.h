@@ -31,7 +31,8 @@ struct step_lowered {
     struct strmap environment;
     struct strvec argv;
     struct strvec entrypoint;
-    VEC(struct mount_spec) mounts;
+    VEC(struct mount_spec)
+    mounts;
     struct strvec owned; /* other strings that the above borrow */
     struct runnable_file file;
 };

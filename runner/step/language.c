@@ -71,11 +71,12 @@ static int lower(const struct step_context *context, struct step_lowered *lowere
     if (!language)
         return -1;
     if (!image)
-        image = lower_own(lowered, xasprintf("%s:%s", language->repository,
-                                             version ? version : "latest"));
+        image = lower_own(lowered,
+                          xasprintf("%s:%s", language->repository, version ? version : "latest"));
     lowered->shape.source.image = image;
     for (size_t i = 0; language->argv[i]; i++)
-        strvec_push(&lowered->argv, strcmp(language->argv[i], CODE) == 0 ? code : language->argv[i]);
+        strvec_push(&lowered->argv,
+                    strcmp(language->argv[i], CODE) == 0 ? code : language->argv[i]);
     if (language->file)
         lowered->file =
             (struct runnable_file){.name = language->file, .data = code, .size = strlen(code)};

@@ -179,7 +179,7 @@ void step_lowered_free(struct step_lowered *lowered)
 {
     if (!lowered)
         return;
-    vec_foreach(struct mount_spec *, mount, &lowered->mounts) {
+    vec_foreach (struct mount_spec *, mount, &lowered->mounts) {
         free(mount->source);
         free(mount->target);
     }

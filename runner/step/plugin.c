@@ -90,8 +90,8 @@ static int lower(const struct step_context *context, struct step_lowered *lowere
         entrypoint = DEFAULT_ENTRYPOINT;
     strvec_push(&lowered->argv, entrypoint);
     lowered->shape.entrypoint = no_entrypoint;
-    lowered->runnable.not_found = lower_own(
-        lowered, xasprintf("it is not a pipeline plugin (%s not found)", entrypoint));
+    lowered->runnable.not_found =
+        lower_own(lowered, xasprintf("it is not a pipeline plugin (%s not found)", entrypoint));
     if (spec->plugin->inherit_environment == SPEC_TRUE)
         lower_environment(context, &lowered->environment);
     else
