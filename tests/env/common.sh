@@ -6,8 +6,8 @@
 
 RUNNER_TEST_CACHE=${RUNNER_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/runner-tests}
 export RUNNER_TEST_CACHE
-env_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export env_dir
+RUNNER_TEST_ENV=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export RUNNER_TEST_ENV
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -62,7 +62,7 @@ pidfile_pid() {
     local pid start
     [[ -s $1 ]] || return 1
     read -r pid start <"$1" || return 1
-    [[ $(process_start "$pid") == "$start" ]] || return 1
+    [[ -n $start && $(process_start "$pid") == "$start" ]] || return 1
     echo "$pid"
 }
 
@@ -95,3 +95,29 @@ stop_pidfile() {
 }
 
 pidfile_gone() { ! pidfile_pid "$1" >/dev/null; }
+
+# kill_helpers NAME TEXT: kills what outlived its daemon: processes called NAME (the kernel's 15
+# bytes of it) whose command line holds TEXT, a path of ours, and their children, the containers.
+kill_helpers() {
+    local comm name pid arguments
+    for comm in /proc/[0-9]*/comm; do
+        { read -r name <"$comm"; } 2>/dev/null || continue
+        [[ $name == "$1" ]] || continue
+        pid=${comm#/proc/}
+        pid=${pid%/comm}
+        { arguments=$(tr '\0' ' ' <"/proc/$pid/cmdline"); } 2>/dev/null || continue
+        if [[ $arguments == *"$2"* ]]; then
+            as_root pkill -KILL -P "$pid" || true
+            as_root kill -KILL "$pid" 2>/dev/null || true
+        fi
+    done
+}
+
+# wait_all PID…: waits for all of these background jobs; fails if one did.
+wait_all() {
+    local pid status=0
+    for pid; do
+        wait "$pid" || status=1
+    done
+    return "$status"
+}

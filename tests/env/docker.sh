@@ -90,8 +90,7 @@ dockerd_config() {
     local dir=$1 name=$2 tls=$3
     local hosts="\"unix://$dir/docker.sock\"" tls_keys=
     if [[ $tls == tls ]]; then
-        # shellcheck disable=SC2154 # common.sh
-        "$env_dir/certs.sh" "$dir/certs"
+        "$RUNNER_TEST_ENV/certs.sh" "$dir/certs"
         hosts+=", \"$(dockerd_tcp "$name")\""
         tls_keys="\"tlsverify\": true, \"tlscacert\": \"$dir/certs/ca.pem\",
     \"tlscert\": \"$dir/certs/server-cert.pem\", \"tlskey\": \"$dir/certs/server-key.pem\","
@@ -178,21 +177,6 @@ dockerd_clean() {
     ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null
 }
 
-# Shims of containers that survived their daemons know our containerd by its address.
-dockerd_kill_shims() {
-    local cmdline pid arguments
-    for cmdline in /proc/[0-9]*/cmdline; do
-        { arguments=$(tr '\0' ' ' <"$cmdline"); } 2>/dev/null || continue
-        if [[ $arguments == *containerd-shim*"-address $1/containerd/containerd.sock"* ]]; then
-            pid=${cmdline#/proc/}
-            pid=${pid%/cmdline}
-            # Its containers are its children.
-            as_root pkill -KILL -P "$pid" || true
-            as_root kill -KILL "$pid" 2>/dev/null || true
-        fi
-    done
-}
-
 dockerd_unmount() {
     local mount
     while read -r mount; do
@@ -213,7 +197,7 @@ dockerd_stop() {
     fi
     stop_pidfile "$dir/dockerd.pid" 15
     stop_pidfile "$dir/containerd.pid" 10
-    dockerd_kill_shims "$dir"
+    kill_helpers containerd-shim "-address $dir/containerd/containerd.sock"
     dockerd_unmount "$dir"
     dockerd_network_down "$1"
     as_root rm -rf "$dir/exec" "$dir/containerd/state" "$dir"/*.sock "$dir"/*.log

@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# The whole test environment of one slot. Source this file for all functions of the folder.
+#
+#   env_up LANES     what a dead owner left is stopped, then everything is started; LANES is the
+#                    number of docker daemons, lane0, lane1 …, so that scripts can run side by side
+#   env_down         stops all of it
+#   env_exports      the variables that tests get, as shell text
+
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=slot.sh
+source "$RUNNER_TEST_ENV/slot.sh"
+# shellcheck source=docker.sh
+source "$RUNNER_TEST_ENV/docker.sh"
+# shellcheck source=images.sh
+source "$RUNNER_TEST_ENV/images.sh"
+# shellcheck source=registry.sh
+source "$RUNNER_TEST_ENV/registry.sh"
+# shellcheck source=podman.sh
+source "$RUNNER_TEST_ENV/podman.sh"
+
+env_exports() {
+    local name
+    registry_env
+    podman_env
+    for name in RUNNER_TEST_CACHE RUNNER_TEST_ENV RUNNER_TEST_SLOT RUNNER_TEST_STATE \
+        RUNNER_TEST_REGISTRY RUNNER_TEST_AUTH_REGISTRY RUNNER_TEST_AUTH_USER \
+        RUNNER_TEST_AUTH_PASSWORD RUNNER_TEST_PODMAN_HOST; do
+        printf 'export %s=%q\n' "$name" "${!name}"
+    done
+    printf 'export DOCKER_HOST=%q\n' "$(dockerd_host lane0)"
+}
+
+# Nothing of the caller's own docker configuration may reach the tests.
+env_docker_client() {
+    unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+    export DOCKER_CONFIG=$RUNNER_TEST_STATE/docker-config
+    mkdir -p "$DOCKER_CONFIG"
+}
+
+# A daemon with its images; image by image, so that what one lane builds the other loads.
+env_lane_up() {
+    dockerd_start "$1"
+    touch "$(dockerd_dir "$1")/keep"
+    dockerd_clean "$1"
+    images_ensure "$(dockerd_host "$1")" "${images_small[@]}" debian:bookworm-slim
+    touch "$RUNNER_TEST_STATE/$1.small"
+    local -a jobs=()
+    local tag
+    for tag in "${images_large[@]}"; do
+        images_ensure "$(dockerd_host "$1")" "$tag" &
+        jobs+=($!)
+    done
+    wait_all "${jobs[@]}"
+}
+
+env_others_up() {
+    registry_start
+    podman_start
+    wait_until 600 test -e "$RUNNER_TEST_STATE/lane0.small" || die "there are no images to push"
+    registry_fill "$(dockerd_host lane0)"
+    podman_load "${images_small[@]}"
+}
+
+env_up() {
+    local lane
+    local -a jobs=()
+    env_down
+    env_docker_client
+    for ((lane = 0; lane < $1; lane++)); do
+        env_lane_up "lane$lane" &
+        jobs+=($!)
+    done
+    env_others_up &
+    jobs+=($!)
+    wait_all "${jobs[@]}" || return 1
+    env_exports >"$RUNNER_TEST_STATE/exports"
+}
+
+env_down() {
+    env_docker_client
+    dockerd_stop_all
+    registry_stop
+    podman_stop
+    rm -f "$RUNNER_TEST_STATE"/*.small "$RUNNER_TEST_STATE/exports"
+}
