@@ -1,0 +1,51 @@
+/* The helper: a small static program that the runner brings into places it does not control, such
+ * as containers, whose images may have no shell. This library holds its machine code and writes
+ * the requests that it reads. The program itself is in static/.
+ *
+ *     helper hold     does nothing until its standard input ends or SIGTERM comes, then exits 0
+ *     helper await    reads one request from standard input and becomes the program it asks for,
+ *                     with /dev/null as standard input
+ *     helper exec     the same, but stays as the program's supervisor: nothing of the process tree
+ *                     outlives the program; further bytes on standard input are signals to the
+ *                     whole tree; the end of standard input kills it
+ *
+ *     CLEANUP_BUF struct buf request = BUF_INIT;
+ *     helper_request_begin(&request);
+ *     helper_request_string(&request, HELPER_ARG, "sh");
+ *     helper_request_env(&request, environment);
+ *     helper_request_end(&request, err)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "helper/request.h"
+
+/* The executable, for the architecture that the runner itself was built for. */
+extern const unsigned char helper_program[];
+extern const unsigned char helper_program_end[];
+
+#define HELPER_HASH_SIZE 17
+
+static inline size_t helper_program_size(void)
+{
+    return (size_t)(helper_program_end - helper_program);
+}
+
+/* Names the content (16 hexadecimal digits, not cryptographic). */
+void helper_program_hash(char out[HELPER_HASH_SIZE]);
+/* In the words of image specifications: "amd64", "arm64". */
+const char *helper_architecture(void);
+
+/* `out` must be empty. */
+void helper_request_begin(struct buf *out);
+void helper_request_string(struct buf *out, enum helper_record type, const char *text);
+void helper_request_env(struct buf *out, const struct strmap *environment);
+void helper_request_file(struct buf *out, const char *name, const void *data, size_t size,
+                         bool executable);
+/* ERR_LIMIT when it became larger than HELPER_REQUEST_MAX. */
+int helper_request_end(struct buf *out, struct err *err) __attribute__((warn_unused_result));

@@ -1,0 +1,36 @@
+/* The request that the helper reads from its standard input (see helper.h): what both sides agree
+ * on. Used by the runner and by the freestanding helper, hence constants only.
+ *
+ *     request  = magic[4] body_size[4] record*
+ *     record   = type[1] size[4] data[size]
+ *
+ * Integers are little-endian. Strings carry their terminating NUL, which is counted in `size`.
+ *
+ * What follows a request to `helper exec` is one byte for each signal to be sent to the whole
+ * process tree; the end of the stream kills it. */
+#pragma once
+
+#define HELPER_MAGIC       "RNQ1"
+#define HELPER_HEADER_SIZE 8
+#define HELPER_RECORD_SIZE 5
+/* A request beyond this is refused by both sides. */
+#define HELPER_REQUEST_MAX (64u << 20)
+
+enum helper_record {
+    HELPER_ENV = 'E',       /* "KEY=VALUE", replaces what the container has under KEY */
+    HELPER_CLEAR_ENV = 'C', /* no data: what the container has is dropped first */
+    HELPER_ARG = 'A',       /* next element of argv; see HELPER_FILES_MARK */
+    HELPER_CWD = 'W',       /* absolute; made when missing */
+    HELPER_DIRECTORY = 'D', /* name of the directory that is made for files, without a slash */
+    HELPER_FILE = 'F',      /* executable[1] name NUL content */
+};
+
+/* An argument that begins so has it replaced by the directory of the files. */
+#define HELPER_FILES_MARK "@files@/"
+
+/* Exit codes of the helper itself, beside those of the program. */
+#define HELPER_EXIT_UNUSED    75  /* standard input ended before a request came */
+#define HELPER_EXIT_CANNOT    126 /* the program is there but cannot be run; also bad requests */
+#define HELPER_EXIT_NOT_FOUND 127
+/* How its messages on standard error begin; each is one line. */
+#define HELPER_MESSAGE_PREFIX "runner: cannot "

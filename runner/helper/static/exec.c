@@ -1,0 +1,248 @@
+/* `helper exec`: the supervisor of one program in a container that others share.
+ *
+ * It is the subreaper of everything the program starts, so that nothing can escape by setsid() or
+ * by forking twice, and it ends only when nothing of it is left. Signals to the tree come as bytes
+ * on standard input rather than from a second exec, which would have to find the tree, could lack
+ * the right to signal it, and could not come at all once the runner is gone: the end of standard
+ * input kills the tree. */
+#include <asm/errno.h>
+#include <asm/ioctls.h>
+#include <asm/poll.h>
+#include <asm/signal.h>
+#include <linux/fcntl.h>
+#include <linux/prctl.h>
+#include <linux/signalfd.h>
+#include <linux/time_types.h>
+#include <linux/wait.h>
+
+#include "../request.h"
+#include "program.h"
+#include "rt.h"
+#include "sys.h"
+
+#define KERNEL_SIGSET_SIZE 8
+#define SIGNAL_BIT(signal) (1ul << ((signal)-1))
+#define MAX_PROCESSES      4096
+/* A killed process that does not go (another user's, in the kernel) is not waited for for ever. */
+#define KILL_ROUNDS   500
+#define KILL_ROUND_NS 10000000
+
+struct process {
+    int pid;
+    int parent;
+    bool ours;
+};
+
+struct supervisor {
+    int main_pid;
+    bool main_ended;
+    int exit_code;
+};
+
+static int signal_fd(unsigned long mask)
+{
+    SYS4(rt_sigprocmask, SIG_BLOCK, &mask, NULL, KERNEL_SIGSET_SIZE);
+    return (int)SYS4(signalfd4, -1, &mask, KERNEL_SIGSET_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int command_hold(void)
+{
+    int signals = signal_fd(SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT));
+    char scratch[256];
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = 0, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        long ready = SYS4(ppoll, fds, 2, NULL, NULL);
+        long n;
+
+        if (ready < 0 && ready != -EINTR)
+            return 1;
+        if (fds[1].revents)
+            return 0;
+        if (!fds[0].revents)
+            continue;
+        n = SYS3(read, 0, scratch, sizeof(scratch));
+        if (n == 0 || (n < 0 && n != -EINTR && n != -EAGAIN))
+            return 0;
+    }
+}
+
+static int number(const char **at)
+{
+    int value = 0;
+
+    while (**at >= '0' && **at <= '9')
+        value = value * 10 + (*(*at)++ - '0');
+    return value;
+}
+
+/* The parent as /proc/PID/stat has it, behind the name, which may hold anything but its end. */
+static int parent_of(const char *pid)
+{
+    char stat[512];
+    const char *at = NULL;
+    long n, fd = SYS4(openat, AT_FDCWD, join("/proc/", pid, "/stat", NULL), O_RDONLY, 0);
+
+    if (fd < 0)
+        return 0;
+    n = SYS3(read, fd, stat, sizeof(stat) - 1);
+    SYS1(close, fd);
+    if (n <= 0)
+        return 0;
+    stat[n] = '\0';
+    for (const char *s = stat; *s; s++) {
+        if (*s == ')')
+            at = s;
+    }
+    if (!at || strlen(at) < 5)
+        return 0;
+    at += 4; /* ") S " */
+    return number(&at);
+}
+
+/* linux_dirent64, which no header of the kernel gives to user space. */
+struct entry {
+    unsigned long long inode;
+    long long offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+static size_t list_processes(struct process *list)
+{
+    static char entries[8192] __attribute__((aligned(8)));
+    long n, fd = SYS4(openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
+    size_t count = 0;
+
+    if (fd < 0)
+        return 0;
+    while ((n = SYS3(getdents64, fd, entries, sizeof(entries))) > 0) {
+        for (long at = 0; at < n;) {
+            const struct entry *entry = (const struct entry *)(entries + at);
+            const char *name = entry->name;
+
+            at += entry->size;
+            if (*name < '1' || *name > '9' || count == MAX_PROCESSES)
+                continue;
+            list[count].parent = parent_of(name);
+            list[count].pid = number(&name);
+            list[count++].ours = false;
+        }
+    }
+    SYS1(close, fd);
+    return count;
+}
+
+/* Sends a signal to every descendant. Only one that dies can leave others unseen, as they move to
+ * the subreaper: hence the rounds of end_all(). */
+static void signal_all(int signal)
+{
+    static struct process *list;
+    int self = (int)SYS0(getpid);
+    size_t count;
+    bool more = true;
+
+    if (!list)
+        list = allocate(MAX_PROCESSES * sizeof(*list));
+    count = list_processes(list);
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < count; i++) {
+            bool child = list[i].parent == self;
+
+            for (size_t j = 0; !child && j < count; j++)
+                child = list[j].ours && list[j].pid == list[i].parent;
+            if (child && !list[i].ours)
+                more = list[i].ours = true;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].ours)
+            SYS2(kill, list[i].pid, signal);
+    }
+}
+
+/* Collects what has ended; false when there are no children any more. */
+static bool reap(struct supervisor *supervisor)
+{
+    for (;;) {
+        int status;
+        long pid = SYS4(wait4, -1, &status, WNOHANG, NULL);
+
+        if (pid == 0)
+            return true;
+        if (pid < 0)
+            return false;
+        if (pid == supervisor->main_pid) {
+            supervisor->main_ended = true;
+            supervisor->exit_code = (status & 0x7f) ? 128 + (status & 0x7f) : (status >> 8) & 0xff;
+        }
+    }
+}
+
+static void end_all(struct supervisor *supervisor)
+{
+    for (int round = 0; round < KILL_ROUNDS && reap(supervisor); round++) {
+        struct __kernel_timespec pause = {.tv_nsec = KILL_ROUND_NS};
+
+        signal_all(SIGKILL);
+        if (reap(supervisor))
+            SYS2(nanosleep, &pause, NULL);
+    }
+}
+
+/* Obeys standard input; false when it has ended. */
+static bool take_orders(void)
+{
+    unsigned char orders[64];
+    long n = SYS3(read, 0, orders, sizeof(orders));
+
+    for (long i = 0; i < n; i++)
+        signal_all(orders[i]);
+    return n > 0 || n == -EINTR || n == -EAGAIN;
+}
+
+static void supervise(struct supervisor *supervisor, int signals)
+{
+    struct signalfd_siginfo info;
+
+    while (reap(supervisor) && !supervisor->main_ended) {
+        struct pollfd fds[] = {{.fd = 0, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+        SYS4(ppoll, fds, 2, NULL, NULL);
+        if (fds[1].revents) {
+            while (SYS3(read, signals, &info, sizeof(info)) > 0) {
+                if (info.ssi_signo != SIGCHLD)
+                    signal_all((int)info.ssi_signo);
+            }
+        }
+        if (fds[0].revents && !take_orders())
+            return;
+    }
+}
+
+int command_exec(char *const *env)
+{
+    struct supervisor supervisor = {.exit_code = 128 + SIGKILL};
+    unsigned long mask = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT);
+    struct program program = {0};
+    int signals;
+    long pid;
+
+    program_read(&program, env);
+    SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    signals = signal_fd(mask);
+    pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0)
+        fail(HELPER_EXIT_CANNOT, "start", program.argv[0], error_text(pid));
+    if (pid == 0) {
+        SYS4(rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, KERNEL_SIGSET_SIZE);
+        SYS0(setsid);
+        program_become(&program);
+    }
+    supervisor.main_pid = (int)pid;
+    supervise(&supervisor, signals);
+    end_all(&supervisor);
+    return supervisor.exit_code;
+}

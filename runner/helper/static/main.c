@@ -1,0 +1,44 @@
+/* Entry of the helper; its commands are described in helper.h. */
+#include "../request.h"
+#include "program.h"
+#include "rt.h"
+#include "sys.h"
+
+_Noreturn void helper_main(long *stack);
+
+/* The kernel enters with argc, argv and envp on the stack and nothing else set up. */
+#if defined(__x86_64__)
+__asm__(".global _start\n"
+        "_start:\n"
+        "    xor %ebp, %ebp\n"
+        "    mov %rsp, %rdi\n"
+        "    and $-16, %rsp\n"
+        "    call helper_main\n");
+#elif defined(__aarch64__)
+__asm__(".global _start\n"
+        "_start:\n"
+        "    mov x29, #0\n"
+        "    mov x30, #0\n"
+        "    mov x0, sp\n"
+        "    bl helper_main\n");
+#endif
+
+_Noreturn void helper_main(long *stack)
+{
+    long argc = stack[0];
+    char **argv = (char **)(stack + 1);
+    char **env = argv + argc + 1;
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (str_equal(command, "hold"))
+        sys_exit(command_hold());
+    if (str_equal(command, "exec"))
+        sys_exit(command_exec(env));
+    if (str_equal(command, "await")) {
+        struct program program = {0};
+
+        program_read(&program, env);
+        program_become(&program);
+    }
+    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | await | exec");
+}

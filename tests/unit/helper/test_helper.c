@@ -1,0 +1,392 @@
+/* The helper on this host, started as the runner starts it in containers: by its bytes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "helper/helper.h"
+
+static char program[] = "/tmp/test-helper-XXXXXX";
+
+static int set_up(void **state)
+{
+    int fd = mkstemp(program);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(fs_write_all(fd, helper_program, helper_program_size(), NULL), 0);
+    assert_int_equal(fchmod(fd, 0755), 0);
+    close(fd);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return unlink(program);
+}
+
+/* A running helper. */
+struct child {
+    pid_t pid;
+    int in;
+    int out;
+};
+
+static struct child start(const char *command)
+{
+    char *const argv[] = {program, (char *)command, NULL};
+    char *const env[] = {"PATH=/usr/bin:/bin", "KEEP=kept", "OLD=old", NULL};
+    struct child child;
+    int in[2], out[2];
+
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    child.pid = fork();
+    if (child.pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        dup2(out[1], 2);
+        execve(program, argv, env);
+        _exit(99);
+    }
+    close(in[0]);
+    close(out[1]);
+    child.in = in[1];
+    child.out = out[0];
+    return child;
+}
+
+/* Exit code, or minus the signal; what it printed goes to `output`. Keeps child.in open. */
+static int finish(struct child *child, struct buf *output)
+{
+    int status;
+
+    assert_int_equal(fs_read_fd(child->out, "output", 1 << 20, output, NULL), 0);
+    assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+    close(child->out);
+    if (child->in >= 0)
+        close(child->in);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void ask(struct child *child, struct buf *request)
+{
+    assert_int_equal(helper_request_end(request, NULL), 0);
+    assert_int_equal(fs_write_all(child->in, request->data, request->len, NULL), 0);
+}
+
+static void begin_script(struct buf *request, const char *script)
+{
+    helper_request_begin(request);
+    helper_request_string(request, HELPER_ARG, "sh");
+    helper_request_string(request, HELPER_ARG, "-c");
+    helper_request_string(request, HELPER_ARG, script);
+}
+
+static int run_script(const char *command, const char *script, struct buf *output)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct child child = start(command);
+
+    begin_script(&request, script);
+    ask(&child, &request);
+    return finish(&child, output);
+}
+
+static int run_program(const char *name, struct buf *output)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct child child = start("await");
+
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_ARG, name);
+    ask(&child, &request);
+    return finish(&child, output);
+}
+
+static void await_overlays_the_environment(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    CLEANUP_STRMAP struct strmap env = {0};
+    struct child child = start("await");
+
+    (void)state;
+    strmap_set(&env, "OLD", "new");
+    strmap_set(&env, "MORE", "a=b\nc");
+    begin_script(&request, "echo \"$KEEP $OLD $MORE\"");
+    helper_request_env(&request, &env);
+    ask(&child, &request);
+    assert_int_equal(finish(&child, &output), 0);
+    assert_string_equal(output.data, "kept new a=b\nc\n");
+}
+
+static void await_can_drop_the_environment(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("await");
+
+    (void)state;
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_CLEAR_ENV, "");
+    helper_request_string(&request, HELPER_ENV, "ONLY=1");
+    helper_request_string(&request, HELPER_ARG, "env");
+    ask(&child, &request);
+    assert_int_equal(finish(&child, &output), 0);
+    assert_string_equal(output.data, "ONLY=1\n");
+}
+
+static void await_gives_empty_stdin_and_its_own_exit_code(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(run_script("await", "cat; echo one; read x; echo two; exit 7", &output), 7);
+    assert_string_equal(output.data, "one\ntwo\n");
+}
+
+static void await_makes_and_enters_the_directory(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("await");
+    char *top = xasprintf("%s.d", program);
+    char *cwd = fs_join(top, "a b/c");
+
+    (void)state;
+    begin_script(&request, "pwd");
+    helper_request_string(&request, HELPER_CWD, cwd);
+    ask(&child, &request);
+    assert_int_equal(finish(&child, &output), 0);
+    output.data[output.len - 1] = '\0';
+    assert_string_equal(output.data, cwd);
+    assert_int_equal(fs_remove_tree(top, NULL), 0);
+    free(cwd);
+    free(top);
+}
+
+static void await_writes_files(void **state)
+{
+    static const char script[] = "#!/bin/sh\necho \"$0\"; cat \"${0%/*}/data\"; rm -r \"${0%/*}\"";
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    CLEANUP_BUF struct buf expected = BUF_INIT;
+    struct child child = start("await");
+
+    (void)state;
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_DIRECTORY, ".runner-test-helper");
+    helper_request_file(&request, "script", script, sizeof(script) - 1, true);
+    helper_request_file(&request, "data", "a\0b", 3, false);
+    helper_request_string(&request, HELPER_ARG, HELPER_FILES_MARK "script");
+    ask(&child, &request);
+    assert_int_equal(finish(&child, &output), 0);
+    buf_addstr(&expected, "/tmp/.runner-test-helper/script\n");
+    buf_add(&expected, "a\0b", 3);
+    assert_int_equal(output.len, expected.len);
+    assert_memory_equal(output.data, expected.data, expected.len);
+}
+
+static void await_says_why_it_cannot_run(void **state)
+{
+    static const struct {
+        const char *name;
+        int code;
+        const char *message;
+    } cases[] = {
+        {"no-such-program", 127, "runner: cannot run no-such-program: not found\n"},
+        {"/no/such", 127, "runner: cannot run /no/such: not found\n"},
+        {"/etc/passwd/x", 127, "runner: cannot run /etc/passwd/x: not a directory\n"},
+        {"/etc/passwd", 126, "runner: cannot run /etc/passwd: permission denied\n"},
+        {"/etc", 126, "runner: cannot run /etc: permission denied\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_BUF struct buf output = BUF_INIT;
+
+        assert_int_equal(run_program(cases[i].name, &output), cases[i].code);
+        assert_string_equal(output.data, cases[i].message);
+    }
+}
+
+static void await_without_request_is_quiet(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("await");
+
+    (void)state;
+    close(child.in);
+    child.in = -1;
+    assert_int_equal(finish(&child, &output), HELPER_EXIT_UNUSED);
+    assert_string_equal(output.data, "");
+}
+
+static void await_refuses_what_is_not_a_request(void **state)
+{
+    static const char *const inputs[] = {
+        "RNQ1",
+        "echo this is a script; exit 0\n",
+        "RNQ1\xff\xff\xff\xff",
+        "RNQ1\x05\x01\x01\x01"
+        "A\xff\x01\x01\x01",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++) {
+        CLEANUP_BUF struct buf output = BUF_INIT;
+        struct child child = start("await");
+
+        assert_int_equal(fs_write_all(child.in, inputs[i], strlen(inputs[i]), NULL), 0);
+        close(child.in);
+        child.in = -1;
+        assert_int_equal(finish(&child, &output), HELPER_EXIT_CANNOT);
+        assert_string_equal(output.data, "runner: cannot understand the request of the runner\n");
+    }
+}
+
+static void exec_gives_the_exit_code(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(run_script("exec", "cat; echo out; exit 3", &output), 3);
+    assert_string_equal(output.data, "out\n");
+    assert_int_equal(run_script("exec", "kill -9 $$", &output), 137);
+}
+
+static void exec_leaves_nothing_behind(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    int64_t begun = clock_monotonic_ms();
+    char *pid;
+
+    (void)state;
+    /* finish() reads to the end of the output, which the sleepers would hold open. */
+    assert_int_equal(run_script("exec",
+                                "setsid sleep 60 & (setsid sh -c 'echo $$; sleep 61' &); "
+                                "sleep 0.2; exit 5",
+                                &output),
+                     5);
+    assert_true(clock_monotonic_ms() - begun < 5000);
+    pid = xasprintf("/proc/%s", output.data);
+    pid[strlen(pid) - 1] = '\0';
+    assert_false(fs_exists(pid));
+    free(pid);
+}
+
+static void exec_passes_signals_to_the_whole_tree(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("exec");
+    char ready[3] = "";
+
+    (void)state;
+    begin_script(&request, "trap 'echo outer; exit 4' TERM\n"
+                           "setsid sh -c 'trap \"echo inner; exit\" TERM; echo up; "
+                           "while :; do sleep 0.05; done' &\n"
+                           "while :; do sleep 0.05; done");
+    ask(&child, &request);
+    assert_int_equal(read(child.out, ready, 3), 3);
+    assert_int_equal(write(child.in, "\x0f", 1), 1);
+    assert_int_equal(finish(&child, &output), 4);
+    assert_non_null(strstr(output.data, "outer\n"));
+}
+
+static void exec_kills_when_the_runner_is_gone(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("exec");
+    char ready[3] = "";
+
+    (void)state;
+    begin_script(&request, "trap '' TERM; echo up; while :; do sleep 60; done");
+    ask(&child, &request);
+    assert_int_equal(read(child.out, ready, 3), 3);
+    close(child.in);
+    child.in = -1;
+    assert_int_equal(finish(&child, &output), 137);
+}
+
+static void hold_ends_with_its_input_or_at_sigterm(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("hold");
+
+    (void)state;
+    assert_int_equal(write(child.in, "ignored", 7), 7);
+    close(child.in);
+    child.in = -1;
+    assert_int_equal(finish(&child, &output), 0);
+    child = start("hold");
+    /* Whether it blocks the signal already or not, it ends by it. */
+    assert_int_equal(kill(child.pid, SIGTERM), 0);
+    assert_true(finish(&child, &output) <= 0);
+    assert_string_equal(output.data, "");
+}
+
+static void oversized_requests_are_refused(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct err err = ERR_INIT;
+    char *big = xcalloc(1, HELPER_REQUEST_MAX);
+
+    (void)state;
+    helper_request_begin(&request);
+    helper_request_file(&request, "big", big, HELPER_REQUEST_MAX, false);
+    assert_int_equal(helper_request_end(&request, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_string_equal(err.message,
+                        "environment and files of a step are limited to 64 MiB in a container");
+    free(big);
+}
+
+static void the_hash_names_the_content(void **state)
+{
+    char hash[HELPER_HASH_SIZE];
+
+    (void)state;
+    helper_program_hash(hash);
+    assert_int_equal(strlen(hash), 16);
+    assert_int_equal(strspn(hash, "0123456789abcdef"), 16);
+    assert_memory_equal(helper_program, "\177ELF", 4);
+    assert_true(helper_program_size() < 16 * 1024);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(await_overlays_the_environment),
+        cmocka_unit_test(await_can_drop_the_environment),
+        cmocka_unit_test(await_gives_empty_stdin_and_its_own_exit_code),
+        cmocka_unit_test(await_makes_and_enters_the_directory),
+        cmocka_unit_test(await_writes_files),
+        cmocka_unit_test(await_says_why_it_cannot_run),
+        cmocka_unit_test(await_without_request_is_quiet),
+        cmocka_unit_test(await_refuses_what_is_not_a_request),
+        cmocka_unit_test(exec_gives_the_exit_code),
+        cmocka_unit_test(exec_leaves_nothing_behind),
+        cmocka_unit_test(exec_passes_signals_to_the_whole_tree),
+        cmocka_unit_test(exec_kills_when_the_runner_is_gone),
+        cmocka_unit_test(hold_ends_with_its_input_or_at_sigterm),
+        cmocka_unit_test(oversized_requests_are_refused),
+        cmocka_unit_test(the_hash_names_the_content),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
