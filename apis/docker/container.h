@@ -154,9 +154,8 @@ enum docker_wait_condition {
 
 struct docker_wait;
 
-/* Returns when the daemon has taken the request, so that a start after it cannot be missed. Podman
- * answers only at the exit: there it returns once the request is sent. Drive it with
- * docker_client_poll(). */
+/* Returns when the daemon has taken the request, so that a start after it cannot be missed. Drive
+ * it with docker_client_poll(). */
 int docker_container_wait_start(const struct ctx *ctx, struct docker_client *docker,
                                 const char *container, enum docker_wait_condition condition,
                                 struct docker_wait **ret, struct err *err)

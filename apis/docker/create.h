@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/map.h"
 
 enum docker_mount_type { DOCKER_MOUNT_BIND, DOCKER_MOUNT_VOLUME, DOCKER_MOUNT_TMPFS };
@@ -141,5 +142,10 @@ struct docker_create {
     int oom_score_adj;
 };
 
-/* The body of POST /containers/create for API version 1.api_minor; new reference. */
-json_t *docker_create_body(const struct docker_create *create, int api_minor);
+/* The body of POST /containers/create for API version 1.api_minor; new reference. NULL with
+ * ERR_INVALID for text that is not UTF-8, which JSON cannot carry. */
+json_t *docker_create_body(const struct docker_create *create, int api_minor, struct err *err)
+    __attribute__((warn_unused_result));
+/* One member of EndpointsConfig. */
+json_t *docker_create_endpoint(const struct docker_network_attach *attach, int api_minor,
+                               struct err *err) __attribute__((warn_unused_result));

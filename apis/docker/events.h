@@ -24,8 +24,7 @@ typedef void docker_event_fn(void *arg, const struct docker_event *event);
 struct docker_events;
 
 /* Returns when the daemon has begun: nothing from then on is missed. since_s: epoch, events from
- * then on come first; 0: only new ones. Podman sends its headers with the first event: there it
- * returns once the request is sent, and since_s is set to now. */
+ * then on come first; 0: only new ones. */
 int docker_events_start(const struct ctx *ctx, struct docker_client *docker,
                         const struct docker_filter *filters, size_t filter_count, int64_t since_s,
                         docker_event_fn *event, void *arg, struct docker_events **ret,

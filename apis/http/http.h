@@ -15,7 +15,8 @@
  * http_call_wait() or http_client_poll(), which also watches foreign descriptors. Its callbacks are
  * called from there.
  *
- * Threads: a client and its calls belong to one thread at a time; make one per thread.
+ * Threads: a client and its calls belong to one thread at a time; make one per thread. The process
+ * must ignore SIGPIPE.
  * Errors: ERR_UNAVAILABLE (no connection), ERR_LOST (broken before the answer was complete),
  * ERR_TIMEOUT and ERR_CANCELLED (the ctx), ERR_LIMIT (answer too large), ERR_PROTOCOL (not HTTP),
  * and whatever a callback set. After any of them but ERR_UNAVAILABLE the request may have had its

@@ -20,7 +20,7 @@ static int resolve(struct err *err)
     *(void **)&table.name = dlsym(library, "curl_" #name);                                         \
     if (!table.name)                                                                               \
         return err_set(err, ERR_UNSUPPORTED,                                                       \
-                       "libcurl.so.4 has no curl_" #name "; libcurl 7.68 or newer is needed");
+                       "libcurl.so.4 has no curl_" #name "; libcurl 7.71 or newer is needed");
     LIBCURL_FUNCTIONS(RESOLVE)
 #undef RESOLVE
     if (table.global_init(CURL_GLOBAL_ALL) != CURLE_OK)

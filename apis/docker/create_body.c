@@ -1,0 +1,301 @@
+#include "apis/docker/body.h"
+#include "apis/docker/create.h"
+#include "base/alloc.h"
+
+enum {
+    API_CGROUPNS = 41,
+    API_CREATE_MOUNTPOINT = 43,
+    API_START_INTERVAL = 44,
+    API_MANY_NETWORKS = 44,
+    API_ENDPOINT_MAC = 44,
+    API_VOLUME_SUBPATH = 45,
+};
+
+static int64_t ns(int64_t ms)
+{
+    return ms * 1000000;
+}
+
+static void add_healthcheck(struct body *b, const struct docker_healthcheck *h, int api_minor)
+{
+    json_t *check;
+
+    if (!h)
+        return;
+    check = body_object(b, NULL, "Healthcheck");
+    body_list(b, check, "Test", h->test);
+    body_int(check, "Interval", ns(h->interval_ms));
+    body_int(check, "Timeout", ns(h->timeout_ms));
+    body_int(check, "StartPeriod", ns(h->start_period_ms));
+    if (api_minor >= API_START_INTERVAL)
+        body_int(check, "StartInterval", ns(h->start_interval_ms));
+    body_int(check, "Retries", h->retries);
+}
+
+static void add_ports(struct body *b, json_t *host, const struct docker_create *c)
+{
+    for (size_t i = 0; i < c->port_count; i++) {
+        const struct docker_port *p = &c->ports[i];
+        CLEANUP_FREE char *key =
+            xasprintf("%u/%s", p->container_port, p->protocol ? p->protocol : "tcp");
+        json_t *bindings;
+        json_t *list;
+        json_t *binding;
+
+        body_object(b, body_object(b, NULL, "ExposedPorts"), key);
+        if (p->expose_only)
+            continue;
+        bindings = body_object(b, host, "PortBindings");
+        list = json_object_get(bindings, key);
+        if (!list) {
+            list = json_array();
+            json_object_set_new(bindings, key, list);
+        }
+        binding = json_object();
+        body_str(b, binding, "HostIp", p->host_ip);
+        if (p->host_port) {
+            CLEANUP_FREE char *number = xasprintf("%u", p->host_port);
+
+            body_str(b, binding, "HostPort", number);
+        }
+        json_array_append_new(list, binding);
+    }
+}
+
+static json_t *mount_body(struct body *b, const struct docker_mount *m, int api_minor)
+{
+    static const char *const types[] = {
+        [DOCKER_MOUNT_BIND] = "bind",
+        [DOCKER_MOUNT_VOLUME] = "volume",
+        [DOCKER_MOUNT_TMPFS] = "tmpfs",
+    };
+    json_t *mount = json_object();
+
+    body_str(b, mount, "Type", types[m->type]);
+    body_str(b, mount, "Source", m->source);
+    body_str(b, mount, "Target", m->target);
+    body_true(mount, "ReadOnly", m->read_only);
+    switch (m->type) {
+    case DOCKER_MOUNT_BIND:
+        if (m->propagation)
+            body_str(b, body_object(b, mount, "BindOptions"), "Propagation", m->propagation);
+        if (m->create_mountpoint && api_minor >= API_CREATE_MOUNTPOINT)
+            body_true(body_object(b, mount, "BindOptions"), "CreateMountpoint", true);
+        break;
+    case DOCKER_MOUNT_VOLUME:
+        if (m->volume_nocopy)
+            body_true(body_object(b, mount, "VolumeOptions"), "NoCopy", true);
+        if (m->volume_subpath && api_minor >= API_VOLUME_SUBPATH)
+            body_str(b, body_object(b, mount, "VolumeOptions"), "Subpath", m->volume_subpath);
+        if (m->volume_labels && m->volume_labels->len)
+            body_map(b, body_object(b, mount, "VolumeOptions"), "Labels", m->volume_labels);
+        break;
+    case DOCKER_MOUNT_TMPFS:
+        if (m->tmpfs_size_bytes)
+            body_int(body_object(b, mount, "TmpfsOptions"), "SizeBytes", m->tmpfs_size_bytes);
+        if (m->tmpfs_mode)
+            body_int(body_object(b, mount, "TmpfsOptions"), "Mode", m->tmpfs_mode);
+        break;
+    }
+    return mount;
+}
+
+static void add_storage(struct body *b, json_t *host, const struct docker_create *c, int api_minor)
+{
+    body_list(b, host, "Binds", c->binds);
+    body_list(b, host, "VolumesFrom", c->volumes_from);
+    body_map(b, host, "Tmpfs", c->tmpfs);
+    body_map(b, host, "StorageOpt", c->storage_opt);
+    if (c->mount_count) {
+        json_t *mounts = json_array();
+
+        for (size_t i = 0; i < c->mount_count; i++)
+            json_array_append_new(mounts, mount_body(b, &c->mounts[i], api_minor));
+        json_object_set_new(host, "Mounts", mounts);
+    }
+}
+
+static json_t *endpoint_body(struct body *b, const struct docker_network_attach *a, int api_minor)
+{
+    json_t *endpoint = json_object();
+
+    body_list(b, endpoint, "Aliases", a->aliases);
+    body_list(b, endpoint, "Links", a->links);
+    if (a->ipv4_address)
+        body_str(b, body_object(b, endpoint, "IPAMConfig"), "IPv4Address", a->ipv4_address);
+    if (a->ipv6_address)
+        body_str(b, body_object(b, endpoint, "IPAMConfig"), "IPv6Address", a->ipv6_address);
+    if (api_minor >= API_ENDPOINT_MAC)
+        body_str(b, endpoint, "MacAddress", a->mac_address);
+    return endpoint;
+}
+
+json_t *docker_create_endpoint(const struct docker_network_attach *attach, int api_minor,
+                               struct err *err)
+{
+    struct body b;
+
+    body_init(&b);
+    json_decref(b.root);
+    b.root = endpoint_body(&b, attach, api_minor);
+    return body_done(&b, err);
+}
+
+static void add_network(struct body *b, json_t *host, const struct docker_create *c, int api_minor)
+{
+    const char *mode = c->network_mode;
+    size_t count = c->network_count;
+
+    if (!mode && count)
+        mode = c->networks[0].network;
+    body_str(b, host, "NetworkMode", mode);
+    body_list(b, host, "Dns", c->dns);
+    body_list(b, host, "DnsSearch", c->dns_search);
+    body_list(b, host, "DnsOptions", c->dns_options);
+    body_list(b, host, "ExtraHosts", c->extra_hosts);
+    if (count > 1 && api_minor < API_MANY_NETWORKS)
+        count = 1;
+    for (size_t i = 0; i < count; i++) {
+        json_t *endpoints =
+            body_object(b, body_object(b, NULL, "NetworkingConfig"), "EndpointsConfig");
+
+        json_object_set_new(endpoints, c->networks[i].network,
+                            endpoint_body(b, &c->networks[i], api_minor));
+    }
+}
+
+static void add_security(struct body *b, json_t *host, const struct docker_create *c, int api_minor)
+{
+    body_true(host, "Privileged", c->privileged);
+    body_true(host, "ReadonlyRootfs", c->read_only_rootfs);
+    body_list(b, host, "CapAdd", c->cap_add);
+    body_list(b, host, "CapDrop", c->cap_drop);
+    body_list(b, host, "SecurityOpt", c->security_opt);
+    body_list(b, host, "GroupAdd", c->group_add);
+    body_str(b, host, "PidMode", c->pid_mode);
+    body_str(b, host, "IpcMode", c->ipc_mode);
+    body_str(b, host, "UTSMode", c->uts_mode);
+    body_str(b, host, "UsernsMode", c->userns_mode);
+    if (api_minor >= API_CGROUPNS)
+        body_str(b, host, "CgroupnsMode", c->cgroupns_mode);
+    body_map(b, host, "Sysctls", c->sysctls);
+    body_int(host, "OomScoreAdj", c->oom_score_adj);
+}
+
+static void add_devices(struct body *b, json_t *host, const struct docker_create *c)
+{
+    json_t *list;
+
+    if (!c->device_count)
+        return;
+    list = json_array();
+    for (size_t i = 0; i < c->device_count; i++) {
+        const struct docker_device *d = &c->devices[i];
+        json_t *device = json_object();
+
+        body_str(b, device, "PathOnHost", d->host_path);
+        body_str(b, device, "PathInContainer",
+                 d->container_path ? d->container_path : d->host_path);
+        body_str(b, device, "CgroupPermissions", d->permissions ? d->permissions : "rwm");
+        json_array_append_new(list, device);
+    }
+    json_object_set_new(host, "Devices", list);
+}
+
+static void add_ulimits(struct body *b, json_t *host, const struct docker_create *c)
+{
+    json_t *list;
+
+    if (!c->ulimit_count)
+        return;
+    list = json_array();
+    for (size_t i = 0; i < c->ulimit_count; i++) {
+        json_t *ulimit = json_object();
+
+        body_str(b, ulimit, "Name", c->ulimits[i].name);
+        json_object_set_new(ulimit, "Soft", json_integer(c->ulimits[i].soft));
+        json_object_set_new(ulimit, "Hard", json_integer(c->ulimits[i].hard));
+        json_array_append_new(list, ulimit);
+    }
+    json_object_set_new(host, "Ulimits", list);
+}
+
+static void add_resources(struct body *b, json_t *host, const struct docker_create *c)
+{
+    body_int(host, "NanoCpus", c->cpus_milli * 1000000);
+    body_int(host, "CpuShares", c->cpu_shares);
+    body_str(b, host, "CpusetCpus", c->cpuset_cpus);
+    body_str(b, host, "CgroupParent", c->cgroup_parent);
+    body_int(host, "Memory", c->memory_bytes);
+    body_int(host, "MemorySwap", c->memory_swap_bytes);
+    body_int(host, "MemoryReservation", c->memory_reservation_bytes);
+    body_int(host, "PidsLimit", c->pids_limit);
+    body_int(host, "ShmSize", c->shm_bytes);
+    add_ulimits(b, host, c);
+    add_devices(b, host, c);
+}
+
+static void add_lifecycle(struct body *b, json_t *host, const struct docker_create *c)
+{
+    body_true(host, "Init", c->init);
+    body_true(host, "AutoRemove", c->auto_remove);
+    body_str(b, host, "Runtime", c->runtime);
+    body_str(b, host, "Isolation", c->isolation);
+    if (c->restart_policy) {
+        json_t *policy = body_object(b, host, "RestartPolicy");
+
+        body_str(b, policy, "Name", c->restart_policy);
+        body_int(policy, "MaximumRetryCount", c->restart_max_retries);
+    }
+    if (c->log_driver) {
+        json_t *log = body_object(b, host, "LogConfig");
+
+        body_str(b, log, "Type", c->log_driver);
+        body_map(b, log, "Config", c->log_options);
+    }
+}
+
+static void add_config(struct body *b, const struct docker_create *c)
+{
+    static const char *const no_entrypoint[] = {"", NULL};
+    const char *const *entrypoint = c->entrypoint;
+
+    /* An empty list would leave the image's in force; [""] is how the API drops it. */
+    if (c->clear_entrypoint && (!entrypoint || !entrypoint[0]))
+        entrypoint = no_entrypoint;
+    body_str(b, b->root, "Image", c->image);
+    body_list(b, b->root, "Cmd", c->cmd);
+    body_list(b, b->root, "Entrypoint", entrypoint);
+    body_env(b, b->root, "Env", c->env);
+    body_map(b, NULL, "Labels", c->labels);
+    body_str(b, b->root, "WorkingDir", c->workdir);
+    body_str(b, b->root, "User", c->user);
+    body_str(b, b->root, "Hostname", c->hostname);
+    body_str(b, b->root, "Domainname", c->domainname);
+    body_str(b, b->root, "StopSignal", c->stop_signal);
+    body_int(b->root, "StopTimeout", c->stop_timeout_s);
+    body_true(b->root, "Tty", c->tty);
+    body_true(b->root, "OpenStdin", c->open_stdin);
+    body_true(b->root, "StdinOnce", c->stdin_once);
+    body_true(b->root, "AttachStdin", c->attach_stdin);
+    body_true(b->root, "AttachStdout", c->attach_output);
+    body_true(b->root, "AttachStderr", c->attach_output);
+}
+
+json_t *docker_create_body(const struct docker_create *c, int api_minor, struct err *err)
+{
+    struct body b;
+    json_t *host;
+
+    body_init(&b);
+    add_config(&b, c);
+    add_healthcheck(&b, c->healthcheck, api_minor);
+    host = body_object(&b, NULL, "HostConfig");
+    add_ports(&b, host, c);
+    add_storage(&b, host, c, api_minor);
+    add_network(&b, host, c, api_minor);
+    add_security(&b, host, c, api_minor);
+    add_resources(&b, host, c);
+    add_lifecycle(&b, host, c);
+    return body_done(&b, err);
+}

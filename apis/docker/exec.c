@@ -1,0 +1,80 @@
+#include "apis/docker/body.h"
+#include "apis/docker/container.h"
+#include "apis/docker/json.h"
+#include "apis/docker/path.h"
+#include "apis/docker/stream.h"
+
+int docker_exec_create(const struct ctx *ctx, struct docker_client *docker, const char *container,
+                       const struct docker_exec_create *o, char **ret_id, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    struct body b;
+    json_t *body;
+    json_t *answer;
+    int result;
+
+    body_init(&b);
+    body_list(&b, b.root, "Cmd", o->cmd);
+    body_env(&b, b.root, "Env", o->env);
+    body_str(&b, b.root, "WorkingDir", o->workdir);
+    body_str(&b, b.root, "User", o->user);
+    body_true(b.root, "AttachStdin", o->stdin_open);
+    body_true(b.root, "AttachStdout", true);
+    body_true(b.root, "AttachStderr", true);
+    body_true(b.root, "Tty", o->tty);
+    body_true(b.root, "Privileged", o->privileged);
+    body = body_done(&b, err);
+    if (!body)
+        return -1;
+    docker_path(&path, "containers", container, "exec");
+    result = docker_call(ctx, docker, "POST", path.data, body, 0, &answer, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    *ret_id = docker_json_dup(answer, "Id");
+    json_decref(answer);
+    return 0;
+}
+
+int docker_exec_start(const struct ctx *ctx, struct docker_client *docker, const char *exec_id,
+                      bool tty, struct http_stream **ret, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    docker_path(&path, "exec", exec_id, "start");
+    return docker_stream_open(ctx, docker, path.data,
+                              tty ? "{\"Detach\":false,\"Tty\":true}"
+                                  : "{\"Detach\":false,\"Tty\":false}",
+                              ret, err);
+}
+
+int docker_exec_start_detached(const struct ctx *ctx, struct docker_client *docker,
+                               const char *exec_id, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    json_t *body = json_pack("{s:b}", "Detach", 1);
+    int result;
+
+    docker_path(&path, "exec", exec_id, "start");
+    result = docker_call(ctx, docker, "POST", path.data, body, 0, NULL, err);
+    json_decref(body);
+    return result;
+}
+
+int docker_exec_inspect(const struct ctx *ctx, struct docker_client *docker, const char *exec_id,
+                        struct docker_exec *ret, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    const json_t *code;
+    json_t *body;
+
+    docker_path(&path, "exec", exec_id, "json");
+    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+        return -1;
+    code = docker_json_at(body, "ExitCode");
+    ret->running = docker_json_bool(body, "Running");
+    ret->exit_code = json_is_integer(code) && !ret->running ? json_integer_value(code) : -1;
+    ret->pid = docker_json_int(body, "Pid");
+    json_decref(body);
+    return 0;
+}
