@@ -25,9 +25,12 @@ int docker_container_create(const struct ctx *ctx, struct docker_client *docker,
     json_decref(body);
     if (result < 0)
         return -1;
-    *ret_id = docker_json_dup(answer, "Id");
+    if (*docker_json_str(answer, "Id"))
+        *ret_id = docker_json_dup(answer, "Id");
+    else
+        result = err_set(err, ERR_PROTOCOL, "the daemon created a container but gave no id");
     json_decref(answer);
-    return 0;
+    return result;
 }
 
 /* METHOD /containers/ID/action?query without body or answer. */

@@ -54,6 +54,11 @@ int64_t retry_next_delay_ms(struct retry *retry, int64_t retry_after_ms)
     return delay;
 }
 
+bool retry_left(const struct retry *retry)
+{
+    return retry->attempt + 1 < retry->policy.attempts;
+}
+
 int retry_wait(const struct ctx *ctx, struct retry *retry, int64_t retry_after_ms, struct err *err)
 {
     int64_t delay = retry_next_delay_ms(retry, retry_after_ms);

@@ -38,6 +38,8 @@ void retry_init(struct retry *retry, const struct retry_policy *policy);
 bool retry_is_transient(const struct err *err);
 /* The delay before the next attempt, at least retry_after_ms (< 0: none) within the cap. */
 int64_t retry_next_delay_ms(struct retry *retry, int64_t retry_after_ms);
+/* Whether retry_wait() would allow another attempt. */
+bool retry_left(const struct retry *retry);
 /* Sleeps before the next attempt. -1 with *err untouched when no attempt is left, -1 with the
  * ctx's error when that ended. */
 int retry_wait(const struct ctx *ctx, struct retry *retry, int64_t retry_after_ms, struct err *err)

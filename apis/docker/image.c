@@ -1,0 +1,155 @@
+#include "apis/docker/image.h"
+
+#include "apis/docker/json.h"
+#include "apis/docker/path.h"
+#include "apis/docker/stream.h"
+
+static void add_keys(const json_t *object, const char *path, struct strvec *out)
+{
+    json_t *from = (json_t *)docker_json_at(object, path);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach (from, key, value) {
+        strvec_push(out, key);
+    }
+}
+
+int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, const char *image,
+                         struct docker_image *ret, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    struct docker_image i;
+    const char *check;
+    json_t *body;
+
+    docker_path(&path, "images", image, "json");
+    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+        return -1;
+    i = (struct docker_image){
+        .id = docker_json_dup(body, "Id"),
+        .os = docker_json_dup(body, "Os"),
+        .architecture = docker_json_dup(body, "Architecture"),
+        .variant = docker_json_dup(body, "Variant"),
+        .size_bytes = docker_json_int(body, "Size"),
+        .user = docker_json_dup(body, "Config.User"),
+        .workdir = docker_json_dup(body, "Config.WorkingDir"),
+    };
+    docker_json_strvec(body, "Config.Entrypoint", &i.entrypoint);
+    docker_json_strvec(body, "Config.Cmd", &i.cmd);
+    docker_json_strvec(body, "Config.Env", &i.env);
+    add_keys(body, "Config.Volumes", &i.volumes);
+    docker_json_strvec(body, "RepoTags", &i.repo_tags);
+    docker_json_strvec(body, "RepoDigests", &i.repo_digests);
+    docker_json_strmap(body, "Config.Labels", &i.labels);
+    check = json_string_value(json_array_get(docker_json_at(body, "Config.Healthcheck.Test"), 0));
+    i.has_healthcheck = check && strcmp(check, "NONE") != 0;
+    json_decref(body);
+    *ret = i;
+    return 0;
+}
+
+void docker_image_release(struct docker_image *i)
+{
+    free(i->id);
+    free(i->os);
+    free(i->architecture);
+    free(i->variant);
+    free(i->user);
+    free(i->workdir);
+    strvec_release(&i->entrypoint);
+    strvec_release(&i->cmd);
+    strvec_release(&i->env);
+    strvec_release(&i->volumes);
+    strvec_release(&i->repo_tags);
+    strvec_release(&i->repo_digests);
+    strmap_release(&i->labels);
+    *i = (struct docker_image){0};
+}
+
+struct load_state {
+    char *last_status;
+    struct err error;
+};
+
+static int on_load_line(void *arg, const json_t *value, struct err *err)
+{
+    struct load_state *state = arg;
+    const char *error = docker_json_str(value, "error");
+
+    (void)err;
+    if (*error)
+        err_set(&state->error, ERR_INVALID, "%s", error);
+    if (*docker_json_str(value, "status")) {
+        free(state->last_status);
+        state->last_status = docker_json_dup(value, "status");
+    }
+    return 0;
+}
+
+/* Sends a tar and reads the progress stream that answers; its last status goes to *ret_status. */
+static int send_and_follow(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                           const struct docker_tar *tar, char **ret_status, struct err *err)
+{
+    CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
+    struct load_state state = {.error = ERR_INIT};
+    struct docker_lines lines = {.partial = BUF_INIT, .line = on_load_line, .arg = &state};
+    int result =
+        docker_tar_send(ctx, docker, "POST", path, tar, &response, docker_lines_feed, &lines, err);
+
+    if (result == 0)
+        result = docker_lines_end(&lines, err);
+    buf_release(&lines.partial);
+    if (result == 0 && state.error.code != ERR_NONE) {
+        if (err)
+            *err = state.error;
+        result = -1;
+    }
+    if (result == 0 && ret_status)
+        *ret_status = state.last_status ? state.last_status : xstrdup("");
+    else
+        free(state.last_status);
+    return result;
+}
+
+int docker_image_import(const struct ctx *ctx, struct docker_client *docker, const char *repository,
+                        const char *tag, const struct docker_tar *tar, const char *const *changes,
+                        char **ret_id, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    buf_addstr(&path, "/images/create?fromSrc=-");
+    docker_path_query(&path, "repo", repository);
+    docker_path_query(&path, "tag", tag);
+    for (; changes && *changes; changes++)
+        docker_path_query(&path, "changes", *changes);
+    return send_and_follow(ctx, docker, path.data, tar, ret_id, err);
+}
+
+int docker_image_load(const struct ctx *ctx, struct docker_client *docker,
+                      const struct docker_tar *tar, struct err *err)
+{
+    return send_and_follow(ctx, docker, "/images/load?quiet=1", tar, NULL, err);
+}
+
+int docker_image_tag(const struct ctx *ctx, struct docker_client *docker, const char *image,
+                     const char *repository, const char *tag, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    docker_path(&path, "images", image, "tag");
+    docker_path_query(&path, "repo", repository);
+    docker_path_query(&path, "tag", tag);
+    return docker_call(ctx, docker, "POST", path.data, NULL, 0, NULL, err);
+}
+
+int docker_image_remove(const struct ctx *ctx, struct docker_client *docker, const char *image,
+                        bool force, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    docker_path(&path, "images", image, NULL);
+    if (force)
+        docker_path_query(&path, "force", "1");
+    return docker_call(ctx, docker, "DELETE", path.data, NULL, 0, NULL, err);
+}
