@@ -1,0 +1,105 @@
+/* Shared by the tests that talk to a real daemon: they need RUNNER_TEST_DOCKER (unix://… or
+ * tcp://…) and an image named by RUNNER_TEST_IMAGE (default busybox:test) with a shell, and fail
+ * without. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "apis/docker/client.h"
+#include "apis/docker/container.h"
+
+#define assert_ok(expression)                                                                      \
+    do {                                                                                           \
+        if ((expression) < 0)                                                                      \
+            fail_msg("%s: %s (%s, %d)", #expression, test_err.message,                             \
+                     err_code_name(test_err.code), test_err.errnum);                               \
+    } while (0)
+#define assert_error(expression, expected)                                                         \
+    do {                                                                                           \
+        assert_int_equal((expression), -1);                                                        \
+        if (test_err.code != (expected))                                                           \
+            fail_msg("%s: %s: %s", #expression, err_code_name(test_err.code), test_err.message);   \
+    } while (0)
+#define assert_message(text)                                                                       \
+    do {                                                                                           \
+        if (!strstr(test_err.message, text))                                                       \
+            fail_msg("\"%s\" does not have \"%s\"", test_err.message, text);                       \
+    } while (0)
+
+static struct err test_err;
+static struct ctx test_ctx;
+
+/* What a command wrote, by stream. */
+struct live_output {
+    struct buf out;
+    struct buf errors;
+};
+
+static inline int live_collect(void *arg, enum docker_output stream, const char *data, size_t len,
+                               struct err *err)
+{
+    struct live_output *o = arg;
+
+    (void)err;
+    buf_add(stream == DOCKER_OUTPUT_STDERR ? &o->errors : &o->out, data, len);
+    return 0;
+}
+
+static inline void live_output_release(struct live_output *o)
+{
+    buf_release(&o->out);
+    buf_release(&o->errors);
+}
+
+/* Reads a stream to its end. */
+static inline int live_drain(const struct ctx *ctx, struct http_stream *stream,
+                             struct live_output *o, struct err *err)
+{
+    struct docker_frames frames;
+
+    docker_frames_init(&frames, false, live_collect, o);
+    for (;;) {
+        struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
+
+        switch (docker_frames_pump(&frames, stream, err)) {
+        case DOCKER_PUMP_END:
+            return 0;
+        case DOCKER_PUMP_ERROR:
+            return -1;
+        case DOCKER_PUMP_MORE:
+            break;
+        case DOCKER_PUMP_IDLE:
+            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
+                return -1;
+            break;
+        }
+    }
+}
+
+static inline const char *live_image(void)
+{
+    const char *image = getenv("RUNNER_TEST_IMAGE");
+
+    return image ? image : "busybox:test";
+}
+
+static inline struct docker_client *live_client(void)
+{
+    const char *url = getenv("RUNNER_TEST_DOCKER");
+    const char *certs = getenv("RUNNER_TEST_DOCKER_CERTS");
+    CLEANUP_DOCKER_ENDPOINT struct docker_endpoint endpoint = {0};
+    struct docker_client *docker = NULL;
+
+    if (!url)
+        fail_msg("RUNNER_TEST_DOCKER is not set: tests with the label docker need a daemon");
+    assert_ok(docker_endpoint_parse(url, certs, true, &endpoint, &test_err));
+    assert_ok(docker_client_new(&endpoint, 0, &docker, &test_err));
+    return docker;
+}
