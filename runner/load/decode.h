@@ -1,0 +1,31 @@
+/* Node tree to spec by decode tables. Private to load/. */
+#pragma once
+
+#include "load/node_path.h"
+#include "load/table.h"
+
+struct decoder {
+    const struct yaml_tree *tree;
+    struct diag_list *diags;
+    bool unknown_here; /* the map being checked has a key that was refused as a whole */
+};
+
+/* Fills an object (zeroed, not yet initialised) from a node; all that is wrong goes to the diags,
+ * and the object can be freed in any case. */
+void decode_object(struct decoder *d, const struct node_path *path, const struct table *table,
+                   void *object, const struct yaml_node *node);
+/* Decodes the value of a scalar-like field (everything but FIELD_OBJECT…) into its member. */
+void decode_value(struct decoder *d, const struct node_path *path, const struct field *field,
+                  void *object, const struct yaml_node *node);
+/* Whether the value counts as not given: null, "", and 0 where no string is wanted. */
+bool decode_is_unset(const struct field *field, const struct yaml_node *node);
+
+/* Reports an error about a node. */
+void decode_error(struct decoder *d, const struct node_path *path, struct src_pos pos,
+                  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void decode_warning(struct decoder *d, const struct node_path *path, struct src_pos pos,
+                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Whether further errors are only counted, so that no work needs to go into their text. */
+bool decode_is_full(const struct decoder *d);
+/* "a duration", "a list of maps" …: what a field takes, for messages and the reference. */
+const char *field_expects(const struct field *field);

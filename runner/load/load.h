@@ -1,0 +1,61 @@
+/* From a pipeline file to struct spec_pipeline.
+ *
+ *     CLEANUP_DIAG_LIST struct diag_list diags = {0};
+ *     CLEANUP_LOAD_SOURCE struct load_source source = {0};
+ *     CLEANUP_SPEC_PIPELINE struct spec_pipeline *pipeline = NULL;
+ *
+ *     if (load_read(path, NULL, &source, &diags) == 0)
+ *         pipeline = load_pipeline(&source, NULL, &diags);
+ *     diag_print_text(stderr, &source, &diags, false);     // warnings too; see diag_print.h
+ *
+ * All errors of a file are collected (DIAG_MAX of them), sorted by position. Warnings do not keep a
+ * pipeline from being returned. The caller owns what is returned; the source may go first.
+ * Source: pipeline file reference, section 1. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/diag.h"
+#include "load/yaml_tree.h"
+#include "spec/spec.h"
+
+/* A file's text and its name for messages. */
+struct load_source {
+    char *name;
+    struct buf text;
+};
+
+#define LOAD_SOURCE_INIT                                                                           \
+    {                                                                                              \
+        .text = BUF_INIT                                                                           \
+    }
+#define CLEANUP_LOAD_SOURCE CLEANUP(load_source_release)
+
+struct load_options {
+    struct yaml_limits limits;
+};
+
+#define LOAD_OPTIONS_INIT                                                                          \
+    {                                                                                              \
+        .limits = YAML_LIMITS_INIT                                                                 \
+    }
+
+void load_source_init(struct load_source *source, const char *name, const char *text, size_t len);
+void load_source_release(struct load_source *source);
+
+/* Reads a file, or standard input for "-". 0, or -1 with one error in diags: it does not exist, is
+ * a directory, cannot be opened, is too large. The source's name is set in any case. Text that
+ * comes from elsewhere (a URL) is put into a source with load_source_init(). Options may be NULL
+ * for the defaults, here and below. */
+int load_read(const char *path, const struct load_options *options, struct load_source *source,
+              struct diag_list *diags) __attribute__((warn_unused_result));
+/* Parses, decodes and checks. NULL if there are errors. */
+struct spec_pipeline *load_pipeline(const struct load_source *source,
+                                    const struct load_options *options, struct diag_list *diags);
+
+/* The file that is used when none is named: the first in `dir` of the names below, as a new string;
+ * NULL if there is none. */
+char *load_find_default(const char *dir) __attribute__((warn_unused_result));
+/* ".pipeline.yaml, .pipeline.yml, .go-idp/pipeline.yaml", for messages. */
+extern const char load_default_names[];

@@ -1,0 +1,133 @@
+#include "base/alloc.h"
+#include "base/nearest.h"
+#include "load/decode.h"
+#include "load/pipeline_tables.h"
+#include "load/text_index.h"
+#include "spec/spec.h"
+
+/* How an engine is written: a name, or a scheme in front of "://". */
+static const struct engine_name {
+    const char *name;
+    bool is_scheme;
+    bool is_built;
+} engine_names[] = {
+    {"host", false, true}, {"docker", false, true},      {"ssh", true, false}, {"idp", true, false},
+    {"idps", true, false}, {"kubernetes", false, false}, {"k8s", true, false},
+};
+
+/* Messages name the scheme only: the rest of an engine's URL may hold a password. */
+void check_engine(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node)
+{
+    const char *scheme_end = strstr(node->text, "://");
+    CLEANUP_FREE char *name =
+        scheme_end ? xstrndup(node->text, (size_t)(scheme_end - node->text)) : xstrdup(node->text);
+    struct nearest nearest = {.text = name};
+
+    (void)field;
+    if (strstr(node->text, "${") || strstr(node->text, "{{"))
+        return;
+    for (size_t i = 0; i < sizeof(engine_names) / sizeof(*engine_names); i++) {
+        const struct engine_name *engine = &engine_names[i];
+
+        nearest_offer(&nearest, engine->name);
+        if (strcmp(engine->name, name) != 0)
+            continue;
+        if (!engine->is_built)
+            decode_error(d, path, node->pos,
+                         "the engine \"%s\" is not supported yet by this version", name);
+        else if (scheme_end)
+            decode_error(d, path, node->pos, "the engine \"%s\" takes no address", name);
+        return;
+    }
+    if (nearest.best)
+        decode_error(d, path, node->pos, "unknown engine \"%s\"; did you mean \"%s\"?", name,
+                     nearest.best);
+    else
+        decode_error(d, path, node->pos, "unknown engine \"%s\"", name);
+}
+
+void check_volume(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node)
+{
+    const char *colon = strchr(node->text, ':');
+
+    if (strstr(node->text, "${"))
+        return;
+    if (!colon || colon == node->text || colon[1] != '/')
+        decode_error(d, path, node->pos,
+                     "\"%s\" needs SOURCE:/TARGET or SOURCE:/TARGET:ro, not \"%s\"", field->name,
+                     node->text);
+}
+
+void check_entrypoint(struct decoder *d, const struct node_path *path, const struct field *field,
+                      const struct yaml_node *node)
+{
+    bool is_whole_value = path->key && strcmp(path->key, field->name) == 0;
+
+    if (is_whole_value && strchr(node->text, ' ') && !strstr(node->text, "${"))
+        decode_error(d, path, node->pos, "\"%s\" with arguments must be a list, such as %s: [%s]",
+                     field->name, field->name, "\"/bin/tool\", \"--flag\"");
+}
+
+void check_job(struct decoder *d, const struct node_path *path, const void *object,
+               const struct yaml_node *node)
+{
+    const struct spec_job *job = object;
+    CLEANUP_TEXT_INDEX struct text_index ids = {0};
+    struct node_path steps = {.up = path, .key = "steps"};
+
+    (void)node;
+    for (size_t i = 0; i < job->step_count; i++) {
+        const struct spec_str *id = &job->steps[i].id;
+        uint32_t earlier;
+
+        if (!id->text)
+            continue;
+        if (text_index_find(&ids, id->text, strlen(id->text), &earlier))
+            decode_error(d, &(struct node_path){.up = &steps, .index = i}, id->pos,
+                         "the id \"%s\" is given twice in this job, first on line %u", id->text,
+                         job->steps[earlier].id.pos.line);
+        else
+            text_index_set(&ids, id->text, strlen(id->text), (uint32_t)i);
+    }
+}
+
+/* Whether a command was written, be it one that could not be decoded. */
+static bool has_command(const struct yaml_node *step)
+{
+    const struct yaml_node *command = yaml_node_get(step, "command");
+
+    return command && command->len > 0 && !yaml_node_is_null(command);
+}
+
+/* Whether the container's own program can be what the step runs. */
+static bool has_entrypoint(const struct spec_step *step)
+{
+    return step->container && step->container->entrypoint.len > 0;
+}
+
+static void check_without_command(struct decoder *d, const struct node_path *path,
+                                  const struct spec_step *step)
+{
+    if (step->language)
+        decode_error(d, path, step->pos, "the step has a \"language\" and no \"command\" to run");
+    else if (!step->plugin && !has_entrypoint(step))
+        decode_error(d, path, step->pos,
+                     "the step has nothing to run; give it a \"command\" or a \"plugin\"");
+}
+
+void check_step(struct decoder *d, const struct node_path *path, const void *object,
+                const struct yaml_node *node)
+{
+    const struct spec_step *step = object;
+    const struct spec_container *container = step->container;
+
+    if (step->plugin && step->language)
+        decode_error(d, path, step->language->pos,
+                     "\"plugin\" and \"language\" cannot be used together");
+    else if (!has_command(node) && !d->unknown_here)
+        check_without_command(d, path, step);
+    if (container && container->sandbox == SPEC_TRUE && container->privileged == SPEC_TRUE)
+        decode_error(d, path, node->pos, "\"sandbox\" and \"privileged\" contradict each other");
+}

@@ -1,0 +1,388 @@
+#include "load/pipeline_tables.h"
+
+#include "spec/spec.h"
+
+#define ROWS(array) .fields = array, .field_count = sizeof(array) / sizeof(*(array))
+/* The member of a row. */
+#define IN(type, member)             .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define COUNTED(type, member, count) IN(type, member), .count_offset = offsetof(type, count)
+#define EXTENSION                    .flags = FIELD_EXTENSION
+#define REQUIRED                     .flags = FIELD_REQUIRED
+/* A key that is known and refused until it is built. */
+#define PLANNED(key, text)                                                                         \
+    {                                                                                              \
+        key, text, .kind = FIELD_PLANNED, .flags = FIELD_EXTENSION                                 \
+    }
+/* A key that go-idp files carry and that means nothing. */
+#define IGNORED(key)                                                                               \
+    {                                                                                              \
+        key, "accepted for go-idp files, means nothing", .kind = FIELD_IGNORED                     \
+    }
+
+static const struct enum_name run_modes[] = {{"parallel", SPEC_RUN_MODE_PARALLEL},
+                                             {"serial", SPEC_RUN_MODE_SERIAL},
+                                             {0}};
+static const struct enum_name isolations[] = {{"step", SPEC_ISOLATION_STEP},
+                                              {"job", SPEC_ISOLATION_JOB},
+                                              {0}};
+static const struct enum_name pulls[] = {{"if-not-present", SPEC_PULL_IF_NOT_PRESENT},
+                                         {"always", SPEC_PULL_ALWAYS},
+                                         {"never", SPEC_PULL_NEVER},
+                                         {0}};
+static const struct enum_name shell_options[] = {{"strict", SPEC_SHELL_OPTIONS_STRICT}, {0}};
+
+static const struct field resource_fields[] = {
+    {"cpus", "CPUs, such as `1.5`", .kind = FIELD_MILLI, EXTENSION,
+     IN(struct spec_resources, cpus_milli)},
+    {"memory", "memory limit", .kind = FIELD_SIZE, EXTENSION,
+     IN(struct spec_resources, memory_bytes)},
+    {"pids", "most processes at a time", .kind = FIELD_COUNT, EXTENSION,
+     IN(struct spec_resources, pids)},
+    {"shm", "size of `/dev/shm`", .kind = FIELD_SIZE, EXTENSION,
+     IN(struct spec_resources, shm_bytes)},
+    {"disk", "size of the container's writable layer", .kind = FIELD_SIZE, EXTENSION,
+     IN(struct spec_resources, disk_bytes)},
+};
+
+static void init_resources(void *object)
+{
+    spec_resources_init(object);
+}
+
+static const struct table resources_table = {
+    .name = "resources",
+    .help = "Limits of what a step may use.",
+    ROWS(resource_fields),
+    .size = sizeof(struct spec_resources),
+    .pos_offset = offsetof(struct spec_resources, pos),
+    .init = init_resources,
+};
+
+#define COMMON(member) IN(struct spec_common, member)
+
+static const struct field common_fields[] = {
+    {"environment", "variables; merged with those of the levels above, the lower level wins",
+     .kind = FIELD_PAIRS, COMMON(environment)},
+    {"workdir", "working directory, created if missing", .kind = FIELD_STRING, COMMON(workdir),
+     .default_text = "the current directory"},
+    {"image", "container image; makes `docker` the engine", .kind = FIELD_STRING, COMMON(image)},
+    {"engine", "where steps run: `host` or `docker`", .kind = FIELD_STRING, COMMON(engine),
+     .check = check_engine, .default_text = "`host`, or `docker` with `image`"},
+    {"shell", "shell that runs `command`: a name or a path", .kind = FIELD_STRING, EXTENSION,
+     COMMON(shell), .default_text = "`sh`"},
+    {"timeout", "time limit; the tightest of all levels counts", .kind = FIELD_DURATION,
+     COMMON(timeout_ms), .default_text = "1 day for the pipeline"},
+    {"grace", "time between SIGTERM and SIGKILL when a step is stopped", .kind = FIELD_DURATION,
+     COMMON(grace_ms), .flags = FIELD_EXTENSION | FIELD_ZERO, .default_text = "`10s`"},
+    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
+     COMMON(image_registry)},
+    {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
+     COMMON(image_registry_username)},
+    {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
+     COMMON(image_registry_password)},
+    {"pull",
+     "when to pull the image: `if-not-present`, `always`, `never`, or a list tried in order",
+     .kind = FIELD_ENUMS, EXTENSION, COUNTED(struct spec_common, pull, pull_count), .names = pulls,
+     .default_text = "`if-not-present`"},
+    {"user", "user to run as: `NAME`, `UID`, `NAME:GROUP` or `UID:GID`", .kind = FIELD_STRING,
+     EXTENSION, COMMON(user)},
+    {"resources", "limits, see below", .kind = FIELD_OBJECT, EXTENSION, COMMON(resources),
+     .table = &resources_table},
+    {"isolation", "`step`: a fresh container for each step; `job`: steps of a job share one",
+     .kind = FIELD_ENUM, EXTENSION, COMMON(isolation), .names = isolations,
+     .default_text = "`step`"},
+    {"data_dir_outer", "a further directory to mount: on the host", .kind = FIELD_STRING,
+     COMMON(data_dir_outer)},
+    {"data_dir_inner", "a further directory to mount: in the container", .kind = FIELD_STRING,
+     COMMON(data_dir_inner)},
+    PLANNED("checkout", "how the workspace gets its files"),
+    IGNORED("state"),
+};
+
+static void init_common(void *object)
+{
+    spec_common_init(object);
+}
+
+static const struct table common_table = {
+    .name = "every level",
+    .help = "These keys may be given on the pipeline, a stage, a job or a step. A lower level "
+            "inherits them; what it says itself wins.",
+    ROWS(common_fields),
+    .size = sizeof(struct spec_common),
+    .pos_offset = -1,
+    .init = init_common,
+};
+
+static const struct field plugin_fields[] = {
+    {"image", "the plugin's image", .kind = FIELD_STRING, REQUIRED, IN(struct spec_plugin, image)},
+    {"settings", "passed as `PIPELINE_PLUGIN_SETTINGS_<KEY>`; lists and maps as JSON",
+     .kind = FIELD_PAIRS, .flags = FIELD_JSON_VALUES, IN(struct spec_plugin, settings)},
+    {"entrypoint", "program in the image", .kind = FIELD_STRING, IN(struct spec_plugin, entrypoint),
+     .default_text = "`/pipeline/plugin/run`"},
+    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
+     IN(struct spec_plugin, image_registry)},
+    {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
+     IN(struct spec_plugin, image_registry_username)},
+    {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
+     IN(struct spec_plugin, image_registry_password)},
+    {"inherit_environment", "pass the step's environment to the plugin", .kind = FIELD_BOOL,
+     EXTENSION, IN(struct spec_plugin, inherit_environment), .default_text = "`false`"},
+    PLANNED("api", "version of the plugin interface"),
+};
+
+static const struct table plugin_table = {
+    .name = "plugin",
+    .help = "A step that runs a plugin image instead of a command.",
+    ROWS(plugin_fields),
+    .size = sizeof(struct spec_plugin),
+    .pos_offset = offsetof(struct spec_plugin, pos),
+};
+
+static const struct field language_fields[] = {
+    {"name", "`node`, `python`, `go`, `ruby` …", .kind = FIELD_STRING, REQUIRED,
+     IN(struct spec_language, name)},
+    {"version", "version of the language, a tag of its image", .kind = FIELD_STRING,
+     IN(struct spec_language, version)},
+    {"image", "image to use in place of the language's own", .kind = FIELD_STRING, EXTENSION,
+     IN(struct spec_language, image)},
+};
+
+static const struct table language_table = {
+    .name = "language",
+    .help = "A step whose `command` is a program of that language.",
+    ROWS(language_fields),
+    .size = sizeof(struct spec_language),
+    .pos_offset = offsetof(struct spec_language, pos),
+};
+
+#define SECURITY(member) EXTENSION, IN(struct spec_security, member)
+
+static const struct field security_fields[] = {
+    {"read_only", "mount the container's root read-only", .kind = FIELD_BOOL, SECURITY(read_only)},
+    {"cap_add", "capabilities to add", .kind = FIELD_STRINGS, SECURITY(cap_add)},
+    {"cap_drop", "capabilities to drop", .kind = FIELD_STRINGS, SECURITY(cap_drop)},
+    {"no_new_privileges", "no rights through setuid programs", .kind = FIELD_BOOL,
+     SECURITY(no_new_privileges)},
+    {"userns", "user namespace mode", .kind = FIELD_STRING, SECURITY(userns)},
+    {"seccomp", "seccomp profile: a file or `unconfined`", .kind = FIELD_STRING, SECURITY(seccomp)},
+};
+
+static const struct table security_table = {
+    .name = "security",
+    .help = "What a container may do.",
+    ROWS(security_fields),
+    .size = sizeof(struct spec_security),
+    .pos_offset = offsetof(struct spec_security, pos),
+};
+
+#define CONTAINER(member) EXTENSION, IN(struct spec_container, member)
+
+static const struct field container_fields[] = {
+    {"platform", "platform of the image, such as `linux/arm64`", .kind = FIELD_STRING,
+     CONTAINER(platform)},
+    {"volumes", "mounts `SOURCE:/TARGET[:ro]`", .kind = FIELD_STRINGS, CONTAINER(volumes),
+     .check = check_volume},
+    {"network", "network mode or name of a network", .kind = FIELD_STRING, CONTAINER(network)},
+    {"entrypoint", "replaces the image's entrypoint; `[]` drops it", .kind = FIELD_STRINGS,
+     CONTAINER(entrypoint), .given_offset = offsetof(struct spec_container, has_entrypoint),
+     .check = check_entrypoint},
+    {"privileged", "all rights on the host", .kind = FIELD_BOOL, CONTAINER(privileged),
+     .default_text = "`false`"},
+    {"sandbox", "the strict preset of `security` and `resources`", .kind = FIELD_BOOL,
+     CONTAINER(sandbox), .default_text = "`false`"},
+    {"security", "see below", .kind = FIELD_OBJECT, CONTAINER(security), .table = &security_table},
+};
+
+static const struct table container_table = {
+    .name = "step in a container",
+    .help = "Keys of a step that shape its container.",
+    ROWS(container_fields),
+    .size = sizeof(struct spec_container),
+    .pos_offset = -1,
+};
+
+static const struct field step_fields[] = {
+    {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_step, name)},
+    {"command", "script for the shell; a list is joined with newlines", .kind = FIELD_SCRIPT,
+     IN(struct spec_step, command)},
+    {"id", "what other steps call it; must be unique in the job", .kind = FIELD_NAME, EXTENSION,
+     IN(struct spec_step, id), .default_text = "made from the name"},
+    {"shell_options", "`strict`: stop at the first command that fails", .kind = FIELD_ENUM,
+     EXTENSION, IN(struct spec_step, shell_options), .names = shell_options},
+    {"plugin", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, plugin),
+     .table = &plugin_table},
+    {"language", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, language),
+     .table = &language_table},
+    {"service", "a deployment to converge", .kind = FIELD_PLANNED},
+    PLANNED("type", "atomic step type"),
+    PLANNED("config", "settings of the step type"),
+    PLANNED("if", "condition"),
+    PLANNED("when", "conditions"),
+    PLANNED("depends_on", "steps that come first"),
+    PLANNED("allow_failure", "failures that do not count"),
+    PLANNED("retry", "attempts"),
+    PLANNED("background", "do not wait for the step"),
+    PLANNED("ready", "how to tell that a background step is ready"),
+    PLANNED("cache", "directories kept between runs"),
+    PLANNED("artifacts", "files kept after the run"),
+    PLANNED("pull_timeout", "time limit of the image pull"),
+    PLANNED("schedule_timeout", "time limit until the step starts"),
+    PLANNED("kubernetes", "shape of the pod"),
+    PLANNED("tty", "give the step a terminal"),
+};
+
+static const struct table_part step_parts[] = {
+    {&common_table, offsetof(struct spec_step, common), false},
+    {&container_table, offsetof(struct spec_step, container), true},
+    {0},
+};
+
+const struct table step_table = {
+    .name = "step",
+    .help = "One command, plugin or program.",
+    ROWS(step_fields),
+    .parts = step_parts,
+    .size = sizeof(struct spec_step),
+    .pos_offset = offsetof(struct spec_step, pos),
+    .check = check_step,
+};
+
+static const struct field job_fields[] = {
+    {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_job, name)},
+    {"steps", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
+     COUNTED(struct spec_job, steps, step_count), .table = &step_table},
+    PLANNED("if", "condition"),
+    PLANNED("when", "conditions"),
+    PLANNED("depends_on", "jobs of the stage that come first"),
+    PLANNED("allow_failure", "failures that do not count"),
+    PLANNED("matrix", "run once for each combination"),
+    PLANNED("services", "containers beside the job"),
+    PLANNED("run_on", "hosts to run on"),
+    PLANNED("max_parallel", "most hosts at a time"),
+    PLANNED("serial", "hosts in batches"),
+    PLANNED("ignore_errors", "go on when a host fails"),
+    PLANNED("max_failures", "hosts that may fail"),
+    PLANNED("retry", "attempts"),
+    PLANNED("cache", "directories kept between runs"),
+    PLANNED("artifacts", "files kept after the run"),
+    PLANNED("concurrency", "jobs that exclude each other"),
+    PLANNED("pre", "script before the job"),
+    PLANNED("post", "script behind the job"),
+};
+
+static const struct table_part job_parts[] = {{&common_table, offsetof(struct spec_job, common),
+                                               false},
+                                              {0}};
+
+const struct table job_table = {
+    .name = "job",
+    .help = "Steps that share a place to run in.",
+    ROWS(job_fields),
+    .parts = job_parts,
+    .size = sizeof(struct spec_job),
+    .pos_offset = offsetof(struct spec_job, pos),
+    .check = check_job,
+};
+
+static const struct field stage_fields[] = {
+    {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_stage, name)},
+    {"jobs", "run in parallel, or one after the other", .kind = FIELD_OBJECTS, REQUIRED,
+     COUNTED(struct spec_stage, jobs, job_count), .table = &job_table},
+    {"run_mode", "`parallel` or `serial`", .kind = FIELD_ENUM, IN(struct spec_stage, run_mode),
+     .names = run_modes, .default_text = "`parallel`"},
+    {"mode", "deprecated, write `run_mode`", .kind = FIELD_ENUM, IN(struct spec_stage, run_mode),
+     .names = run_modes, .alias_of = "run_mode"},
+    {"max_parallel", "most jobs at a time", .kind = FIELD_COUNT, EXTENSION,
+     IN(struct spec_stage, max_parallel)},
+    {"fail_fast", "the first job that fails cancels the others", .kind = FIELD_BOOL, EXTENSION,
+     IN(struct spec_stage, fail_fast), .default_text = "`true`"},
+    IGNORED("type"),
+    IGNORED("title"),
+    PLANNED("if", "condition"),
+    PLANNED("when", "conditions"),
+    PLANNED("depends_on", "stages that come first"),
+    PLANNED("allow_failure", "failures that do not count"),
+    PLANNED("pre", "script before the stage"),
+    PLANNED("post", "script behind the stage"),
+};
+
+static const struct table_part stage_parts[] = {{&common_table, offsetof(struct spec_stage, common),
+                                                 false},
+                                                {0}};
+
+static void init_stage(void *object)
+{
+    struct spec_stage *stage = object;
+
+    stage->max_parallel = SPEC_UNSET;
+}
+
+const struct table stage_table = {
+    .name = "stage",
+    .help = "Jobs that belong together. Stages run in the order of the file.",
+    ROWS(stage_fields),
+    .parts = stage_parts,
+    .size = sizeof(struct spec_stage),
+    .pos_offset = offsetof(struct spec_stage, pos),
+    .init = init_stage,
+};
+
+#define POST(member) EXTENSION, IN(struct spec_post, member)
+
+static const struct field post_fields[] = {
+    {"always", "runs whatever happened", .kind = FIELD_SCRIPT, POST(always)},
+    {"success", "runs after success", .kind = FIELD_SCRIPT, POST(success)},
+    {"failure", "runs after failure or timeout", .kind = FIELD_SCRIPT, POST(failure)},
+    {"cancelled", "runs after a cancel", .kind = FIELD_SCRIPT, POST(cancelled)},
+};
+
+static const struct table post_table = {
+    .name = "post",
+    .help = "Scripts for the end of the pipeline. A plain string is the same as `always`.",
+    ROWS(post_fields),
+    .size = sizeof(struct spec_post),
+    .pos_offset = offsetof(struct spec_post, pos),
+    .short_key = "always",
+};
+
+static const struct field pipeline_fields[] = {
+    {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_pipeline, name)},
+    {"stages", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
+     COUNTED(struct spec_pipeline, stages, stage_count), .table = &stage_table},
+    {"pre", "script that runs first, as stage `pre`", .kind = FIELD_SCRIPT,
+     IN(struct spec_pipeline, pre)},
+    {"post", "script that runs last, also after a failure; or a map, see below",
+     .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED, IN(struct spec_pipeline, post),
+     .table = &post_table},
+    {"notifications", "messages about the run", .kind = FIELD_PLANNED},
+    PLANNED("inputs", "parameters of the run"),
+    PLANNED("env_files", "dotenv files"),
+    PLANNED("secrets", "values that are masked"),
+    PLANNED("hosts", "inventory"),
+    PLANNED("hosts_file", "inventory file"),
+    PLANNED("services", "containers beside the run"),
+    PLANNED("alerts", "when to raise an alarm"),
+    PLANNED("triggers", "what starts a run"),
+    PLANNED("concurrency", "runs that exclude each other"),
+    PLANNED("finally", "stages that always run"),
+};
+
+static const struct table_part pipeline_parts[] = {{&common_table,
+                                                    offsetof(struct spec_pipeline, common), false},
+                                                   {0}};
+
+const struct table pipeline_table = {
+    .name = "pipeline",
+    .help = "The file itself.",
+    ROWS(pipeline_fields),
+    .parts = pipeline_parts,
+    .size = sizeof(struct spec_pipeline),
+    .pos_offset = offsetof(struct spec_pipeline, pos),
+};
+
+const struct table *const pipeline_all_tables[] = {
+    &pipeline_table, &post_table,      &stage_table,     &job_table,
+    &step_table,     &container_table, &security_table,  &plugin_table,
+    &language_table, &common_table,    &resources_table, NULL,
+};

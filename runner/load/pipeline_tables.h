@@ -1,0 +1,25 @@
+/* The tables of the pipeline file and what is checked beyond them. Private to load/. */
+#pragma once
+
+#include "load/table.h"
+
+extern const struct table pipeline_table;
+extern const struct table stage_table;
+extern const struct table job_table;
+extern const struct table step_table;
+
+/* Every table that the reference shows, in its order; the last is NULL. */
+extern const struct table *const pipeline_all_tables[];
+
+/* Checks of single values (struct field.check). */
+void check_engine(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node);
+void check_volume(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node);
+void check_entrypoint(struct decoder *d, const struct node_path *path, const struct field *field,
+                      const struct yaml_node *node);
+/* Checks of whole maps (struct table.check). */
+void check_job(struct decoder *d, const struct node_path *path, const void *object,
+               const struct yaml_node *node);
+void check_step(struct decoder *d, const struct node_path *path, const void *object,
+                const struct yaml_node *node);

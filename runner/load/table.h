@@ -1,0 +1,90 @@
+/* Decode tables: what the keys of a map are and where their values go.
+ *
+ * A table describes one kind of map (a step, a plugin …) as rows, and the struct that it fills. The
+ * same rows drive decoding, the messages about what is wrong, the reference in
+ * docs/pipeline-file.md and the JSON Schema. Constant data. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "load/yaml_tree.h"
+
+struct decoder;
+struct node_path;
+struct table;
+
+enum field_kind {
+    FIELD_STRING,   /* struct spec_str, interpolated later */
+    FIELD_NAME,     /* struct spec_str, [A-Za-z_][A-Za-z0-9_-]*, never interpolated */
+    FIELD_SCRIPT,   /* struct spec_str, never interpolated; a list of lines is joined */
+    FIELD_STRINGS,  /* struct spec_strs; one string or a list */
+    FIELD_PAIRS,    /* struct spec_pairs */
+    FIELD_BOOL,     /* enum spec_bool */
+    FIELD_ENUM,     /* an enum, or a uint8_t that holds one */
+    FIELD_ENUMS,    /* allocated array of int-sized enums and a uint8_t count; one or a list */
+    FIELD_COUNT,    /* int64_t, at least 1 */
+    FIELD_DURATION, /* int64_t, milliseconds */
+    FIELD_SIZE,     /* int64_t, bytes */
+    FIELD_MILLI,    /* int64_t, thousandths */
+    FIELD_OBJECT,   /* a struct with a table: embedded, or a pointer to an allocated one */
+    FIELD_OBJECTS,  /* allocated array of structs with a table, and a size_t count */
+    FIELD_IGNORED,  /* accepted, means nothing */
+    FIELD_PLANNED,  /* known, but this version cannot do it: an error if it is set */
+    FIELD_KIND_COUNT,
+};
+
+enum field_flags {
+    FIELD_REQUIRED = 1 << 0,
+    FIELD_EXTENSION = 1 << 1,   /* beyond the go-idp format: a + in the reference */
+    FIELD_EMBEDDED = 1 << 2,    /* FIELD_OBJECT: the struct itself is at the offset */
+    FIELD_JSON_VALUES = 1 << 3, /* FIELD_PAIRS: lists and maps become JSON text */
+    FIELD_ZERO = 1 << 4,        /* FIELD_DURATION: "0s" means no time at all, not "not set" */
+};
+
+/* A spelling of an enum value; a row of {NULL} ends the list. */
+struct enum_name {
+    const char *name;
+    int value;
+};
+
+struct field {
+    const char *name;
+    const char *help;              /* one line for the reference */
+    const char *default_text;      /* shown in the reference; NULL: none */
+    const char *alias_of;          /* a deprecated spelling of that key; NULL: none */
+    uint8_t kind;                  /* enum field_kind */
+    uint8_t flags;                 /* enum field_flags */
+    uint16_t size;                 /* of the member */
+    uint16_t offset;               /* of the member */
+    uint16_t count_offset;         /* FIELD_OBJECTS, FIELD_ENUMS */
+    uint16_t given_offset;         /* of a bool that says the key was given; 0: none */
+    const struct enum_name *names; /* FIELD_ENUM, FIELD_ENUMS */
+    const struct table *table;     /* FIELD_OBJECT, FIELD_OBJECTS */
+    /* A further look at the value, a scalar or the items of a list one by one; NULL: none. */
+    void (*check)(struct decoder *decoder, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node);
+};
+
+/* Rows that several tables share, in a struct of their own within the table's struct. */
+struct table_part {
+    const struct table *table;
+    uint16_t offset;
+    bool allocated; /* a pointer is at the offset; the struct is allocated with its first key */
+};
+
+struct table {
+    const char *name; /* "step": for messages and as heading of the reference */
+    const char *help; /* a paragraph for the reference */
+    const struct field *fields;
+    size_t field_count;
+    const struct table_part *parts; /* a row with table NULL ends them; NULL: none */
+    size_t size;                    /* of the struct */
+    int pos_offset;                 /* of its struct src_pos; -1: it has none */
+    void (*init)(void *object);     /* on zeroed memory; NULL: zeroes will do */
+    /* What no single row can say, after decoding; NULL: nothing. */
+    void (*check)(struct decoder *decoder, const struct node_path *path, const void *object,
+                  const struct yaml_node *node);
+    const char *short_key; /* a string or list in place of the map stands for this key; NULL: no */
+};
