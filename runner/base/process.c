@@ -166,6 +166,8 @@ int process_spawn(const struct process_options *options, pid_t *ret_pid, struct 
     sigset_t before;
     pid_t pid;
 
+    if (options->ret_exec_failed)
+        *options->ret_exec_failed = !program;
     if (!program)
         return -1;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -183,6 +185,8 @@ int process_spawn(const struct process_options *options, pid_t *ret_pid, struct 
     if (failure.errnum) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
+        if (options->ret_exec_failed)
+            *options->ret_exec_failed = failure.step == STEP_EXEC;
         return spawn_error(options, &failure, err);
     }
     *ret_pid = pid;

@@ -22,6 +22,9 @@ struct process_options {
     int stderr_fd;
     bool new_session;                /* setsid(): own session and process group */
     const struct process_user *user; /* NULL: the caller's */
+    /* When not NULL: set to whether a failure was that of the program itself (not found, not
+     * executable) rather than of what surrounds it (working directory, user, resources). */
+    bool *ret_exec_failed;
 };
 
 /* A user to run as, resolved beforehand by process_user_lookup(). */
