@@ -2,9 +2,9 @@
  *
  * A run has an id and an owner (this process). Everything it creates outside of the process carries
  * both from the create call on, as labels, annotations or an environment cookie, so that it can be
- * found again without the process; and the run's journal, a directory that the owner keeps locked,
- * says where to look (which daemons were used, which directories were made). A journal whose lock
- * is free belongs to a dead owner.
+ * found again without the process; and the run's journal, a file that the owner keeps locked, says
+ * where to look (which daemons were used, which directories were made). A journal whose lock is
+ * free belongs to a dead owner.
  *
  *     own_run_begin(&run, &options, err)        journal created and locked
  *     own_run_note(run, OWN_ENDPOINT, url)      before the first request to that daemon
@@ -13,7 +13,8 @@
  *     own_run_end(run)                          journal removed
  *
  * Threads: notes may be added from any thread. The lock follows the open file description, so a
- * forked keeper holds it too. */
+ * forked keeper holds it too. Notes survive the death of the process; they are not synced to disk,
+ * because a crash of the machine ends everything that they point to, or shows in its labels. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,8 +35,9 @@
 #define OWN_RUN_ID_SIZE 32
 
 enum own_kind {
-    OWN_ENDPOINT,  /* a Docker endpoint that may hold objects of the run */
-    OWN_DIRECTORY, /* a temporary directory, removed with everything in it */
+    OWN_ENDPOINT,  /* an engine URL that may hold objects of the run, in the form that both
+                    * engine_find() and connect() take: "docker://unix:///var/run/docker.sock" */
+    OWN_DIRECTORY, /* a temporary directory (absolute), removed with everything in it */
 };
 
 /* Identity of a process that survives pid reuse, reboots and PID namespaces. */
@@ -57,41 +59,56 @@ enum own_liveness own_owner_liveness(const struct own_owner *owner);
 
 struct own_run;
 
-/* Makes the run id and the journal below `state_dir` (NULL: $XDG_RUNTIME_DIR/runner, else
- * $XDG_STATE_HOME/runner, else ~/.local/state/runner, else /tmp/runner-UID). */
+/* Makes the run id (22 characters, sorts by time) and the journal in `state_dir`. NULL means the
+ * first of these that can be used: $XDG_RUNTIME_DIR/runner, $XDG_STATE_HOME/runner,
+ * ~/.local/state/runner, /tmp/runner-UID. A directory that belongs to somebody else, is open to
+ * others or is a symbolic link is not used. */
 int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
     __attribute__((warn_unused_result));
 const char *own_run_id(const struct own_run *run);
 /* The labels that every object of the run carries (run and owner). */
 const struct strmap *own_run_labels(const struct own_run *run);
-/* A directory of the run's own for temporary files; made on first use, removed by own_run_end(). */
+/* A directory of the run's own for temporary files, below $TMPDIR or /tmp; made on first use,
+ * removed by own_run_end(). Others can enter it (a step may run as another user) but not list it:
+ * what is private goes into a subdirectory with mode 0700. */
 const char *own_run_temp_dir(struct own_run *run, struct err *err);
+/* The descriptor that holds the lock, for a keeper to leave open. */
+int own_run_fd(const struct own_run *run);
 
-/* Written and flushed to the file before it returns. Noting the same thing twice is harmless. */
+/* Written to the file before it returns. Noting the same thing twice is harmless. */
 int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
     __attribute__((warn_unused_result));
 void own_run_forget(struct own_run *run, enum own_kind kind, const char *what);
-/* Removes temporary directory and journal and frees; NULL is fine. */
+/* Removes what is noted as a directory and then the journal, and frees; NULL is fine. A journal
+ * whose directories could not be removed stays for the next sweep. Reads the notes back from the
+ * file, so that a keeper may call it on the copy that it got by its fork. */
 void own_run_end(struct own_run *run);
-/* Frees without removing anything: what a run that keeps its things does (--keep). */
+/* Frees without removing anything: what a run that keeps its things does (--keep). The next sweep
+ * takes them for a dead owner's. */
 void own_run_abandon(struct own_run *run);
 
 /* A journal as a sweep finds it. */
 struct own_journal {
     char *path;
     char run_id[OWN_RUN_ID_SIZE];
-    bool alive; /* its owner holds the lock */
+    bool alive; /* its owner, or the owner's keeper, holds the lock */
     char **endpoints;
     size_t endpoint_count;
     char **directories;
     size_t directory_count;
 };
 
-/* Reads all journals below state_dir (as in own_run_begin). The array and its parts go to the
+/* Reads all journals in state_dir; NULL: in every directory that own_run_begin() could have chosen.
+ * A torn last line, left by a death in mid-write, is ignored. The array and its parts go to the
  * caller: own_journals_free(). */
 int own_journals_read(const char *state_dir, struct own_journal **ret, size_t *ret_count,
                       struct err *err) __attribute__((warn_unused_result));
 void own_journals_free(struct own_journal *journals, size_t count);
-/* Removes the noted directories and then the journal itself of a dead owner. */
+/* What the run itself has noted so far, also when asked by its keeper; `alive` is true. Release
+ * with own_journals_free(journal, 1). */
+int own_run_journal(const struct own_run *run, struct own_journal **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* Removes the noted directories and then the journal itself of a dead owner. ERR_CONFLICT if it has
+ * an owner after all. */
 int own_journal_remove(const struct own_journal *journal, struct err *err)
     __attribute__((warn_unused_result));

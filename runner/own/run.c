@@ -1,0 +1,295 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/logger.h"
+#include "own/journal.h"
+#include "own/own.h"
+
+struct own_run {
+    char id[OWN_RUN_ID_SIZE];
+    char *path; /* of the journal */
+    int fd;     /* append-only, locked */
+    struct strmap labels;
+    pthread_mutex_t mu;
+    struct strvec noted; /* "KIND WHAT"; guarded by mu */
+    char *temp_dir;      /* guarded by mu */
+};
+
+/* Crockford's base 32: its order is that of the bytes. 10 characters of milliseconds, 12 of chance.
+ */
+static int make_id(char out[OWN_RUN_ID_SIZE], struct err *err)
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    uint64_t time = (uint64_t)clock_wall_ms();
+    uint64_t chance;
+
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        return err_errno(err, "cannot get random bytes");
+    for (int i = 9; i >= 0; i--, time >>= 5)
+        out[i] = digits[time & 31];
+    for (int i = 21; i >= 10; i--, chance >>= 5)
+        out[i] = digits[chance & 31];
+    out[22] = '\0';
+    return 0;
+}
+
+static int open_state_dir(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT) {
+        if (fs_mkdir_p(path, 0700, NULL, err) < 0)
+            return -1;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (fd < 0)
+        return err_errno(err, "cannot open the state directory %s", path);
+    if (journal_check_dir(fd, path, err) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Creates and locks. Between the two a sweep may have taken the file for a dead owner's and
+ * removed it: then it has no link any more, and the next try makes another. */
+static int create_journal(int dir_fd, const char *dir, struct own_run *run, struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s" JOURNAL_SUFFIX, run->id);
+
+    for (int attempt = 0; attempt < 10; attempt++) {
+        CLEANUP_FD int fd =
+            openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                   0600);
+        struct stat st;
+
+        if (fd < 0)
+            return err_errno(err, "cannot create a journal in %s", dir);
+        if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0) {
+            err_errno(err, "cannot lock the journal in %s", dir);
+            unlinkat(dir_fd, name, 0);
+            return -1;
+        }
+        if (st.st_nlink > 0) {
+            run->path = fs_join(dir, name);
+            run->fd = steal_fd(&fd);
+            return 0;
+        }
+    }
+    return err_set(err, ERR_CONFLICT, "journals in %s disappear as they are made", dir);
+}
+
+static int begin_in(const char *dir, struct own_run *run, struct err *err)
+{
+    CLEANUP_FD int dir_fd = open_state_dir(dir, err);
+
+    return dir_fd < 0 ? -1 : create_journal(dir_fd, dir, run, err);
+}
+
+int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec dirs = {0};
+    struct own_run *run = xcalloc(1, sizeof(*run));
+    struct own_owner owner;
+    char text[128];
+    int result = -1;
+
+    run->fd = -1;
+    pthread_mutex_init(&run->mu, NULL);
+    if (make_id(run->id, err) < 0) {
+        own_run_abandon(run);
+        return -1;
+    }
+    journal_state_dirs(state_dir, &dirs);
+    for (size_t i = 0; result < 0 && i < dirs.len; i++)
+        result = begin_in(dirs.items[i], run, err);
+    if (result < 0) {
+        own_run_abandon(run);
+        return -1;
+    }
+    own_owner_self(&owner);
+    own_owner_format(&owner, text, sizeof(text));
+    strmap_set(&run->labels, OWN_LABEL_RUN, run->id);
+    strmap_set(&run->labels, OWN_LABEL_OWNER, text);
+    *ret = run;
+    return 0;
+}
+
+const char *own_run_id(const struct own_run *run)
+{
+    return run->id;
+}
+
+const struct strmap *own_run_labels(const struct own_run *run)
+{
+    return &run->labels;
+}
+
+int own_run_fd(const struct own_run *run)
+{
+    return run->fd;
+}
+
+/* One write() for one line. A short one (disk full) is taken back, so that the next line does not
+ * get glued to its remains. */
+static int append(struct own_run *run, const char *verb, enum own_kind kind, const char *what,
+                  struct err *err)
+{
+    CLEANUP_BUF struct buf line = BUF_INIT;
+    struct stat before;
+    ssize_t put;
+
+    journal_format(&line, verb, kind, what);
+    if (!line.len)
+        return err_set(err, ERR_UNSUPPORTED, "cannot note %s: its name is not UTF-8", what);
+    if (fstat(run->fd, &before) < 0)
+        return err_errno(err, "cannot examine %s", run->path);
+    put = write(run->fd, line.data, line.len);
+    if (put == (ssize_t)line.len)
+        return 0;
+    if (put >= 0)
+        errno = ENOSPC;
+    err_errno(err, "cannot write to the journal %s", run->path);
+    if (put > 0 && ftruncate(run->fd, before.st_size) < 0)
+        return err_errno(err, "cannot mend the journal %s", run->path);
+    return -1;
+}
+
+static ssize_t find_noted(const struct own_run *run, const char *entry)
+{
+    for (size_t i = 0; i < run->noted.len; i++) {
+        if (strcmp(run->noted.items[i], entry) == 0)
+            return (ssize_t)i;
+    }
+    return -1;
+}
+
+static int note_locked(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
+{
+    CLEANUP_FREE char *entry = xasprintf("%s %s", journal_kind_name(kind), what);
+
+    if (find_noted(run, entry) >= 0)
+        return 0;
+    if (append(run, "note", kind, what, err) < 0)
+        return -1;
+    strvec_push_owned(&run->noted, steal_ptr(&entry));
+    return 0;
+}
+
+static void forget_locked(struct own_run *run, enum own_kind kind, const char *what)
+{
+    CLEANUP_FREE char *entry = xasprintf("%s %s", journal_kind_name(kind), what);
+    ssize_t at = find_noted(run, entry);
+
+    /* A note that cannot be taken back only makes a sweep look in vain. */
+    if (at < 0 || append(run, "forget", kind, what, NULL) < 0)
+        return;
+    free(run->noted.items[at]);
+    run->noted.items[at] = run->noted.items[--run->noted.len];
+    run->noted.items[run->noted.len] = NULL;
+}
+
+int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
+{
+    int result;
+
+    pthread_mutex_lock(&run->mu);
+    result = note_locked(run, kind, what, err);
+    pthread_mutex_unlock(&run->mu);
+    return result;
+}
+
+void own_run_forget(struct own_run *run, enum own_kind kind, const char *what)
+{
+    pthread_mutex_lock(&run->mu);
+    forget_locked(run, kind, what);
+    pthread_mutex_unlock(&run->mu);
+}
+
+static int make_temp_dir(struct own_run *run, struct err *err)
+{
+    const char *base = getenv("TMPDIR");
+    CLEANUP_FREE char *path =
+        xasprintf("%s/runner-%s", base && *base == '/' ? base : "/tmp", run->id);
+
+    if (note_locked(run, OWN_DIRECTORY, path, err) < 0)
+        return -1;
+    if (mkdir(path, 0711) < 0) {
+        err_errno(err, "cannot create the temporary directory %s", path);
+        forget_locked(run, OWN_DIRECTORY, path);
+        return -1;
+    }
+    run->temp_dir = steal_ptr(&path);
+    chmod(run->temp_dir, 0711); /* whatever the umask */
+    return 0;
+}
+
+const char *own_run_temp_dir(struct own_run *run, struct err *err)
+{
+    const char *path;
+
+    pthread_mutex_lock(&run->mu);
+    if (!run->temp_dir && make_temp_dir(run, err) < 0)
+        path = NULL;
+    else
+        path = run->temp_dir;
+    pthread_mutex_unlock(&run->mu);
+    return path;
+}
+
+static struct own_journal *read_own(const struct own_run *run, struct err *err)
+{
+    struct own_journal *journal = xcalloc(1, sizeof(*journal));
+
+    journal->path = xstrdup(run->path);
+    journal->alive = true;
+    memcpy(journal->run_id, run->id, sizeof(run->id));
+    if (journal_read_fd(run->fd, run->path, journal, err) == 0)
+        return journal;
+    own_journals_free(journal, 1);
+    return NULL;
+}
+
+int own_run_journal(const struct own_run *run, struct own_journal **ret, struct err *err)
+{
+    struct own_journal *journal = read_own(run, err);
+
+    if (!journal)
+        return -1;
+    *ret = journal;
+    return 0;
+}
+
+void own_run_end(struct own_run *run)
+{
+    struct own_journal *journal = run ? read_own(run, NULL) : NULL;
+    struct err err = ERR_INIT;
+
+    /* On failure the journal stays, unlocked from now on: that is the request to the next sweep. */
+    if (journal && journal_discard(journal, &err) < 0)
+        log_debug("own", "run %s leaves its journal: %s", run->id, err.message);
+    if (journal)
+        own_journals_free(journal, 1);
+    own_run_abandon(run);
+}
+
+void own_run_abandon(struct own_run *run)
+{
+    if (!run)
+        return;
+    if (run->fd >= 0)
+        close(run->fd);
+    strmap_release(&run->labels);
+    strvec_release(&run->noted);
+    pthread_mutex_destroy(&run->mu);
+    free(run->temp_dir);
+    free(run->path);
+    free(run);
+}
