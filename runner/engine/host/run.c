@@ -1,0 +1,470 @@
+/* run(): one program under one supervisor, watched by one poll loop over its two pipes and the
+ * supervisor's socket.
+ *
+ * The loop is in one of three phases, each bounded by a context of its own:
+ *
+ *     RUNNING      the caller's context; when it ends: TERM
+ *     TERMINATING  the grace; when it ends: KILL
+ *     CLOSING      a fixed limit; when it ends there are processes that nobody can kill
+ *
+ * CLOSING also follows RUNNING directly, once the main process has ended or the supervisor is lost:
+ * from then on the result is known and only the tree is waited for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fdpass.h"
+#include "base/fs.h"
+#include "base/vec.h"
+#include "engine/host/private.h"
+#include "engine/host/wire.h"
+
+enum {
+    PIPE_BYTES_DEFAULT = 64 * 1024,
+    PIPE_BYTES_LARGE = 1024 * 1024,
+    CLOSING_MS = 10000,
+};
+
+enum phase { RUNNING, TERMINATING, CLOSING };
+
+struct attempt {
+    struct host_place *place;
+    const struct runnable *runnable;
+    struct output *output;
+    const struct ctx *caller;
+
+    struct wire_program program;
+    struct strvec argv;
+    char *files_dir;
+
+    int supervisor;
+    int pipes[2]; /* by output_stream; -1 after their end */
+    bool large[2];
+    struct wire_reply reply; /* as far as it has come */
+    size_t reply_len;
+
+    enum phase phase;
+    struct ctx phase_ctx; /* of TERMINATING and CLOSING */
+    bool exited;          /* record is complete */
+    bool gone;            /* the supervisor has nothing left below it */
+    bool lost;            /* the supervisor has gone itself */
+    struct exit_record record;
+};
+
+static int write_file(const struct attempt *a, const struct runnable_file *file, struct err *err)
+{
+    CLEANUP_FREE char *path = fs_join(a->files_dir, file->name);
+    CLEANUP_FD int fd = -1;
+
+    if (strchr(file->name, '/'))
+        return err_set(err, ERR_INVALID, "file name \"%s\" holds a slash", file->name);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+              file->executable ? 0700 : 0600);
+    if (fd < 0)
+        return err_errno(err, "cannot create %s", path);
+    if (a->program.has_user && fchown(fd, a->program.user.uid, a->program.user.gid) < 0)
+        return err_errno(err, "cannot give %s to the step's user", path);
+    return fs_write_all(fd, file->data, file->size, err);
+}
+
+static int write_files(struct attempt *a, struct err *err)
+{
+    const struct runnable *r = a->runnable;
+    const char *parent;
+    char *dir;
+
+    if (!r->file_count)
+        return 0;
+    parent = own_run_temp_dir(a->place->instance->services->run, err);
+    if (!parent)
+        return -1;
+    dir = xasprintf("%s/step-XXXXXX", parent);
+    if (!mkdtemp(dir)) {
+        err_errno(err, "cannot create a directory in %s", parent);
+        free(dir);
+        return -1;
+    }
+    a->files_dir = dir;
+    for (size_t i = 0; i < r->file_count; i++) {
+        if (write_file(a, &r->files[i], err) < 0)
+            return -1;
+    }
+    /* Last: until here only we may touch it. */
+    if (a->program.has_user && chown(dir, a->program.user.uid, a->program.user.gid) < 0)
+        return err_errno(err, "cannot give %s to the step's user", dir);
+    return 0;
+}
+
+static int describe_program(struct attempt *a, struct err *err)
+{
+    const struct runnable *r = a->runnable;
+    const size_t marker = strlen(RUNNABLE_FILES);
+
+    a->program.cwd = r->workdir ? r->workdir : a->place->workspace;
+    if (r->user) {
+        if (process_user_lookup(r->user, &a->program.user, err) < 0)
+            return -1;
+        a->program.has_user = true;
+    }
+    if (write_files(a, err) < 0)
+        return -1;
+    for (const char *const *arg = r->argv; *arg; arg++) {
+        if (a->files_dir && strncmp(*arg, RUNNABLE_FILES, marker) == 0)
+            strvec_pushf(&a->argv, "%s/%s", a->files_dir, *arg + marker);
+        else
+            strvec_push(&a->argv, *arg);
+    }
+    a->program.argv = (const char **)a->argv.items;
+    return 0;
+}
+
+static int open_pipes(struct attempt *a, int theirs[2], struct err *err)
+{
+    for (int i = 0; i < 2; i++) {
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return err_errno(err, "cannot make a pipe for the output of \"%s\"", a->runnable->name);
+        a->pipes[i] = ends[0];
+        theirs[i] = ends[1];
+        if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+            return err_errno(err, "cannot make a pipe non-blocking");
+    }
+    return 0;
+}
+
+/* Sends all of it, and the descriptors (may be none) with its first byte. */
+static int send_request(const struct ctx *ctx, int socket, enum wire_request request,
+                        const struct buf *payload, const int *fds, size_t fd_count, struct err *err)
+{
+    struct wire_header header = {.request = request, .size = (uint32_t)payload->len};
+    struct iovec parts[] = {{.iov_base = &header, .iov_len = sizeof(header)},
+                            {.iov_base = payload->data, .iov_len = payload->len}};
+
+    while (parts[0].iov_len + parts[1].iov_len > 0) {
+        struct pollfd ready = {.fd = socket, .events = POLLOUT};
+        ssize_t sent = fdpass_send(socket, parts, 2, fds, fd_count, MSG_DONTWAIT);
+
+        if (sent < 0 && errno != EAGAIN)
+            return err_set(err, ERR_LOST, "the supervisor does not answer: %s", strerror(errno));
+        if (sent < 0) {
+            if (ctx_poll(ctx, &ready, 1, -1, err) < 0)
+                return -1;
+            continue;
+        }
+        fd_count = 0;
+        for (int i = 0; i < 2; i++) {
+            size_t part = (size_t)sent < parts[i].iov_len ? (size_t)sent : parts[i].iov_len;
+
+            parts[i].iov_base = (char *)parts[i].iov_base + part;
+            parts[i].iov_len -= part;
+            sent -= (ssize_t)part;
+        }
+    }
+    return 0;
+}
+
+/* An idle supervisor may have died since it was last used: then the next one gets the request. Only
+ * a fresh one's failure counts. */
+static int hand_over(struct attempt *a, const int theirs[2], struct err *err)
+{
+    CLEANUP_BUF struct buf payload = BUF_INIT;
+
+    if (wire_encode(&a->program, a->runnable->environment, &payload, err) < 0)
+        return -1;
+    for (;;) {
+        bool fresh;
+        struct err why = ERR_INIT;
+        int socket = host_supervisor_take(a->caller, a->place->instance, &fresh, err);
+
+        if (socket < 0)
+            return -1;
+        if (send_request(a->caller, socket, WIRE_RUN, &payload, theirs, WIRE_FDS, &why) == 0) {
+            a->supervisor = socket;
+            return 0;
+        }
+        close(socket);
+        if (fresh || why.code != ERR_LOST)
+            return err_set(err, why.code, "%s", why.message);
+    }
+}
+
+static int start(struct attempt *a, struct err *err)
+{
+    int theirs[2] = {-1, -1};
+    int result = open_pipes(a, theirs, err);
+
+    if (result == 0)
+        result = hand_over(a, theirs, err);
+    for (int i = 0; i < 2; i++) {
+        if (theirs[i] >= 0)
+            close(theirs[i]);
+    }
+    return result;
+}
+
+static const struct ctx *phase_ctx(const struct attempt *a)
+{
+    return a->phase == RUNNING ? a->caller : &a->phase_ctx;
+}
+
+static void enter_closing(struct attempt *a)
+{
+    a->phase = CLOSING;
+    ctx_init_cleanup(&a->phase_ctx, CLOSING_MS);
+}
+
+/* Returns whether there may be more at once. */
+static bool pump(struct attempt *a, enum output_stream stream)
+{
+    struct host_place *place = a->place;
+    ssize_t got;
+
+    if (a->pipes[stream] < 0)
+        return false;
+    if (!place->chunk)
+        place->chunk = xmalloc(HOST_CHUNK_BYTES);
+    do {
+        got = read(a->pipes[stream], place->chunk, HOST_CHUNK_BYTES);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return false;
+    if (got <= 0) {
+        close(steal_fd(&a->pipes[stream]));
+        return false;
+    }
+    /* Memory for a large pipe only where it is used: a user's total is limited by the kernel, and
+     * a refusal does not matter. */
+    if (got >= PIPE_BYTES_DEFAULT && !a->large[stream]) {
+        a->large[stream] = true;
+        fcntl(a->pipes[stream], F_SETPIPE_SZ, PIPE_BYTES_LARGE);
+    }
+    /* The reader of the output may be slow for as long as the step may last, also when the program
+     * has ended meanwhile. */
+    a->output->write(a->output, a->phase == TERMINATING ? &a->phase_ctx : a->caller, stream,
+                     place->chunk, (size_t)got);
+    return true;
+}
+
+static void set_exit_record(struct exit_record *record, int status)
+{
+    *record = (struct exit_record){.kind = EXIT_CODE};
+    if (!WIFSIGNALED(status)) {
+        record->code = WEXITSTATUS(status);
+        return;
+    }
+    record->kind = EXIT_SIGNAL;
+    record->signal = WTERMSIG(status);
+    record->code = 128 + record->signal;
+    if (record->signal == SIGKILL)
+        snprintf(record->detail, sizeof(record->detail),
+                 "killed by signal 9, which the runner did not send; the kernel does so when "
+                 "memory runs out");
+    else
+        snprintf(record->detail, sizeof(record->detail), "killed by signal %d (%s)%s",
+                 record->signal, strsignal(record->signal),
+                 WCOREDUMP(status) ? ", core dumped" : "");
+}
+
+/* Of a program that could not be started: a result, as from a shell, if the program itself is at
+ * fault, else an error. */
+static int set_failed_record(struct attempt *a, struct err *err)
+{
+    const struct wire_reply *reply = &a->reply;
+
+    a->gone = true;
+    if (!reply->exec_failed) {
+        err_set(err, (enum err_code)reply->code, "%.*s", (int)sizeof(reply->message),
+                reply->message);
+        if (err)
+            err->errnum = reply->errnum;
+        return -1;
+    }
+    a->exited = true;
+    a->record =
+        (struct exit_record){.kind = EXIT_CODE, .code = reply->code == ERR_NOT_FOUND ? 127 : 126};
+    snprintf(a->record.detail, sizeof(a->record.detail), "%.*s", (int)sizeof(a->record.detail) - 1,
+             reply->message);
+    return 0;
+}
+
+static void set_lost_record(struct attempt *a)
+{
+    a->lost = true;
+    if (a->phase != CLOSING)
+        enter_closing(a);
+    if (a->exited)
+        return;
+    a->record = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
+    snprintf(a->record.detail, sizeof(a->record.detail),
+             "the process that supervises the step has died; how the step ended is not known");
+}
+
+static int take_reply(struct attempt *a, struct err *err)
+{
+    a->reply_len = 0;
+    switch ((enum wire_answer)a->reply.answer) {
+    case WIRE_FAILED:
+        return set_failed_record(a, err);
+    case WIRE_EXITED:
+        a->exited = true;
+        set_exit_record(&a->record, a->reply.status);
+        if (a->phase == RUNNING)
+            enter_closing(a);
+        return 0;
+    case WIRE_GONE:
+        a->gone = true;
+        return 0;
+    }
+    return err_set(err, ERR_PROTOCOL, "the supervisor gave answer %u", (unsigned)a->reply.answer);
+}
+
+/* Takes all that the supervisor has said so far. */
+static int receive(struct attempt *a, struct err *err)
+{
+    while (!a->gone && !a->lost) {
+        ssize_t got = recv(a->supervisor, (char *)&a->reply + a->reply_len,
+                           sizeof(a->reply) - a->reply_len, MSG_DONTWAIT);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return 0;
+        if (got <= 0) {
+            set_lost_record(a);
+            return 0;
+        }
+        a->reply_len += (size_t)got;
+        if (a->reply_len == sizeof(a->reply) && take_reply(a, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void request(struct attempt *a, enum wire_request what)
+{
+    const struct buf nothing = BUF_INIT;
+
+    /* A supervisor that cannot be reached is noticed by its socket's end. */
+    if (!a->lost && send_request(phase_ctx(a), a->supervisor, what, &nothing, NULL, 0, NULL) < 0)
+        return;
+}
+
+/* The context of the phase has ended. Returns whether there is another phase. */
+static bool escalate(struct attempt *a)
+{
+    if (a->phase == RUNNING) {
+        ctx_init_grace(&a->phase_ctx, a->caller, a->runnable->grace_ms);
+        a->phase = TERMINATING;
+        request(a, WIRE_TERM);
+        return true;
+    }
+    if (a->phase == TERMINATING) {
+        enter_closing(a);
+        request(a, WIRE_KILL);
+        return true;
+    }
+    return false;
+}
+
+/* One wait and what follows from it; -1 when the phase's context ended or on an error. */
+static int attend(struct attempt *a, struct err *err)
+{
+    struct pollfd fds[] = {{.fd = a->pipes[OUTPUT_STDOUT], .events = POLLIN},
+                           {.fd = a->pipes[OUTPUT_STDERR], .events = POLLIN},
+                           {.fd = a->lost ? -1 : a->supervisor, .events = POLLIN}};
+
+    if (ctx_poll(phase_ctx(a), fds, 3, -1, err) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        if (fds[i].revents)
+            pump(a, (enum output_stream)i);
+    }
+    return fds[2].revents ? receive(a, err) : 0;
+}
+
+static bool finished(const struct attempt *a)
+{
+    return a->gone || (a->lost && a->pipes[0] < 0 && a->pipes[1] < 0);
+}
+
+/* Until the tree has gone. With the tree gone everything that it printed is in the pipes: what does
+ * not come at once is not going to come, even if somebody outside of the tree holds them open. */
+static int watch(struct attempt *a, struct err *err)
+{
+    struct err ended = ERR_INIT; /* why the caller's context ended */
+    bool killed = true;
+
+    while (!finished(a)) {
+        struct err why = ERR_INIT;
+        bool running = a->phase == RUNNING;
+
+        if (attend(a, &why) == 0)
+            continue;
+        if (why.code != ERR_TIMEOUT && why.code != ERR_CANCELLED)
+            return err_set(err, why.code, "%s", why.message);
+        if (running)
+            ended = why;
+        killed = escalate(a);
+        if (!killed)
+            break;
+    }
+    for (int i = 0; i < 2; i++) {
+        while (pump(a, (enum output_stream)i))
+            ;
+    }
+    if (!killed)
+        a->output->note(a->output, "processes of this step could not be killed and are left");
+    if (ended.code != ERR_NONE)
+        return err_set(err, ended.code, "%s", ended.message);
+    if (!a->exited && !a->lost)
+        return err_set(err, ERR_LOST, "the step's processes could not be killed");
+    return 0;
+}
+
+static void release(struct attempt *a)
+{
+    struct err err = ERR_INIT;
+
+    /* One that has not finished goes on killing by itself when its socket closes. */
+    if (a->supervisor >= 0 && a->gone)
+        host_supervisor_give_back(a->place->instance, a->supervisor);
+    else if (a->supervisor >= 0)
+        close(a->supervisor);
+    for (int i = 0; i < 2; i++) {
+        if (a->pipes[i] >= 0)
+            close(a->pipes[i]);
+    }
+    if (a->files_dir && fs_remove_tree(a->files_dir, &err) < 0)
+        a->output->note(a->output, err.message);
+    free(a->files_dir);
+    strvec_release(&a->argv);
+}
+
+int host_run(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
+             struct output *output, struct exit_record *ret, struct err *err)
+{
+    struct attempt a = {.place = (struct host_place *)place,
+                        .runnable = runnable,
+                        .output = output,
+                        .caller = ctx,
+                        .supervisor = -1,
+                        .pipes = {-1, -1}};
+    int result = ctx_check(ctx, err);
+
+    if (result == 0)
+        result = describe_program(&a, err);
+    if (result == 0)
+        result = start(&a, err);
+    if (result == 0)
+        result = watch(&a, err);
+    release(&a);
+    if (result == 0)
+        *ret = a.record;
+    return result;
+}
