@@ -70,10 +70,13 @@ pidfile_pid() {
 launch() {
     local pidfile=$1 log=$2
     shift 2
+    local -a sudo=()
+    ((EUID == 0)) || sudo=(sudo)
     rm -f "$pidfile"
+    # Not through as_root: the subshell of a function would stay, and keep the caller's pipe open.
     # The shell writes its own identity and becomes the daemon: no window for a lost pid.
     # shellcheck disable=SC2016
-    as_root setsid bash -c '
+    "${sudo[@]}" setsid bash -c '
         read -r -a field </proc/$$/stat
         echo "$$ ${field[21]}" >"$0"
         exec "$@"' "$pidfile" "$@" >>"$log" 2>&1 </dev/null &

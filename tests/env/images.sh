@@ -48,10 +48,11 @@ images_tarball() {
 
 images_id() { docker image inspect -f '{{.Id}}' "$1" 2>/dev/null || true; }
 
-# Builds in the daemon and leaves the tarball, with the image's id beside it.
+# Builds in the daemon (in a subshell, for the trap) and leaves the tarball, with the image's id beside it.
 images_build() {
-    local tag=$1 tarball=$2 context
+    local tag=$1 tarball=$2
     context=$(mktemp -d "$RUNNER_TEST_CACHE/build.XXXXXX")
+    trap 'as_root rm -rf "$context"' EXIT
     cp -a "$RUNNER_TEST_ENV/images/${image_folder[$tag]}/." "$context"
     if [[ -x $context/prepare.sh ]]; then
         "$context/prepare.sh" "$context" >"$tarball.log" 2>&1 ||
@@ -59,7 +60,6 @@ images_build() {
     fi
     DOCKER_BUILDKIT=0 docker build -q -t "$tag" "$context" >>"$tarball.log" 2>&1 ||
         images_failed "$tag" "$tarball.log"
-    as_root rm -rf "$context"
     docker save -o "$tarball.new" "$tag"
     images_id "$tag" >"$tarball.id"
     mv "$tarball.new" "$tarball"

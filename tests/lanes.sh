@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# Runs end-to-end scripts side by side, each lane with a docker daemon of its own: so a script may
+# count what is left behind without seeing its neighbour's.
+#
+#   lanes_run LANES PRESET SCRIPT…   uses $root, $work and results.sh
+
+: "${root:?}" "${work:?}"
+
+lanes_run() {
+    local lanes=$1 preset=$2 lane
+    local -a jobs=()
+    shift 2
+    printf '%s\n' "$@" >"$work/queue"
+    for ((lane = 0; lane < lanes; lane++)); do
+        lane_work "lane$lane" "$preset" &
+        jobs+=($!)
+    done
+    wait_all "${jobs[@]}"
+}
+
+lane_work() {
+    local script
+    while script=$(lane_next); do
+        lane_script "$1" "$2" "$script"
+    done
+}
+
+# Takes the first script of the queue; fails when there is none.
+lane_next() {
+    (
+        flock 9
+        [[ -s $work/queue ]] || exit 1
+        head -n 1 "$work/queue"
+        sed -i 1d "$work/queue"
+    ) 9>"$work/queue.lock"
+}
+
+lane_script() {
+    local lane=$1 preset=$2 script=$3 name started status=0
+    name=$(basename "$script" .sh)
+    started=$(now_ms)
+    : >"$work/$preset.$name.results"
+    DOCKER_HOST=$(dockerd_host "$lane") RUNNER=$root/build/$preset/runner \
+        RUNNER_TEST_PRESET=$preset RUNNER_TEST_RESULTS=$work/$preset.$name.results \
+        bash "$script" >"$work/$preset.$name.log" 2>&1 </dev/null || status=$?
+    (
+        flock 9
+        printf -- '-- %s %s (%s)\n' "$preset" "$name" "$(seconds_since "$started")"
+        cat "$work/$preset.$name.log"
+        results_of_script "$preset" "$name" "$status" "$work/$preset.$name.results"
+    ) 9>"$work/output.lock"
+}

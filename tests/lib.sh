@@ -1,0 +1,276 @@
+# shellcheck shell=bash
+# For end-to-end scripts: tests/e2e/NAME.sh sources this file, defines functions test_*, and ends
+# with `run_tests "$@"`. Each test runs in a process, a directory and a HOME of its own:
+#
+#   source "$(dirname "$0")/../lib.sh"
+#   declare -A case_timeout=([test_slow]=120)       # seconds, otherwise 60
+#   test_hello() {
+#       write p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{command: "echo hi"}]}]}]}'
+#       assert_exit 0 "$RUNNER" exec p.yaml
+#       assert_contains "$stdout" "hi"
+#   }
+#   run_tests "$@"
+#
+# After a test that passed, assert_no_leftovers runs by itself unless the test sets leftovers_allowed.
+# Run by hand: eval "$(tests/env/up.sh)"; RUNNER=build/runner tests/e2e/NAME.sh [test_hello…]
+#
+# Commands under test go through `run`, `assert_exit` or `spawn`, which give them the environment by
+# which their processes are found again. stdout, stderr and status hold the result; the exact bytes
+# are in $case_dir/stdout and $case_dir/stderr. The current directory is $case_dir/work.
+set -euo pipefail
+
+declare -A case_timeout=()
+leftovers_allowed=
+# shellcheck disable=SC2034 # for the tests
+stdout='' stderr=''
+status=0 spawned=
+script=$(basename "$0" .sh)
+
+# --- doing ---------------------------------------------------------------------------------------
+
+# write FILE: standard input becomes the file, directories are made.
+write() {
+    mkdir -p "$(dirname "$1")"
+    cat >"$1"
+}
+
+# The witness: the docker command line client, with a configuration apart from the runner's.
+docker() { command docker --config "$case_dir/witness" "$@"; }
+
+collect() {
+    # Shell variables hold no NUL, and a gigabyte does not belong in one.
+    # shellcheck disable=SC2034
+    stdout=$(head -c 1M "$case_dir/stdout" | tr -d '\0')
+    # shellcheck disable=SC2034
+    stderr=$(head -c 1M "$case_dir/stderr" | tr -d '\0')
+}
+
+# run COMMAND…: runs it to its end; sets status, stdout, stderr.
+run() {
+    command_line=$*
+    status=0
+    "${case_env[@]}" "$@" >"$case_dir/stdout" 2>"$case_dir/stderr" </dev/null || status=$?
+    collect
+}
+
+# spawn COMMAND…: starts it; its pid is $spawned. Output files grow while it runs.
+spawn() {
+    command_line=$*
+    "${case_env[@]}" "$@" >"$case_dir/stdout" 2>"$case_dir/stderr" </dev/null &
+    spawned=$!
+}
+
+# finish: waits for the spawned command; sets status, stdout, stderr.
+finish() {
+    status=0
+    wait "$spawned" || status=$?
+    collect
+}
+
+# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails.
+wait_for() {
+    local limit=$1 deadline=$((SECONDS + $1 + 1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || fail "not within $limit seconds: $*"
+        sleep 0.05
+    done
+}
+
+# --- asserting -----------------------------------------------------------------------------------
+
+# fail TEXT: ends the test, with the place in the script and the last command's output.
+fail() {
+    local frame=0
+    while [[ ${BASH_SOURCE[frame]} == "${BASH_SOURCE[0]}" && frame -lt ${#BASH_LINENO[@]}-1 ]]; do
+        frame=$((frame + 1))
+    done
+    printf '%s:%s: %s\n' "$(basename "${BASH_SOURCE[frame]}")" "${BASH_LINENO[frame - 1]}" "$1"
+    [[ -z ${command_line:-} ]] || printf 'last command: %s (exit %s)\n' "$command_line" "$status"
+    local stream
+    for stream in stdout stderr; do
+        [[ ! -s $case_dir/$stream ]] || printf -- '--- its %s:\n%s\n' "$stream" \
+            "$(tail -n 40 "$case_dir/$stream" | cut -c 1-400 | tr -d '\0')"
+    done
+    exit 1
+}
+
+# assert_eq EXPECTED GOT [WHAT]
+assert_eq() {
+    [[ $1 == "$2" ]] || fail "${3:-value} differs
+expected: $1
+got:      $2"
+}
+
+# assert_contains TEXT PART [WHAT], and its opposite
+assert_contains() {
+    [[ $1 == *"$2"* ]] || fail "${3:-text} does not contain what it should
+expected: $2
+got:      $(tail -n 40 <<<"$1")"
+}
+
+assert_not_contains() {
+    [[ $1 != *"$2"* ]] || fail "${3:-text} contains what it should not: $2"
+}
+
+# assert_match TEXT REGEX [WHAT]: an extended regular expression
+assert_match() {
+    [[ $1 =~ $2 ]] || fail "${3:-text} does not match
+expected: $2
+got:      $(tail -n 40 <<<"$1")"
+}
+
+# assert_exit CODE COMMAND…
+assert_exit() {
+    local expected=$1
+    shift
+    run "$@"
+    [[ $status == "$expected" ]] || fail "exit status differs
+expected: $expected
+got:      $status"
+}
+
+# --- leftovers -----------------------------------------------------------------------------------
+
+# Prints one line for each thing of a run that still exists, as seen from outside the runner.
+leftovers() {
+    local filter=label=dev.runner.run
+    docker ps -a --filter "$filter" --format 'container {{.ID}} {{.Image}} {{.Status}} {{.Labels}}'
+    docker network ls --filter "$filter" --format 'network {{.ID}} {{.Name}}'
+    docker volume ls --filter "$filter" --format 'volume {{.Name}}'
+    local pid
+    for pid in $(case_processes); do
+        printf 'process %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true)"
+    done
+    find "$case_dir/tmp" -mindepth 1 -maxdepth 1 -printf 'temporary file %p\n'
+}
+
+# Processes that descend from a command under test: they, the steps too, have its TMPDIR.
+case_processes() {
+    local environ pid state
+    for environ in $(grep -lszxF "TMPDIR=$case_dir/tmp" /proc/[0-9]*/environ || true); do
+        pid=${environ#/proc/}
+        pid=${pid%/environ}
+        state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null || true)
+        [[ -z $state || $state == [ZX]* ]] || echo "$pid"
+    done
+}
+
+# assert_no_leftovers [SECONDS]: containers, networks, volumes, processes and temporary files are
+# gone, at the latest after SECONDS (default 0: a runner that has ended has cleaned up).
+assert_no_leftovers() {
+    local deadline=$((SECONDS + ${1:-0})) left
+    while left=$(leftovers) && [[ -n $left ]]; do
+        ((SECONDS < deadline)) || fail "left behind:
+$left"
+        sleep 0.1
+    done
+}
+
+# After a test whatever its result, so that the next one starts clean.
+remove_leftovers() {
+    local -a ids
+    mapfile -t ids < <(case_processes)
+    ((${#ids[@]} == 0)) || kill -KILL "${ids[@]}" 2>/dev/null || true
+    mapfile -t ids < <(docker ps -aq --filter label=dev.runner.run 2>/dev/null)
+    ((${#ids[@]} == 0)) || docker rm -fv "${ids[@]}" >/dev/null 2>&1 || true
+    docker network prune -f >/dev/null 2>&1 || true
+    mapfile -t ids < <(docker volume ls -q --filter label=dev.runner.run 2>/dev/null)
+    ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null 2>&1 || true
+}
+
+# --- running -------------------------------------------------------------------------------------
+
+# Sanitizers write to files, so that a report of any process of the tree fails the test.
+sanitizer_options() {
+    local log=log_path=$case_dir/sanitizer
+    export ASAN_OPTIONS=$log:detect_stack_use_after_return=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+    export UBSAN_OPTIONS=$log:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
+    export TSAN_OPTIONS=$log:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}
+}
+
+# The process of one test: NAME DIRECTORY.
+run_case() {
+    case_dir=$2
+    unset DOCKER_CONFIG DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+    sanitizer_options
+    # A shell starts background commands with signals ignored; steps must see the usual ones.
+    case_env=(env "--default-signal=INT,QUIT,PIPE" TMPDIR="$case_dir/tmp" HOME="$case_dir/home"
+        XDG_RUNTIME_DIR="$case_dir/runtime")
+    cd "$case_dir/work"
+    "$1"
+    if [[ -z $leftovers_allowed ]]; then
+        assert_no_leftovers 0
+    fi
+}
+
+make_case_dir() {
+    case_dir=$(mktemp -d /tmp/runner-case.XXXXXX)
+    # Steps run as other users, too.
+    chmod 755 "$case_dir"
+    mkdir "$case_dir"/{home,tmp,work,witness}
+    mkdir -m 700 "$case_dir/runtime"
+    chmod 1777 "$case_dir/tmp"
+}
+
+report() {
+    printf '%-4s %s/%s %d.%ds\n' "$1" "$script" "$2" $(($3 / 1000)) $(($3 % 1000 / 100))
+    [[ -z ${RUNNER_TEST_RESULTS:-} ]] || printf '%s %s/%s\n' "$1" "$script" "$2" >>"$RUNNER_TEST_RESULTS"
+}
+
+milliseconds() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+# Runs one test in a process group of its own, which a timeout ends as a whole.
+supervise() {
+    local name=$1 limit started code=0 sanitizer
+    limit=$((${case_timeout[$name]:-60} * ${RUNNER_TEST_TIMEOUT_FACTOR:-1}))
+    make_case_dir
+    started=$(milliseconds)
+    timeout -k 5 "$limit" bash "$0" --case "$name" "$case_dir" >"$case_dir/log" 2>&1 </dev/null ||
+        code=$?
+    ((code != 124 && code != 137)) || echo "the test did not end within $limit seconds" >>"$case_dir/log"
+    sanitizer=$(find "$case_dir" -maxdepth 1 -name 'sanitizer.*' -size +0 -exec head -n 60 {} +)
+    remove_leftovers
+    started=$(($(milliseconds) - started))
+    if ((code == 0)) && [[ -z $sanitizer ]]; then
+        report ok "$name" "$started"
+    else
+        report FAIL "$name" "$started"
+        { tail -n 80 "$case_dir/log" && printf '%s' "$sanitizer"; } | sed 's/^/     | /'
+        failures=$((failures + 1))
+    fi
+    if [[ -z ${RUNNER_TEST_KEEP:-} ]]; then
+        rm -rf "$case_dir" 2>/dev/null || sudo -n rm -rf "$case_dir"
+    fi
+}
+
+# The functions test_*, in the order of the script.
+all_cases() {
+    shopt -s extdebug
+    local name
+    for name in $(compgen -A function test_); do
+        declare -F "$name"
+    done | sort -n -k 2,2 | cut -d ' ' -f 1
+    shopt -u extdebug
+}
+
+# run_tests [NAME…]: all tests of the script, or those named.
+run_tests() {
+    if [[ ${1:-} == --case ]]; then
+        run_case "$2" "$3"
+        return
+    fi
+    [[ -x ${RUNNER:-} && -n ${DOCKER_HOST:-} ]] || {
+        echo "RUNNER and DOCKER_HOST are not set: eval \"\$(tests/env/up.sh)\", or tests/run.sh $script" >&2
+        exit 2
+    }
+    RUNNER=$(realpath "$RUNNER")
+    export RUNNER
+    local name failures=0
+    local -a names=("$@")
+    (($# > 0)) || mapfile -t names < <(all_cases)
+    for name in "${names[@]}"; do
+        supervise "$name"
+    done
+    ((failures == 0))
+}

@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# All tests, from a fresh clone on Debian or Ubuntu: installs packages, starts real daemons apart
+# from the machine's own, builds, runs unit and end-to-end tests under sanitizers and for coverage,
+# and stops what it started.
+#
+#   tests/run.sh [--quick] [--keep-env] [NAME…]
+#
+# --quick      one build (ASan + UBSan), no coverage
+# --keep-env   the daemons and the directories of failed cases stay; tests/env/down.sh ends them
+# NAME…        only end-to-end scripts tests/e2e/NAME.sh and unit tests whose name holds NAME
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+min_line_coverage=80
+
+usage() { sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; }
+
+quick='' keep_env=''
+names=()
+while (($#)); do
+    case $1 in
+    --quick) quick=yes ;;
+    --keep-env) keep_env=yes ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    -*)
+        usage >&2
+        exit 2
+        ;;
+    *) names+=("$1") ;;
+    esac
+    shift
+done
+
+work=$(mktemp -d)
+results=$work/results
+: >"$results"
+env_job=
+
+# shellcheck source=env/env.sh
+source "$root/tests/env/env.sh"
+# shellcheck source=results.sh
+source "$root/tests/results.sh"
+# shellcheck source=lanes.sh
+source "$root/tests/lanes.sh"
+
+finish() {
+    local code=$?
+    trap '' INT TERM
+    if [[ -n $env_job ]] && kill -0 "$env_job" 2>/dev/null; then
+        kill -TERM -- "-$env_job" 2>/dev/null || true
+        wait "$env_job" 2>/dev/null || true
+    fi
+    if [[ -z ${RUNNER_TEST_SLOT:-} ]]; then
+        :
+    elif [[ -n $keep_env ]]; then
+        slot_keep
+        say "the environment stays: source $RUNNER_TEST_STATE/exports"
+    else
+        env_down || say "the environment did not stop cleanly"
+        slot_release
+    fi
+    if [[ -n ${summing:-} ]]; then
+        results_sum || code=1
+    fi
+    rm -rf "$work"
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# part NAME COMMAND…: runs it and prints its time.
+part() {
+    local name=$1 started status=0
+    started=$(now_ms)
+    shift
+    "$@" || status=$?
+    printf '== %s: %s\n' "$name" "$(seconds_since "$started")"
+    return "$status"
+}
+
+select_scripts() {
+    local script name
+    for script in "$root"/tests/e2e/*.sh; do
+        [[ -e $script ]] || continue
+        if ((${#names[@]} == 0)); then
+            echo "$script"
+            continue
+        fi
+        for name in "${names[@]}"; do
+            [[ $(basename "$script" .sh) != "$name" ]] || echo "$script"
+        done
+    done
+}
+
+build() {
+    local log=$work/build.$1.log
+    if ! (cd "$root" && cmake --preset "$1" && cmake --build "build/$1") >"$log" 2>&1; then
+        tail -n 60 "$log"
+        record FAIL "$1 build"
+        return 1
+    fi
+}
+
+unit_tests() {
+    local junit=$work/$1.junit.xml
+    local -a filter=()
+    ((${#names[@]} == 0)) || filter=(-R "$(IFS='|' && echo "${names[*]}")")
+    ctest --test-dir "$root/build/$1" --output-on-failure --timeout 300 -j "$(nproc)" \
+        --output-junit "$junit" "${filter[@]}" || true
+    if [[ -s $junit ]]; then
+        results_of_ctest "$1" "$junit"
+    else
+        record FAIL "$1 unit (ctest wrote no result)"
+    fi
+}
+
+environment_ready() {
+    [[ -n $env_job ]] || return 0
+    if ! wait "$env_job"; then
+        tail -n 40 "$work/env.log"
+        record FAIL "test environment"
+        return 1
+    fi
+    env_job=
+    # shellcheck source=/dev/null
+    source "$RUNNER_TEST_STATE/exports"
+}
+
+coverage() {
+    local -a report=(gcovr --root "$root" "$root/build/coverage" --exclude "$root/tests/"
+        --exclude "$root/build/" --print-summary --fail-under-line "$min_line_coverage")
+    if "${report[@]}" --output "$root/build/coverage/coverage.txt"; then
+        record ok "coverage of $min_line_coverage % of lines"
+    else
+        cut -c 1-70 "$root/build/coverage/coverage.txt"
+        record FAIL "coverage of $min_line_coverage % of lines"
+    fi
+}
+
+# test_build PRESET: builds it, runs the unit tests, then the end-to-end scripts.
+test_build() {
+    part "build $1" build "$1" || return 0
+    find "$root/build/$1" -name '*.gcda' -delete
+    part "unit tests $1" unit_tests "$1"
+    ((${#scripts[@]})) || return 0
+    part "waiting for the environment" environment_ready || return 0
+    part "end-to-end tests $1" lanes_run "$lanes" "$1" "${scripts[@]}"
+}
+
+summing=yes
+part "packages" "$RUNNER_TEST_ENV/packages.sh" build test
+mapfile -t scripts < <(select_scripts)
+lanes=$((${#scripts[@]} < 2 ? ${#scripts[@]} : 2))
+if ((lanes > 0)); then
+    slot_take
+    # A process group of its own, so that it can be ended as a whole.
+    set -m
+    part "environment" env_up "$lanes" >"$work/env.log" 2>&1 &
+    env_job=$!
+    set +m
+fi
+if [[ -n $keep_env ]]; then
+    export RUNNER_TEST_KEEP=yes
+fi
+
+if [[ -n $quick ]]; then
+    test_build asan
+else
+    part "build release" build release || true
+    test_build asan
+    test_build tsan
+    test_build coverage
+    if ((${#names[@]} == 0)); then
+        part "coverage" coverage
+    fi
+fi
+[[ ! -s $work/env.log ]] || grep '^== ' "$work/env.log" || true
