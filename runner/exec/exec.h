@@ -1,0 +1,41 @@
+/* The executor: interprets a plan.
+ *
+ * It knows engines and step kinds only through their contracts and lets nothing out except events.
+ * exec_run() blocks until everything has ended and everything that was opened has been closed. The
+ * states of the tree are the verdict; *ret adds what they do not say. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "engine/engine.h"
+#include "event/event.h"
+#include "event/node.h"
+#include "plan/plan.h"
+#include "step/kind.h"
+
+struct exec_options {
+    const struct engine *const *engines;  /* NULL-terminated */
+    const struct step_kind *const *kinds; /* NULL-terminated */
+    const struct engine_services *services;
+    struct event_bus *bus;
+    uint32_t jobs;    /* most jobs at a time; 0: EXEC_JOBS_DEFAULT */
+    bool force_clean; /* remove the workdir after success even if it was there before */
+    bool keep;        /* remove nothing */
+};
+
+enum { EXEC_JOBS_DEFAULT = 256, EXEC_POST_BUDGET_MS = 5 * 60 * 1000 };
+
+#define EXEC_TIMEOUT_DEFAULT_MS INT64_C(86400000)
+
+struct exec_verdict {
+    enum state state;
+    bool own_deadline;       /* the pipeline's own timeout ended it */
+    bool engine_unavailable; /* nothing ran, because an engine could not be reached */
+};
+
+/* Fills `root`, a zeroed node, which the caller releases; it borrows from the plan. `ctx` is a
+ * root context: cancelling it cancels the pipeline. */
+void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_options *options,
+              struct node *root, struct exec_verdict *ret);

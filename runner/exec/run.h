@@ -1,0 +1,46 @@
+/* What the parts of the executor share about one run; see exec.h for the public part. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "exec/exec.h"
+#include "exec/instances.h"
+#include "log/pump.h"
+
+struct run {
+    const struct plan *plan;
+    const struct exec_options *options;
+    struct event_bus *bus;
+    struct log_flusher *flusher;
+    struct instances *instances;
+    const char *id;
+    atomic_uint steps_run;   /* steps for which an engine gave an exit record */
+    atomic_bool unavailable; /* some engine could not be reached */
+};
+
+/* stage.c: runs the jobs of a stage within their limits. */
+void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
+               struct node *node);
+/* job.c: runs the steps of a job in order. `skip` (may be NULL) says which are not for now. */
+void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
+             const bool *skip);
+
+/* outcome.c: how things end. */
+
+/* Ends a node because of an error of its own. */
+void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err,
+                   const char *tail);
+/* Ends a step by its exit record. */
+void outcome_record(struct run *run, struct node *node, const struct exit_record *record,
+                    const char *tail);
+/* Ends a node by the states of its children. */
+void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node);
+/* Ends a node that never started, and what is below it. */
+void outcome_not_started(struct run *run, struct node *node, enum state state, enum reason reason);
+/* The state of what comes after `failed` in the same list: skipped, or cancelled with its parent.
+ */
+void outcome_rest(struct run *run, const struct ctx *ctx, struct node *node);
+/* "[stage(1/2): build] timeout: 60 seconds", for a limit that the file sets. */
+void announce_timeout(struct run *run, const struct node *node, int64_t timeout_ms);
+/* Label of a level for timeout messages: `stage "build"`; the caller frees. */
+char *timeout_label(const struct node *node);
