@@ -1,0 +1,184 @@
+/* `runner exec`: runs a pipeline file here. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "cli/commands.h"
+#include "cli/inputs.h"
+#include "cli/session.h"
+#include "load/diag_print.h"
+#include "load/load.h"
+
+struct exec_args {
+    char *config;
+    char *workdir;
+    char *image;
+    char *engine;
+    struct strmap env;
+    struct strvec allow_env;
+    bool allow_all_env;
+    bool allow_nested;
+    int64_t jobs;
+    int64_t timeout_ms;
+    int progress;
+    int log_level;
+    int log_format;
+    char *log_file;
+    bool no_color;
+    bool timestamps;
+    bool keep;
+    bool force_clean;
+    bool strict;
+    char *docker_host;
+    struct strvec reports;
+};
+
+const size_t cmd_exec_args_size = sizeof(struct exec_args);
+
+static const char *const progress_choices[] = {"auto", "plain", "json", NULL};
+static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
+static const char *const format_choices[] = {"text", "json", NULL};
+
+#define ENV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define AT(field) offsetof(struct exec_args, field)
+
+const struct cli_option cmd_exec_options[] = {
+    {"config", 'c', CLI_STRING, AT(config), "FILE", "pipeline file, URL, or - for standard input",
+     NULL, ENV("PIPELINE_CONFIG")},
+    {"workdir", 'w', CLI_STRING, AT(workdir), "DIR", "working directory of the pipeline", NULL,
+     ENV("PIPELINE_WORKDIR")},
+    {"image", 'i', CLI_STRING, AT(image), "IMAGE", "default image: run in Docker", NULL,
+     ENV("PIPELINE_IMAGE")},
+    {"engine", 0, CLI_STRING, AT(engine), "ENGINE", "default engine", NULL, NULL},
+    {"env", 'e', CLI_PAIRS, AT(env), "KEY=VALUE", "set a variable, over the file's (repeatable)",
+     NULL, ENV("ENV")},
+    {"allow-env", 0, CLI_LIST, AT(allow_env), "NAME",
+     "let host steps see a variable of this environment (repeatable)", NULL, NULL},
+    {"allow-all-env", 0, CLI_FLAG, AT(allow_all_env), NULL, "let host steps see all of it", NULL,
+     NULL},
+    {"allow-nested", 0, CLI_FLAG, AT(allow_nested), NULL, "run although inside of a pipeline", NULL,
+     NULL},
+    {"jobs", 'j', CLI_INT, AT(jobs), "N", "most jobs at a time (256)", NULL, NULL},
+    {"timeout", 0, CLI_DURATION, AT(timeout_ms), "DURATION", "limit of the whole pipeline", NULL,
+     NULL},
+    {"progress", 0, CLI_CHOICE, AT(progress), NULL, "how to show the run", progress_choices, NULL},
+    {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL, "put the time before each line", NULL, NULL},
+    {"no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", NULL, NULL},
+    {"log-level", 0, CLI_CHOICE, AT(log_level), NULL, "diagnostic messages", level_choices, NULL},
+    {"log-format", 0, CLI_CHOICE, AT(log_format), NULL, "their form", format_choices, NULL},
+    {"log-file", 0, CLI_STRING, AT(log_file), "FILE", "write them to a file", NULL, NULL},
+    {"keep", 0, CLI_FLAG, AT(keep), NULL, "remove nothing at the end", NULL, NULL},
+    {"force-clean", 0, CLI_FLAG, AT(force_clean), NULL,
+     "remove the workdir after success even if it was there before", NULL, NULL},
+    {"strict", 0, CLI_FLAG, AT(strict), NULL, "unset names in ${NAME} are errors", NULL, NULL},
+    {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to use", NULL, NULL},
+    {"report", 0, CLI_LIST, AT(reports), "json=FILE", "write the final states to a file", NULL,
+     NULL},
+    {0},
+};
+
+static int usage_error(const struct err *err)
+{
+    fprintf(stderr, "runner exec: %s\n", err->message);
+    return CLI_EXIT_USAGE;
+}
+
+static int configure_logger(const struct exec_args *args, struct err *err)
+{
+    static const enum logger_level levels[] = {LOGGER_WARN, LOGGER_DEBUG, LOGGER_INFO,
+                                               LOGGER_ERROR};
+
+    return logger_configure(&(struct logger_options){.level = levels[args->log_level],
+                                                     .json = args->log_format == 1,
+                                                     .file = args->log_file},
+                            err);
+}
+
+static int find_report(const struct exec_args *args, const char **ret, struct err *err)
+{
+    for (size_t i = 0; i < args->reports.len; i++) {
+        const char *report = args->reports.items[i];
+
+        if (strncmp(report, "json=", 5) != 0 || !report[5])
+            return err_set(err, ERR_INVALID, "--report takes json=FILE, not \"%s\"", report);
+        *ret = report + 5;
+    }
+    return 0;
+}
+
+/* Nested runs are refused when the pipeline's own environment says so; that of this process does
+ * not count, because a step may well call runner on purpose for another file. */
+static int check_nesting(const struct exec_args *args, const struct spec_pipeline *spec,
+                         struct err *err)
+{
+    const struct spec_pairs *environment = &spec->common.environment;
+    bool nested = strmap_has(&args->env, "PIPELINE_RUNNER") ||
+                  (getenv("PIPELINE_RUNNER") &&
+                   inputs_allows(&args->allow_env, args->allow_all_env, "PIPELINE_RUNNER"));
+
+    for (size_t i = 0; i < environment->len; i++)
+        nested = nested || strcmp(environment->items[i].key, "PIPELINE_RUNNER") == 0;
+    if (nested && !args->allow_nested)
+        return err_set(err, ERR_CONFLICT,
+                       "you are already in a pipeline (PIPELINE_RUNNER is set in its "
+                       "environment); a nested run needs --allow-nested");
+    return 0;
+}
+
+struct inputs {
+    struct strmap automatic;
+    struct strmap passthrough;
+    char current_dir[PATH_MAX];
+};
+
+static struct plan *make_plan(const struct exec_args *args, const struct spec_pipeline *spec,
+                              struct inputs *in, struct diag_list *diags)
+{
+    struct plan_inputs inputs = {.overrides = &args->env,
+                                 .automatic = &in->automatic,
+                                 .passthrough = &in->passthrough,
+                                 .engine = args->engine,
+                                 .image = args->image,
+                                 .workdir = args->workdir,
+                                 .current_dir = in->current_dir,
+                                 .strict = args->strict};
+
+    inputs_automatic(in->current_dir, &in->automatic);
+    inputs_passthrough(&args->allow_env, args->allow_all_env, &in->passthrough);
+    return plan_build(spec, &inputs, diags);
+}
+
+static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
+                    struct load_source *source, struct diag_list *diags)
+{
+    struct inputs in = {0};
+    struct session_options options = {.progress = (enum session_progress)args->progress,
+                                      .no_color = args->no_color,
+                                      .timestamps = args->timestamps,
+                                      .jobs = (uint32_t)args->jobs,
+                                      .force_clean = args->force_clean,
+                                      .keep = args->keep,
+                                      .docker_host = args->docker_host};
+    CLEANUP_PLAN struct plan *plan = NULL;
+    struct err err = ERR_INIT;
+    int status = CLI_EXIT_USAGE;
+
+    if (!getcwd(in.current_dir, sizeof(in.current_dir))) {
+        err_errno(&err, "cannot find the current directory");
+        return usage_error(&err);
+    }
+    if (args->timeout_ms)
+        spec->common.timeout_ms = args->timeout_ms;
+    if (find_report(args, &options.report_json, &err) < 0 || check_nesting(args, spec, &err) < 0)
+        return usage_error(&err);
+    plan = make_plan(args, spec, &in, diags);
+    diag_print(stderr, diags, source);
+    if (plan)
+        status = session_run(plan, &options);
+    strmap_release(&in.automatic);
+    strmap_release(&in.passthrough);
+    return status;
+}

@@ -1,0 +1,68 @@
+/* Command line options as tables.
+ *
+ * A command lists its options as rows that point into its own argument struct; the parser, the
+ * help, the man page and the shell completion read the same rows. GNU conventions: `--opt=value`,
+ * `--opt value`, `-o value`, `-ovalue`, clusters of short flags, `--` ends options, operands may
+ * stand between options. What the command line does not give, the environment may: a row's own
+ * names, then RUNNER_<COMMAND>_<OPTION>.
+ * Source: command line reference. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "base/vec.h"
+
+enum cli_type {
+    CLI_FLAG,     /* bool */
+    CLI_STRING,   /* char *, owned */
+    CLI_INT,      /* int64_t, not negative */
+    CLI_DURATION, /* int64_t, milliseconds */
+    CLI_LIST,     /* struct strvec, repeatable */
+    CLI_PAIRS,    /* struct strmap of KEY=VALUE, repeatable */
+    CLI_CHOICE,   /* int, index into choices */
+};
+
+struct cli_option {
+    const char *name; /* without dashes; NULL ends the table */
+    char letter;      /* 0: none */
+    enum cli_type type;
+    size_t offset; /* in the argument struct */
+    const char *metavar;
+    const char *help;
+    const char *const *choices; /* CLI_CHOICE: NULL-terminated */
+    const char *const *env;     /* more environment names, NULL-terminated, or NULL */
+};
+
+struct cli_command {
+    const char *name; /* NULL ends the table */
+    const char *alias;
+    const char *operands; /* as in "[FILE]"; NULL: none are taken */
+    const char *summary;
+    const char *description; /* for help and man page, may be NULL */
+    const struct cli_option *options;
+    size_t args_size;
+    bool hidden;
+    /* Gets the zeroed and then parsed argument struct; returns the exit status. */
+    int (*run)(void *args, const struct strvec *operands);
+};
+
+enum { CLI_EXIT_OK = 0, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_UNAVAILABLE = 3 };
+
+/* Fills args and operands from argv (without the command's name) and the environment. *ret_help:
+ * --help was given, and nothing else counts. */
+int cli_parse(const struct cli_command *command, char *const *argv, void *args,
+              struct strvec *operands, bool *ret_help, struct err *err)
+    __attribute__((warn_unused_result));
+void cli_args_release(const struct cli_command *command, void *args);
+const struct cli_command *cli_find_command(const struct cli_command *commands, const char *name,
+                                           struct err *err);
+
+/* help.c */
+void cli_help(const struct cli_command *commands, const struct cli_command *command,
+              struct buf *out);
+/* The manual page runner(1) in man(7) macros. */
+void cli_man_page(const struct cli_command *commands, struct buf *out);

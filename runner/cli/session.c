@@ -1,0 +1,163 @@
+#include "cli/session.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/logger.h"
+#include "cli/commands.h"
+#include "cli/signals.h"
+#include "engine/host/supervisor.h"
+#include "event/json.h"
+#include "event/sink_plain.h"
+#include "exec/exec.h"
+#include "own/own.h"
+#include "reap/keeper.h"
+
+struct session {
+    const struct session_options *options;
+    struct own_run *run;
+    struct keeper *keeper;
+    struct engine_services services;
+    struct ctx ctx;
+    struct ctx_signal hurry;
+    struct signals *signals;
+    struct output_queue *queue;
+    struct event_bus bus;
+    struct sink_plain plain;
+    struct sink_json json;
+    struct node root;
+};
+
+static bool wants_color(const struct session_options *options)
+{
+    const char *term = getenv("TERM");
+    const char *force = getenv("CLICOLOR_FORCE");
+    const char *none = getenv("NO_COLOR");
+
+    if (options->no_color || (none && *none))
+        return false;
+    if (force && *force && strcmp(force, "0") != 0)
+        return true;
+    return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static int get_supervisor(void *arg, const struct ctx *ctx, int *ret_fd, struct err *err)
+{
+    return keeper_supervisor(arg, ctx, ret_fd, err);
+}
+
+/* Everything up to and including the keeper happens in a process of one thread. */
+static int begin(struct session *s, struct err *err)
+{
+    const struct keeper_options keeper = {
+        .supervise = supervisor_main, .engines = runner_engines, .services = &s->services};
+
+    if (own_run_begin(NULL, &s->run, err) < 0)
+        return -1;
+    s->services = (struct engine_services){.run = s->run,
+                                           .supervisor = get_supervisor,
+                                           .docker_host = s->options->docker_host,
+                                           .keep = s->options->keep};
+    if (keeper_start(&keeper, &s->keeper, err) < 0)
+        return -1;
+    s->services.supervisor_arg = s->keeper;
+    if (ctx_signal_init(&s->hurry, err) < 0 || ctx_init_root(&s->ctx, &s->hurry, err) < 0 ||
+        signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
+        output_queue_new(&s->queue, err) < 0)
+        return -1;
+    if (s->options->progress == SESSION_JSON) {
+        sink_json_init(&s->json, s->queue, own_run_id(s->run));
+        event_bus_add(&s->bus, &s->json.sink);
+    } else {
+        sink_plain_init(&s->plain, s->queue, wants_color(s->options), s->options->timestamps);
+        event_bus_add(&s->bus, &s->plain.sink);
+    }
+    return 0;
+}
+
+static int write_report(const struct session *s, struct err *err)
+{
+    json_t *tree = node_tree_to_json(&s->root, own_run_id(s->run));
+    CLEANUP_FREE char *text = json_dumps(tree, JSON_INDENT(2));
+    int result = 0;
+
+    json_decref(tree);
+    if (text)
+        result = fs_write_file(s->options->report_json, text, strlen(text), 0644, err);
+    return result < 0 ? err_wrap(err, "cannot write the report") : 0;
+}
+
+static int exit_status(const struct exec_verdict *verdict, int signal)
+{
+    if (verdict->state == STATE_SUCCEEDED)
+        return CLI_EXIT_OK;
+    if (signal)
+        return 128 + signal;
+    if (verdict->own_deadline)
+        return 124;
+    return verdict->engine_unavailable ? CLI_EXIT_UNAVAILABLE : CLI_EXIT_FAILED;
+}
+
+/* Shows and writes what remains when everything has ended; returns the exit status. */
+static int conclude(struct session *s, const struct exec_verdict *verdict)
+{
+    int status = exit_status(verdict, signals_stop(steal_ptr(&s->signals)));
+    struct err err = ERR_INIT;
+
+    if (s->options->progress != SESSION_JSON)
+        sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
+    if (s->options->report_json && write_report(s, &err) < 0) {
+        fprintf(stderr, "runner: %s\n", err.message);
+        status = status ? status : CLI_EXIT_FAILED;
+    }
+    if (output_queue_finish(steal_ptr(&s->queue), &err) < 0) {
+        fprintf(stderr, "runner: %s\n", err.message);
+        status = status ? status : CLI_EXIT_FAILED;
+    }
+    return status;
+}
+
+static void end(struct session *s)
+{
+    signals_stop(s->signals);
+    output_queue_finish(s->queue, NULL);
+    node_release(&s->root);
+    keeper_stop(s->keeper);
+    if (s->options->keep)
+        own_run_abandon(s->run);
+    else
+        own_run_end(s->run);
+    ctx_release(&s->ctx);
+    ctx_signal_release(&s->hurry);
+}
+
+int session_run(const struct plan *plan, const struct session_options *options)
+{
+    struct session s = {.options = options,
+                        .bus = EVENT_BUS_INIT,
+                        .ctx = {.cancel = {.event_fd = -1}},
+                        .hurry = {.event_fd = -1}};
+    struct err err = ERR_INIT;
+    int status = CLI_EXIT_FAILED;
+
+    if (begin(&s, &err) < 0) {
+        fprintf(stderr, "runner: %s\n", err.message);
+    } else {
+        const struct exec_options exec = {.engines = runner_engines,
+                                          .kinds = runner_step_kinds,
+                                          .services = &s.services,
+                                          .bus = &s.bus,
+                                          .jobs = options->jobs,
+                                          .force_clean = options->force_clean,
+                                          .keep = options->keep};
+        struct exec_verdict verdict;
+
+        exec_run(&s.ctx, plan, &exec, &s.root, &verdict);
+        status = conclude(&s, &verdict);
+    }
+    end(&s);
+    return status;
+}

@@ -1,0 +1,100 @@
+#include "cli/signals.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+
+struct signals {
+    struct ctx *cancel;
+    struct ctx_signal *hurry;
+    int signal_fd;
+    int stop_fd;
+    pthread_t thread;
+    int first; /* the thread's until it has been joined */
+};
+
+static void signal_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+void signals_block(void)
+{
+    sigset_t set;
+
+    signal_set(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void *signals_main(void *arg)
+{
+    struct signals *s = arg;
+    struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
+                           {.fd = s->stop_fd, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
+        struct signalfd_siginfo info;
+
+        if (fds[1].revents)
+            break;
+        if (!fds[0].revents || read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+            continue;
+        if (s->first)
+            ctx_signal_raise(s->hurry, CTX_CAUSE_USER);
+        else
+            s->first = (int)info.ssi_signo;
+        ctx_cancel(s->cancel, CTX_CAUSE_USER);
+    }
+    return NULL;
+}
+
+int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals **ret,
+                  struct err *err)
+{
+    struct signals *s = xcalloc(1, sizeof(*s));
+    sigset_t set;
+    int failed = 0;
+
+    signal_set(&set);
+    s->cancel = cancel;
+    s->hurry = hurry;
+    s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (s->signal_fd < 0 || s->stop_fd < 0)
+        failed = errno;
+    else
+        failed = pthread_create(&s->thread, NULL, signals_main, s);
+    if (failed) {
+        cleanup_fd(&s->signal_fd);
+        cleanup_fd(&s->stop_fd);
+        free(s);
+        errno = failed;
+        return err_errno(err, "cannot watch for signals");
+    }
+    *ret = s;
+    return 0;
+}
+
+int signals_stop(struct signals *s)
+{
+    int first;
+
+    if (!s)
+        return 0;
+    eventfd_write(s->stop_fd, 1);
+    pthread_join(s->thread, NULL);
+    first = s->first;
+    close(s->signal_fd);
+    close(s->stop_fd);
+    free(s);
+    return first;
+}

@@ -1,0 +1,16 @@
+/* Signals of the process, handled in one place: a thread that reads a signalfd. The first SIGINT,
+ * SIGTERM or SIGHUP cancels, the second cuts grace periods short; cleanup always happens. */
+#pragma once
+
+#include "base/ctx.h"
+
+struct signals;
+
+/* At the start of the program, before any thread or child: blocks what the thread will read, in
+ * all threads to come, and ignores SIGPIPE. Programs that are started get all of it reset. */
+void signals_block(void);
+/* Both stay the caller's until signals_stop(). */
+int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals **ret,
+                  struct err *err) __attribute__((warn_unused_result));
+/* Returns the first signal that came, 0 if none did. NULL is fine. */
+int signals_stop(struct signals *signals);
