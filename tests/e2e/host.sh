@@ -1,0 +1,357 @@
+#!/usr/bin/env bash
+# Pipelines on the host: states, exit codes, output, timeouts, cancellation, what is left behind.
+source "$(dirname "$0")/../lib.sh"
+
+# pipeline STEPS: a pipeline of one job whose steps are given as YAML flow mappings.
+pipeline() {
+    printf 'name: p\nstages: [{name: s, jobs: [{name: j, steps: [%s]}]}]\n' "$1" >p.yaml
+}
+
+test_hello() {
+    pipeline '{name: a, command: echo hello}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "[stage(1/1): s][job(1/1): j][step(1/1): a] hello" "$stdout" stdout
+    assert_contains "$stderr" "[stage(1/1): s][job(1/1): j][step(1/1): a] done ("
+    assert_contains "$stderr" "run " stderr
+}
+
+test_failure_has_code_tail_cause_and_advice() {
+    pipeline '{name: a, command: "echo one; echo two >&2; exit 3"}, {name: b, command: echo never}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout" never
+    assert_contains "$stderr" "[step(1/2): a] failed: exit code 3 ("
+    assert_contains "$stderr" "[step(2/2): b] skipped"
+    assert_contains "$stderr" "    | one
+    | two"
+    assert_contains "$stderr" "  cause: exit code 3"
+    assert_contains "$stderr" "  next:  "
+}
+
+test_streams_stay_apart_and_exact() {
+    pipeline '{name: a, command: "printf out; printf err >&2"}'
+    assert_exit 0 "$RUNNER" exec --progress json p.yaml
+    assert_eq out "$(jq -r 'select(.event == "StepLog" and .stream == "stdout").text' <<<"$stdout")"
+    assert_eq err "$(jq -r 'select(.event == "StepLog" and .stream == "stderr").text' <<<"$stdout")"
+}
+
+test_binary_output() {
+    head -c 3000000 /dev/urandom >data
+    printf 'no\0newline' >>data
+    pipeline '{name: a, command: cat data}'
+    assert_exit 0 "$RUNNER" exec --progress json p.yaml
+    python3 - "$case_dir/stdout" >got <<'P'
+import base64, json, sys
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    if event["event"] == "StepLog":
+        data = event["text"].encode() if "text" in event else base64.b64decode(event["base64"])
+        sys.stdout.buffer.write(data)
+P
+    cmp data got || fail "the output differs from what the step printed"
+}
+
+test_long_line_is_cut_into_marked_pieces() {
+    pipeline '{name: a, command: "head -c 100000000 /dev/zero | tr \"\\0\" x"}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq 100000000 "$(sed 's/^\[[^ +]* [^ +]* [^ +]* [^+ ]*[ +]//' "$case_dir/stdout" |
+        tr -d '\n' | tr -cd x | wc -c)" "number of bytes"
+    assert_match "$(sed -n 2p "$case_dir/stdout" | head -c 60)" '\[step\(1/1\): a\]\+xxx'
+}
+
+test_partial_line_appears_before_its_end() {
+    pipeline '{name: a, command: "printf waiting; until [ -e go ]; do sleep 0.05; done; echo done"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q waiting "$case_dir/stdout"
+    touch go
+    finish
+    assert_eq 0 "$status" "exit status"
+    assert_eq "[stage(1/1): s][job(1/1): j][step(1/1): a] waiting
+[stage(1/1): s][job(1/1): j][step(1/1): a]+done" "$stdout"
+}
+
+test_command_not_found() {
+    pipeline '{name: a, command: no-such-command-here}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "failed: exit code 127"
+    assert_contains "$stderr" "a command was not found"
+}
+
+test_shell_missing() {
+    pipeline '{name: a, command: echo x, shell: no-such-shell}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "exit code 127: no-such-shell: command not found"
+}
+
+test_signal_is_named() {
+    pipeline '{name: a, command: "kill -SEGV $$"}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "failed: ended by signal 11 (SIGSEGV)"
+}
+
+test_step_timeout() {
+    pipeline '{name: a, command: sleep 60, timeout: 1, grace: 100ms}'
+    assert_exit 1 "$RUNNER" exec --report json=r.json p.yaml
+    assert_contains "$stderr" '[step(1/1): a] timeout: 1 second'
+    assert_contains "$stderr" 'failed: step "a" timeout after 1 second ('
+    assert_eq "failed timeout step timeout after 1 second: context deadline exceeded" \
+        "$(jq -r '.stages[0].jobs[0].steps[0] | "\(.status) \(.reason) \(.error)"' r.json)"
+}
+
+test_pipeline_timeout_is_124() {
+    { echo 'timeout: 1'; echo 'grace: 0.1s'; } >head
+    pipeline '{name: a, command: sleep 60}, {name: b, command: echo never}'
+    cat head >>p.yaml
+    assert_exit 124 "$RUNNER" exec --report json=r.json p.yaml
+    assert_contains "$stderr" '[workflow] timeout: 1 second'
+    assert_contains "$stderr" 'pipeline "p" timeout after 1 second'
+    assert_eq "failed timeout" "$(jq -r '"\(.status) \(.reason)"' r.json)"
+    assert_eq cancelled "$(jq -r '.stages[0].jobs[0].steps[1].status' r.json)"
+}
+
+test_term_is_ignored_then_killed() {
+    pipeline '{name: a, command: "trap \"\" TERM; while :; do sleep 0.1; done", timeout: 1, grace: 200ms}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" 'step "a" timeout after 1 second'
+}
+
+test_daemons_are_gone() {
+    pipeline '{name: a, command: "setsid sh -c \"sleep 300 & sleep 300 &\" & (setsid sleep 300 &) ; echo ok"}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" ok
+}
+
+test_closed_stdout_goes_on() {
+    pipeline '{name: a, command: "exec >&- 2>&-; sleep 0.3; touch reached; exit 4"}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "exit code 4"
+    [[ -e reached ]] || fail "the step ended when it closed its output"
+}
+
+test_interrupt_is_130() {
+    pipeline '{name: a, command: "echo up; sleep 60"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -INT "$spawned"
+    finish
+    assert_eq 130 "$status" "exit status"
+    assert_contains "$stderr" "[step(1/1): a] cancelled"
+}
+
+test_second_interrupt_cuts_the_grace() {
+    pipeline '{name: a, grace: 1h, command: "trap \"\" TERM; echo up; while :; do sleep 0.1; done"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -INT "$spawned"
+    sleep 0.3
+    kill -INT "$spawned"
+    finish
+    assert_eq 130 "$status" "exit status"
+}
+
+test_terminate_is_143_and_post_runs() {
+    pipeline '{name: a, command: "echo up; sleep 60"}'
+    echo 'post: {always: echo always-ran, cancelled: echo cancelled-ran, success: echo success-ran}' >>p.yaml
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -TERM "$spawned"
+    finish
+    assert_eq 143 "$status" "exit status"
+    assert_contains "$stdout" always-ran
+    assert_contains "$stdout" cancelled-ran
+    assert_not_contains "$stdout" success-ran
+}
+
+test_killed_runner_leaves_nothing() {
+    pipeline '{name: a, command: "echo up; (setsid sleep 300 &); sleep 300"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -KILL "$spawned"
+    finish
+    assert_no_leftovers 20
+}
+
+test_pre_and_post() {
+    pipeline '{name: a, command: echo main}'
+    printf 'pre: echo first\npost: echo last\n' >>p.yaml
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "[stage(1/3): pre][job(1/1): pre][step(1/1): pre] first
+[stage(2/3): s][job(1/1): j][step(1/1): a] main
+[stage(3/3): post][job(1/1): post][step(1/1): post] last" "$stdout"
+}
+
+test_failing_post_fails_the_run() {
+    pipeline '{name: a, command: echo main}'
+    echo 'post: exit 9' >>p.yaml
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "exit code 9"
+}
+
+test_environment_is_isolated() {
+    pipeline '{name: a, command: env}'
+    export SECRET_OF_HOST=x ALLOWED_ONE=y
+    assert_exit 0 "$RUNNER" exec -e GIVEN=a=b --allow-env ALLOWED_ONE p.yaml
+    assert_not_contains "$stdout" SECRET_OF_HOST
+    assert_contains "$stdout" "ALLOWED_ONE=y"
+    assert_contains "$stdout" "GIVEN=a=b"
+    assert_contains "$stdout" "PIPELINE_RUNNER=pipeline"
+    assert_contains "$stdout" "PIPELINE_STEP=a"
+    assert_contains "$stdout" "CI=true"
+    assert_exit 0 "$RUNNER" exec --allow-all-env p.yaml
+    assert_contains "$stdout" "SECRET_OF_HOST=x"
+}
+
+test_environment_inheritance_and_interpolation() {
+    write p.yaml <<'Y'
+name: p
+environment: {A: one, B: "${A}-two", KEEP: "$NOT ${MISSING:-default}"}
+stages:
+  - name: s
+    environment: {A: stage}
+    jobs:
+      - name: j
+        steps:
+          - name: a
+            environment: {C: "${A}/${B}"}
+            command: echo "$A $B $C $KEEP"
+Y
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" 'stage one-two stage/one-two $NOT default'
+    assert_exit 0 "$RUNNER" exec -e A=given p.yaml
+    assert_contains "$stdout" 'given given-two given/given-two'
+}
+
+test_nested_run_is_refused() {
+    pipeline '{name: a, command: echo never}'
+    assert_exit 2 "$RUNNER" exec -e PIPELINE_RUNNER=pipeline p.yaml
+    assert_contains "$stderr" "you are already in a pipeline"
+    assert_exit 0 "$RUNNER" exec -e PIPELINE_RUNNER=pipeline --allow-nested p.yaml
+    PIPELINE_RUNNER=pipeline assert_exit 0 "$RUNNER" exec p.yaml
+}
+
+test_workdir_is_removed_after_success_and_kept_after_failure() {
+    pipeline '{name: a, command: "pwd; touch made; exit ${CODE}"}'
+    assert_exit 0 "$RUNNER" exec -w new/dir -e CODE=0 p.yaml
+    assert_contains "$stdout" "$PWD/new/dir"
+    [[ ! -e new/dir ]] || fail "the workdir is still there after success"
+    assert_exit 1 "$RUNNER" exec -w new/dir -e CODE=1 p.yaml
+    assert_contains "$stderr" "workdir kept: $PWD/new/dir"
+    [[ -e new/dir/made ]] || fail "the workdir is gone after failure"
+    assert_exit 0 "$RUNNER" exec -w new/dir -e CODE=0 p.yaml
+    [[ -e new/dir/made ]] || fail "a workdir that was there before has been removed"
+    assert_exit 0 "$RUNNER" exec -w new/dir -e CODE=0 --force-clean p.yaml
+    [[ ! -e new/dir ]] || fail "--force-clean left the workdir"
+}
+
+test_parallel_and_serial_stages() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: par
+    jobs:
+      - {name: x, steps: [{name: a, command: "touch x; until [ -e y ]; do sleep 0.05; done"}]}
+      - {name: y, steps: [{name: a, command: "touch y; until [ -e x ]; do sleep 0.05; done"}]}
+  - name: ser
+    run_mode: serial
+    jobs:
+      - {name: x, steps: [{name: a, command: "[ ! -e s ]; sleep 0.2; touch s"}]}
+      - {name: y, steps: [{name: a, command: "[ -e s ]"}]}
+Y
+    assert_exit 0 "$RUNNER" exec p.yaml
+}
+
+test_max_parallel() {
+    {
+        printf 'name: p\nstages: [{name: s, max_parallel: 2, jobs: ['
+        for i in 1 2 3 4 5 6; do
+            printf '{name: j%s, steps: [{name: a, command: "mkdir r%s; ls -d r* | wc -l; sleep 0.2; rmdir r%s"}]},' $i $i $i
+        done
+        printf ']}]\n'
+    } >p.yaml
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout" "] 3" "number of jobs at a time"
+}
+
+test_fail_fast() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - {name: slow, steps: [{name: a, command: "touch up; sleep 60", grace: 100ms}]}
+      - {name: bad, steps: [{name: a, command: "until [ -e up ]; do sleep 0.05; done; exit 1"}]}
+  - name: after
+    jobs: [{name: j, steps: [{name: a, command: echo never}]}]
+Y
+    assert_exit 1 "$RUNNER" exec --report json=r.json p.yaml
+    assert_eq "cancelled failed" "$(jq -r '.stages[0].jobs | map(.status) | join(" ")' r.json)"
+    assert_eq "skipped dependency" "$(jq -r '.stages[1] | "\(.status) \(.reason)"' r.json)"
+}
+
+test_no_fail_fast() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    fail_fast: false
+    max_parallel: 1
+    jobs:
+      - {name: bad, steps: [{name: a, command: exit 1}]}
+      - {name: good, steps: [{name: a, command: echo still-ran}]}
+Y
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" still-ran
+}
+
+test_user() {
+    [[ $(id -u) == 0 ]] || fail "this test needs root"
+    pipeline '{name: a, user: nobody, command: id -un}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "] nobody"
+    pipeline '{name: a, user: nobody-such, command: id -un}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" 'user "nobody-such" does not exist on this host'
+}
+
+test_workdir_missing_for_a_step() {
+    pipeline '{name: a, workdir: not/there, command: pwd}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "$PWD/not/there"
+}
+
+test_strict_shell() {
+    pipeline '{name: a, shell_options: strict, command: "false; echo never"}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout" never
+}
+
+test_long_script() {
+    { printf '# '; head -c 300000 /dev/zero | tr '\0' '#'; printf '\necho reached $0\n'; } >script
+    jq -n --rawfile s script '{name: "p", stages: [{name: "s", jobs: [{name: "j", steps: [{name: "a", command: $s}]}]}]}' >p.yaml
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "reached"
+}
+
+test_stdin_is_empty() {
+    pipeline '{name: a, command: "cat; echo rest"}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "] rest"
+}
+
+test_closed_output_is_an_error() {
+    pipeline '{name: a, command: "seq 100000"}'
+    run bash -c "'$RUNNER' exec p.yaml >/dev/full"
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "cannot write to standard output: write failed: No space left on device"
+}
+
+test_disk_full_in_workdir() {
+    mkdir full
+    mount -t tmpfs -o size=64k tmpfs full
+    pipeline '{name: a, command: "head -c 1000000 /dev/zero >big"}'
+    run "$RUNNER" exec -w full p.yaml
+    umount full
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "No space left on device"
+}
+
+run_tests "$@"
