@@ -1,0 +1,74 @@
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/ctx.h"
+#include "base/fs.h"
+#include "event/output_queue.h"
+
+static void order_is_kept_and_nothing_is_lost(void **state)
+{
+    char path[] = "/tmp/runner-unit.XXXXXX";
+    int fd = mkstemp(path);
+    int other = open(path, O_WRONLY | O_APPEND);
+    struct output_queue *queue;
+    struct err err = ERR_INIT;
+    CLEANUP_BUF struct buf expected = BUF_INIT;
+    CLEANUP_BUF struct buf got = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+    assert_int_equal(output_queue_new(&queue, &err), 0);
+    for (int i = 0; i < 50000; i++) {
+        buf_addf(&expected, "%d\n", i);
+        buf_addf(output_queue_begin(queue), "%d\n", i);
+        output_queue_commit(queue, i % 3 == 0 ? other : fd);
+    }
+    assert_int_equal(output_queue_finish(queue, &err), 0);
+    assert_int_equal(fs_read_file(path, 1 << 20, &got, &err), 0);
+    assert_string_equal(got.data, expected.data);
+    close(fd);
+    close(other);
+    unlink(path);
+}
+
+static void room_is_told_and_nothing_blocks(void **state)
+{
+    struct output_queue *queue;
+    struct pollfd room = {.events = POLLIN};
+    struct ctx ctx;
+    char block[65536];
+    int ends[2];
+    size_t total = 0;
+    ssize_t got;
+
+    (void)state;
+    memset(block, 'x', sizeof(block));
+    assert_int_equal(ctx_init_root(&ctx, NULL, NULL), 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(output_queue_new(&queue, NULL), 0);
+    room.fd = output_queue_room_fd(queue);
+    assert_int_equal(ctx_poll(&ctx, &room, 1, -1, NULL), 1);
+    for (int i = 0; i < 64; i++)
+        output_queue_add(queue, ends[1], block, sizeof(block));
+    assert_int_equal(ctx_poll(&ctx, &room, 1, 0, NULL), 0);
+    while (total < 64 * sizeof(block) && (got = read(ends[0], block, sizeof(block))) > 0)
+        total += (size_t)got;
+    assert_int_equal(ctx_poll(&ctx, &room, 1, -1, NULL), 1);
+    assert_int_equal(output_queue_finish(queue, NULL), 0);
+    close(ends[0]);
+    close(ends[1]);
+    ctx_release(&ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order_is_kept_and_nothing_is_lost),
+        cmocka_unit_test(room_is_told_and_nothing_blocks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+/* The executor over an engine that gives what no real one gives on demand: lost records, engines
+ * that cannot be reached, failures to open. Everything else is tested end to end. */
+#include "tests/unit/test.h"
+
+#include "exec/exec.h"
+#include "own/own.h"
+
+/* --- an engine whose steps are scripts like "exit 3", "lost", "signal", "wait", "error" --- */
+
+static atomic_int open_places;
+static atomic_int prepared;
+
+static int fake_connect(const struct ctx *ctx, const struct engine_services *services,
+                        const char *url, struct engine_instance **ret, struct err *err)
+{
+    (void)ctx;
+    (void)services;
+    if (strcmp(url, "fake://away") == 0)
+        return err_set(err, ERR_UNAVAILABLE, "nobody answers at %s", url);
+    *ret = (struct engine_instance *)&open_places;
+    return 0;
+}
+
+static void fake_disconnect(struct engine_instance *instance)
+{
+    (void)instance;
+}
+
+static int fake_open(const struct ctx *ctx, struct engine_instance *instance,
+                     const struct place_options *options, struct place **ret, struct err *err)
+{
+    (void)ctx;
+    (void)instance;
+    (void)options;
+    (void)err;
+    atomic_fetch_add(&open_places, 1);
+    *ret = (struct place *)&open_places;
+    return 0;
+}
+
+static void fake_prepare(struct place *place, const struct runnable *next)
+{
+    (void)place;
+    assert_non_null(next->argv[2]);
+    atomic_fetch_add(&prepared, 1);
+}
+
+static int fake_run(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
+                    struct output *output, struct exit_record *ret, struct err *err)
+{
+    const char *script = runnable->argv[2];
+
+    (void)place;
+    output->write(output, ctx, OUTPUT_STDOUT, script, strlen(script));
+    if (strcmp(script, "wait") == 0)
+        return ctx_sleep(ctx, 60000, err);
+    if (strcmp(script, "error") == 0)
+        return err_set(err, ERR_IMAGE_PULL, "image x cannot be pulled");
+    if (strcmp(script, "lost") == 0)
+        *ret = (struct exit_record){.kind = EXIT_LOST, .detail = "the daemon went away"};
+    else if (strcmp(script, "signal") == 0)
+        *ret = (struct exit_record){.kind = EXIT_SIGNAL, .signal = 9, .code = 137};
+    else if (strcmp(script, "oom") == 0)
+        *ret = (struct exit_record){
+            .kind = EXIT_CODE, .code = 137, .reason = REASON_OOM, .detail = "out of memory"};
+    else
+        *ret = (struct exit_record){.kind = EXIT_CODE, .code = script[0] - '0'};
+    return 0;
+}
+
+static void fake_close(struct place *place)
+{
+    (void)place;
+    atomic_fetch_sub(&open_places, 1);
+}
+
+static const struct engine fake = {.name = "fake",
+                                   .connect = fake_connect,
+                                   .disconnect = fake_disconnect,
+                                   .open = fake_open,
+                                   .prepare = fake_prepare,
+                                   .run = fake_run,
+                                   .close = fake_close};
+static const struct engine *const engines[] = {&fake, NULL};
+static const struct step_kind *const kinds[] = {&step_kind_command, NULL};
+
+/* --- pipelines --- */
+
+enum { JOBS = 3, STEPS = 3 };
+
+struct fixture {
+    struct spec_step steps[JOBS][STEPS];
+    struct spec_job jobs[JOBS];
+    struct spec_stage stages[2];
+    struct spec_pipeline spec;
+    struct node root;
+    struct exec_verdict verdict;
+    struct ctx ctx;
+};
+
+static struct spec_str str(const char *text)
+{
+    return (struct spec_str){.text = (char *)text};
+}
+
+/* One stage of `jobs` jobs with `steps` steps each, all "0"; a second stage of the first job. */
+static void make(struct fixture *f, size_t jobs, size_t steps)
+{
+    *f = (struct fixture){0};
+    for (size_t i = 0; i < jobs; i++) {
+        for (size_t j = 0; j < steps; j++) {
+            spec_common_init(&f->steps[i][j].common);
+            f->steps[i][j].command = str("0");
+        }
+        f->jobs[i] = (struct spec_job){.steps = f->steps[i], .step_count = steps};
+        spec_common_init(&f->jobs[i].common);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        f->stages[i] = (struct spec_stage){.jobs = f->jobs, .job_count = i ? 1 : jobs};
+        spec_common_init(&f->stages[i].common);
+    }
+    f->spec = (struct spec_pipeline){
+        .name = str("p"), .stages = f->stages, .stage_count = 1};
+    spec_common_init(&f->spec.common);
+    f->spec.common.engine = str("fake");
+    assert_int_equal(ctx_init_root(&f->ctx, NULL, NULL), 0);
+}
+
+static void run(struct fixture *f)
+{
+    struct event_bus bus = EVENT_BUS_INIT;
+    CLEANUP_DIAG_LIST struct diag_list diags = {0};
+    struct plan_inputs inputs = {.current_dir = "/tmp"};
+    CLEANUP_PLAN struct plan *plan = plan_build(&f->spec, &inputs, &diags);
+    struct engine_services services = {0};
+    struct exec_options options = {
+        .engines = engines, .kinds = kinds, .services = &services, .bus = &bus};
+
+    assert_non_null(plan);
+    assert_int_equal(own_run_begin(NULL, &services.run, NULL), 0);
+    exec_run(&f->ctx, plan, &options, &f->root, &f->verdict);
+    own_run_end(services.run);
+    assert_int_equal(atomic_load(&open_places), 0);
+}
+
+static void done(struct fixture *f)
+{
+    node_release(&f->root);
+    ctx_release(&f->ctx);
+}
+
+static const struct node *step_node(const struct fixture *f, unsigned job, unsigned step)
+{
+    return &f->root.children[0].children[job].children[step];
+}
+
+static void assert_ended(const struct node *node, enum state state, enum reason reason,
+                         const char *error)
+{
+    assert_string_equal(state_name((enum state)node->state), state_name(state));
+    assert_string_equal(reason_name((enum reason)node->reason), reason_name(reason));
+    if (error)
+        assert_string_equal(node->error, error);
+}
+
+static void success(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 2, 3);
+    atomic_store(&prepared, 0);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_ended(step_node(&f, 1, 2), STATE_SUCCEEDED, REASON_NONE, NULL);
+    assert_int_equal(atomic_load(&prepared), 4);
+    done(&f);
+}
+
+static void failures_tell_what_happened(void **state)
+{
+    static const struct {
+        const char *script;
+        enum reason reason;
+        const char *error;
+    } cases[] = {
+        {"3", REASON_ERROR, "exit code 3"},
+        {"lost", REASON_LOST, "lost: no exit record: the daemon went away"},
+        {"signal", REASON_ERROR, "ended by signal 9 (SIGKILL)"},
+        {"oom", REASON_OOM, "exit code 137: out of memory"},
+        {"error", REASON_IMAGE_PULL, "image x cannot be pulled"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct fixture f;
+
+        make(&f, 1, 3);
+        f.steps[0][1].command = str(cases[i].script);
+        run(&f);
+        assert_int_equal(f.verdict.state, STATE_FAILED);
+        assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
+        assert_ended(step_node(&f, 0, 1), STATE_FAILED, cases[i].reason, cases[i].error);
+        assert_ended(step_node(&f, 0, 2), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+        assert_int_equal(f.root.reason, cases[i].reason);
+        assert_string_equal(step_node(&f, 0, 1)->tail, cases[i].script);
+        done(&f);
+    }
+}
+
+static void unavailable_engine_is_told_apart(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, 2);
+    f.spec.common.engine = str("fake://away");
+    run(&f);
+    assert_true(f.verdict.engine_unavailable);
+    assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_ERROR, "nobody answers at fake://away");
+    done(&f);
+    make(&f, 1, 2);
+    f.steps[0][1].common.engine = str("fake://away");
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_FAILED);
+    assert_false(f.verdict.engine_unavailable);
+    done(&f);
+}
+
+static void tighter_deadline_is_named_at_every_level(void **state)
+{
+    struct fixture f;
+    const char *error = "stage timeout after 20 milliseconds: context deadline exceeded";
+
+    (void)state;
+    make(&f, 1, 2);
+    f.spec.stage_count = 2;
+    f.stages[0].name = str("build");
+    f.stages[0].common.timeout_ms = 20;
+    f.steps[0][0].command = str("wait");
+    f.steps[0][0].common.timeout_ms = 60000;
+    run(&f);
+    assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, error);
+    assert_string_equal(step_node(&f, 0, 0)->message,
+                        "stage \"build\" timeout after 20 milliseconds");
+    assert_ended(step_node(&f, 0, 1), STATE_CANCELLED, REASON_NONE, NULL);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, error);
+    assert_ended(&f.root.children[0], STATE_FAILED, REASON_TIMEOUT, error);
+    assert_ended(&f.root.children[1], STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    assert_false(f.verdict.own_deadline);
+    done(&f);
+}
+
+static void own_deadline_of_the_pipeline(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, 1);
+    f.spec.common.timeout_ms = 20;
+    f.steps[0][0].command = str("wait");
+    run(&f);
+    assert_true(f.verdict.own_deadline);
+    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
+                 "pipeline timeout after 20 milliseconds: context deadline exceeded");
+    done(&f);
+}
+
+static void cancelled_before_it_starts(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 2, 2);
+    ctx_cancel(&f.ctx, CTX_CAUSE_USER);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_CANCELLED);
+    assert_ended(step_node(&f, 1, 1), STATE_CANCELLED, REASON_NONE, NULL);
+    done(&f);
+}
+
+static void first_failure_cancels_siblings(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 3, 1);
+    f.stages[0].max_parallel = 2;
+    f.steps[0][0].command = str("wait");
+    f.steps[1][0].command = str("1");
+    run(&f);
+    assert_ended(step_node(&f, 0, 0), STATE_CANCELLED, REASON_NONE, NULL);
+    assert_ended(step_node(&f, 2, 0), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    assert_ended(&f.root.children[0], STATE_FAILED, REASON_ERROR,
+                 "job \"job-2\" failed: step \"step-1\" failed: exit code 1");
+    done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(success),
+        cmocka_unit_test(failures_tell_what_happened),
+        cmocka_unit_test(unavailable_engine_is_told_apart),
+        cmocka_unit_test(tighter_deadline_is_named_at_every_level),
+        cmocka_unit_test(own_deadline_of_the_pipeline),
+        cmocka_unit_test(cancelled_before_it_starts),
+        cmocka_unit_test(first_failure_cancels_siblings),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
