@@ -44,23 +44,19 @@ static bool wants_color(const struct session_options *options)
     return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
-static int get_supervisor(void *arg, const struct ctx *ctx, int *ret_fd, struct err *err)
-{
-    return keeper_supervisor(arg, ctx, ret_fd, err);
-}
-
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
-    const struct keeper_options keeper = {
-        .supervise = supervisor_main, .engines = runner_engines, .services = &s->services};
+    struct keeper_options keeper = {
+        .engines = runner_engines, .services = &s->services, .supervisor = supervisor_main};
 
     if (own_run_begin(NULL, &s->run, err) < 0)
         return -1;
     s->services = (struct engine_services){.run = s->run,
-                                           .supervisor = get_supervisor,
+                                           .supervisor = keeper_supervisor,
                                            .docker_host = s->options->docker_host,
                                            .keep = s->options->keep};
+    keeper.run = s->run;
     if (keeper_start(&keeper, &s->keeper, err) < 0)
         return -1;
     s->services.supervisor_arg = s->keeper;
@@ -125,11 +121,11 @@ static void end(struct session *s)
     signals_stop(s->signals);
     output_queue_finish(s->queue, NULL);
     node_release(&s->root);
-    keeper_stop(s->keeper);
     if (s->options->keep)
         own_run_abandon(s->run);
     else
         own_run_end(s->run);
+    keeper_stop(s->keeper);
     ctx_release(&s->ctx);
     ctx_signal_release(&s->hurry);
 }
