@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/inputs.h"
 #include "cli/session.h"
+#include "cli/source.h"
 #include "load/diag_print.h"
 #include "load/load.h"
 
@@ -36,16 +37,14 @@ struct exec_args {
     struct strvec reports;
 };
 
-const size_t cmd_exec_args_size = sizeof(struct exec_args);
-
 static const char *const progress_choices[] = {"auto", "plain", "json", NULL};
 static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 
-#define ENV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define ENV(...)  ((const char *const[]){__VA_ARGS__, NULL})
 #define AT(field) offsetof(struct exec_args, field)
 
-const struct cli_option cmd_exec_options[] = {
+static const struct cli_option options[] = {
     {"config", 'c', CLI_STRING, AT(config), "FILE", "pipeline file, URL, or - for standard input",
      NULL, ENV("PIPELINE_CONFIG")},
     {"workdir", 'w', CLI_STRING, AT(workdir), "DIR", "working directory of the pipeline", NULL,
@@ -128,6 +127,15 @@ static int check_nesting(const struct exec_args *args, const struct spec_pipelin
     return 0;
 }
 
+static void show_diagnostics(const struct load_source *source, struct diag_list *diags)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    diag_sort(diags);
+    diag_print_text(&text, source, diags, false);
+    fputs(text.data, stderr);
+}
+
 struct inputs {
     struct strmap automatic;
     struct strmap passthrough;
@@ -152,10 +160,10 @@ static struct plan *make_plan(const struct exec_args *args, const struct spec_pi
 }
 
 static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
-                    struct load_source *source, struct diag_list *diags)
+                    const struct load_source *source, struct diag_list *diags)
 {
     struct inputs in = {0};
-    struct session_options options = {.progress = (enum session_progress)args->progress,
+    struct session_options session = {.progress = (enum session_progress)args->progress,
                                       .no_color = args->no_color,
                                       .timestamps = args->timestamps,
                                       .jobs = (uint32_t)args->jobs,
@@ -172,13 +180,46 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
     }
     if (args->timeout_ms)
         spec->common.timeout_ms = args->timeout_ms;
-    if (find_report(args, &options.report_json, &err) < 0 || check_nesting(args, spec, &err) < 0)
+    if (find_report(args, &session.report_json, &err) < 0 || check_nesting(args, spec, &err) < 0)
         return usage_error(&err);
     plan = make_plan(args, spec, &in, diags);
-    diag_print(stderr, diags, source);
+    show_diagnostics(source, diags);
     if (plan)
-        status = session_run(plan, &options);
+        status = session_run(plan, &session);
     strmap_release(&in.automatic);
     strmap_release(&in.passthrough);
     return status;
 }
+
+static int run(void *arguments, const struct strvec *operands)
+{
+    const struct exec_args *args = arguments;
+    CLEANUP_DIAG_LIST struct diag_list diags = {0};
+    CLEANUP_LOAD_SOURCE struct load_source source = LOAD_SOURCE_INIT;
+    CLEANUP_SPEC_PIPELINE struct spec_pipeline *spec = NULL;
+    struct err err = ERR_INIT;
+
+    if (configure_logger(args, &err) < 0)
+        return usage_error(&err);
+    if (operands->len + (args->config != NULL) > 1) {
+        err_set(&err, ERR_INVALID, "takes one pipeline file, but got several");
+        return usage_error(&err);
+    }
+    if (source_read(operands->len ? operands->items[0] : args->config, &source, &diags) == 0)
+        spec = load_pipeline(&source, NULL, &diags);
+    if (!spec) {
+        show_diagnostics(&source, &diags);
+        return CLI_EXIT_USAGE;
+    }
+    return run_spec(args, spec, &source, &diags);
+}
+
+const struct cli_command cmd_exec = {
+    .name = "exec",
+    .alias = "run",
+    .operands = "[FILE]",
+    .summary = "run a pipeline here",
+    .options = options,
+    .args_size = sizeof(struct exec_args),
+    .run = run,
+};

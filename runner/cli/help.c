@@ -59,10 +59,11 @@ static void command_help(const struct cli_command *c, struct buf *out)
         add_row(out, words.data, text.data);
     }
     add_row(out, "-h, --help", "show this help");
-    buf_addstr(out, "\nEvery option can also be set in the environment, as RUNNER_COMMAND_OPTION.\n");
+    buf_addstr(out,
+               "\nEvery option can also be set in the environment, as RUNNER_COMMAND_OPTION.\n");
 }
 
-void cli_help(const struct cli_command *commands, const struct cli_command *command,
+void cli_help(const struct cli_command *const *commands, const struct cli_command *command,
               struct buf *out)
 {
     if (command) {
@@ -71,7 +72,8 @@ void cli_help(const struct cli_command *commands, const struct cli_command *comm
     }
     buf_addstr(out, "Usage: runner COMMAND [OPTIONS]\n\n"
                     "Runs pipelines on the host and in containers.\n\nCommands:\n");
-    for (const struct cli_command *c = commands; c->name; c++) {
+    for (; *commands; commands++) {
+        const struct cli_command *c = *commands;
         CLEANUP_BUF struct buf words = BUF_INIT;
 
         if (c->hidden)
@@ -125,15 +127,15 @@ static void man_command(const struct cli_command *c, struct buf *out)
     }
 }
 
-void cli_man_page(const struct cli_command *commands, struct buf *out)
+void cli_man_page(const struct cli_command *const *commands, struct buf *out)
 {
     buf_addf(out, ".TH RUNNER 1 \"\" \"runner %s\" \"User Commands\"\n", RUNNER_VERSION);
     buf_addstr(out, ".SH NAME\nrunner \\- run pipelines on the host and in containers\n"
                     ".SH SYNOPSIS\n.B runner\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n"
                     ".SH COMMANDS\n");
-    for (const struct cli_command *c = commands; c->name; c++) {
-        if (!c->hidden)
-            man_command(c, out);
+    for (; *commands; commands++) {
+        if (!(*commands)->hidden)
+            man_command(*commands, out);
     }
     buf_addstr(out, ".SH ENVIRONMENT\nEvery option can be given as\n"
                     "\\fBRUNNER_\\fICOMMAND\\fB_\\fIOPTION\\fR,\n"

@@ -54,13 +54,13 @@ static const char *architecture(const char *machine)
 
 void inputs_automatic(const char *current_dir, struct strmap *out)
 {
-    struct utsname system = {0};
+    struct utsname kernel = {0};
     const char *user = getenv("USER");
 
-    uname(&system);
+    uname(&kernel);
     strmap_set(out, "PIPELINE_RUNNER", "pipeline");
     strmap_set(out, "PIPELINE_RUNNER_OS", "linux");
-    strmap_set(out, "PIPELINE_RUNNER_ARCH", architecture(system.machine));
+    strmap_set(out, "PIPELINE_RUNNER_ARCH", architecture(kernel.machine));
     strmap_set(out, "PIPELINE_RUNNER_VERSION", RUNNER_VERSION);
     strmap_set(out, "PIPELINE_RUNNER_USER", user ? user : "");
     strmap_set(out, "PIPELINE_RUNNER_WORKDIR", current_dir);

@@ -235,12 +235,14 @@ void cli_args_release(const struct cli_command *command, void *args)
     }
 }
 
-const struct cli_command *cli_find_command(const struct cli_command *commands, const char *name,
-                                           struct err *err)
+const struct cli_command *cli_find_command(const struct cli_command *const *commands,
+                                           const char *name, struct err *err)
 {
     struct nearest nearest = {.text = name};
 
-    for (const struct cli_command *c = commands; c->name; c++) {
+    for (; *commands; commands++) {
+        const struct cli_command *c = *commands;
+
         if (strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0))
             return c;
         if (!c->hidden)

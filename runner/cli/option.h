@@ -38,7 +38,7 @@ struct cli_option {
 };
 
 struct cli_command {
-    const char *name; /* NULL ends the table */
+    const char *name;
     const char *alias;
     const char *operands; /* as in "[FILE]"; NULL: none are taken */
     const char *summary;
@@ -58,11 +58,13 @@ int cli_parse(const struct cli_command *command, char *const *argv, void *args,
               struct strvec *operands, bool *ret_help, struct err *err)
     __attribute__((warn_unused_result));
 void cli_args_release(const struct cli_command *command, void *args);
-const struct cli_command *cli_find_command(const struct cli_command *commands, const char *name,
-                                           struct err *err);
+/* By name or alias; NULL and a suggestion in err when there is none. Tables are NULL-terminated. */
+const struct cli_command *cli_find_command(const struct cli_command *const *commands,
+                                           const char *name, struct err *err);
 
 /* help.c */
-void cli_help(const struct cli_command *commands, const struct cli_command *command,
+/* Of one command, or NULL: the list of commands. */
+void cli_help(const struct cli_command *const *commands, const struct cli_command *command,
               struct buf *out);
 /* The manual page runner(1) in man(7) macros. */
-void cli_man_page(const struct cli_command *commands, struct buf *out);
+void cli_man_page(const struct cli_command *const *commands, struct buf *out);

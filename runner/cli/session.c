@@ -47,8 +47,9 @@ static bool wants_color(const struct session_options *options)
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
-    struct keeper_options keeper = {
-        .engines = runner_engines, .services = &s->services, .supervisor = supervisor_main};
+    struct keeper_options keeper = {.engines = runner_engines,
+                                    .services = &s->services,
+                                    .supervisor = supervisor_main};
 
     if (own_run_begin(NULL, &s->run, err) < 0)
         return -1;

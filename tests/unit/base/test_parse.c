@@ -10,11 +10,21 @@ static void durations(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"0", 0},         {"5", 5000},        {"500ms", 500},       {"5s", 5000},
-                {"10m", 600000},  {"2h", 7200000},    {"1d", 86400000},     {"1h30m", 5400000},
-                {"7 days", 604800000}, {"1.5s", 1500}, {"1h 30m 5s", 5405000}, {"2 weeks", 1209600000}};
-    static const char *const bad[] = {"", "x", "5x", "-5", "5 5", "1h5", "s", "9999999999999999999s",
-                                      "5s x", "..", " 5"};
+    } good[] = {{"0", 0},
+                {"5", 5000},
+                {"500ms", 500},
+                {"5s", 5000},
+                {"10m", 600000},
+                {"2h", 7200000},
+                {"1d", 86400000},
+                {"1h30m", 5400000},
+                {"7 days", 604800000},
+                {"1.5s", 1500},
+                {"1h 30m 5s", 5405000},
+                {"2 weeks", 1209600000}};
+    static const char *const bad[] = {"",     "x",   "5x", "-5",
+                                      "5 5",  "1h5", "s",  "9999999999999999999s",
+                                      "5s x", "..",  " 5"};
     struct err err = ERR_INIT;
     int64_t value;
 
@@ -34,8 +44,8 @@ static void sizes(void **state)
     static const struct {
         const char *text;
         int64_t bytes;
-    } good[] = {{"0", 0},           {"64", 64},        {"64k", 65536},    {"512m", 536870912},
-                {"2g", 2147483648}, {"1Ki", 1024},     {"1Gi", 1073741824}, {"1.5k", 1536},
+    } good[] = {{"0", 0},           {"64", 64},    {"64k", 65536},      {"512m", 536870912},
+                {"2g", 2147483648}, {"1Ki", 1024}, {"1Gi", 1073741824}, {"1.5k", 1536},
                 {"1 MiB", 1048576}, {"1KB", 1024}};
     static const char *const bad[] = {"", "k", "5x", "-5", "99999999999g"};
     struct err err = ERR_INIT;
@@ -107,8 +117,10 @@ static void diagnostics_are_sorted_and_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),        cmocka_unit_test(sizes),
-        cmocka_unit_test(numbers),          cmocka_unit_test(times_for_people),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(times_for_people),
         cmocka_unit_test(diagnostics_are_sorted_and_bounded),
     };
 

@@ -28,8 +28,8 @@ static int teardown(void **state)
 
 static const char *const environment[] = {"PATH=/usr/bin:/bin", "X=y", NULL};
 
-static int run(const char *script, const char *input, size_t max, struct buf *out, struct buf *err_out,
-               struct err *err)
+static int run(const char *script, const char *input, size_t max, struct buf *out,
+               struct buf *err_out, struct err *err)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct process_options options = PROCESS_OPTIONS_INIT;
@@ -168,7 +168,9 @@ static void files_are_read_within_bounds(void **state)
 
 static void paths(void **state)
 {
-    static const char *const cases[][2] = {{"/", "/"},         {"/a/../..", "/"}, {"/a/./b//c/", "/a/b/c"},
+    static const char *const cases[][2] = {{"/", "/"},
+                                           {"/a/../..", "/"},
+                                           {"/a/./b//c/", "/a/b/c"},
                                            {"/a/b/../c", "/a/c"}};
 
     (void)state;
@@ -182,10 +184,14 @@ static void paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(output_input_and_status),   cmocka_unit_test(too_much_output_is_an_error),
-        cmocka_unit_test(failures_to_start_are_told), cmocka_unit_test(deadline_ends_the_process),
-        cmocka_unit_test(users),                      cmocka_unit_test(trees_are_made_and_removed),
-        cmocka_unit_test(files_are_read_within_bounds), cmocka_unit_test(paths),
+        cmocka_unit_test(output_input_and_status),
+        cmocka_unit_test(too_much_output_is_an_error),
+        cmocka_unit_test(failures_to_start_are_told),
+        cmocka_unit_test(deadline_ends_the_process),
+        cmocka_unit_test(users),
+        cmocka_unit_test(trees_are_made_and_removed),
+        cmocka_unit_test(files_are_read_within_bounds),
+        cmocka_unit_test(paths),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

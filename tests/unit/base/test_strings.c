@@ -86,8 +86,7 @@ static void map_keeps_order_and_values(void **state)
             assert_false(strmap_remove(&m, key));
             assert_null(strmap_get(&m, key));
         }
-        strmap_foreach(it, &m)
-        {
+        strmap_foreach (it, &m) {
             snprintf(key, sizeof(key), "k%u", 2 * n + 1);
             assert_string_equal(it->key, key);
             assert_string_equal(strmap_get(&m, key), it->value);
@@ -100,9 +99,13 @@ static void map_keeps_order_and_values(void **state)
 static void base64_vectors(void **state)
 {
     /* RFC 4648, section 10 */
-    static const char *const vectors[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                             {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},
-                                             {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const vectors[][2] = {{"", ""},
+                                             {"f", "Zg=="},
+                                             {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},
+                                             {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="},
+                                             {"foobar", "Zm9vYmFy"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
@@ -132,10 +135,22 @@ static void base64_url_alphabet_and_errors(void **state)
 
 static void utf8_accepts_and_rejects(void **state)
 {
-    static const char *const good[] = {"", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-                                       "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"};
-    static const char *const bad[] = {"\x80", "\xc0\xaf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                      "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xff"};
+    static const char *const good[] = {"",
+                                       "abc",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xed\x9f\xbf"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\xaf",
+                                      "\xc3",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xe2\x82",
+                                      "\xff"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)

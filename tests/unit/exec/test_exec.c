@@ -61,8 +61,10 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
     else if (strcmp(script, "signal") == 0)
         *ret = (struct exit_record){.kind = EXIT_SIGNAL, .signal = 9, .code = 137};
     else if (strcmp(script, "oom") == 0)
-        *ret = (struct exit_record){
-            .kind = EXIT_CODE, .code = 137, .reason = REASON_OOM, .detail = "out of memory"};
+        *ret = (struct exit_record){.kind = EXIT_CODE,
+                                    .code = 137,
+                                    .reason = REASON_OOM,
+                                    .detail = "out of memory"};
     else
         *ret = (struct exit_record){.kind = EXIT_CODE, .code = script[0] - '0'};
     return 0;
@@ -119,8 +121,7 @@ static void make(struct fixture *f, size_t jobs, size_t steps)
         f->stages[i] = (struct spec_stage){.jobs = f->jobs, .job_count = i ? 1 : jobs};
         spec_common_init(&f->stages[i].common);
     }
-    f->spec = (struct spec_pipeline){
-        .name = str("p"), .stages = f->stages, .stage_count = 1};
+    f->spec = (struct spec_pipeline){.name = str("p"), .stages = f->stages, .stage_count = 1};
     spec_common_init(&f->spec.common);
     f->spec.common.engine = str("fake");
     assert_int_equal(ctx_init_root(&f->ctx, NULL, NULL), 0);
@@ -133,8 +134,10 @@ static void run(struct fixture *f)
     struct plan_inputs inputs = {.current_dir = "/tmp"};
     CLEANUP_PLAN struct plan *plan = plan_build(&f->spec, &inputs, &diags);
     struct engine_services services = {0};
-    struct exec_options options = {
-        .engines = engines, .kinds = kinds, .services = &services, .bus = &bus};
+    struct exec_options options = {.engines = engines,
+                                   .kinds = kinds,
+                                   .services = &services,
+                                   .bus = &bus};
 
     assert_non_null(plan);
     assert_int_equal(own_run_begin(NULL, &services.run, NULL), 0);

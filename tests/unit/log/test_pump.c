@@ -172,8 +172,10 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(lines_and_a_last_one_without_newline), T(any_cut_gives_the_same_bytes),
-        T(pieces_do_not_cut_characters),         T(late_lines_go_out_without_newline),
+        T(lines_and_a_last_one_without_newline),
+        T(any_cut_gives_the_same_bytes),
+        T(pieces_do_not_cut_characters),
+        T(late_lines_go_out_without_newline),
         T(tail_is_the_last_lines),
     };
 

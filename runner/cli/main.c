@@ -1,0 +1,115 @@
+/* The composition root: which commands, engines and step kinds exist. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/commands.h"
+#include "cli/signals.h"
+#include "engine/host/host.h"
+
+const struct engine *const runner_engines[] = {&host_engine, NULL};
+
+const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin, &step_kind_language,
+                                                     &step_kind_command, NULL};
+
+static int show_version(void *args, const struct strvec *operands)
+{
+    (void)args;
+    (void)operands;
+    puts("runner " RUNNER_VERSION);
+    return CLI_EXIT_OK;
+}
+
+struct help_args {
+    bool man;
+};
+
+static const struct cli_option help_options[] = {
+    {"man", 0, CLI_FLAG, offsetof(struct help_args, man), NULL, "write the manual page", NULL,
+     NULL},
+    {0},
+};
+
+static int show_help(void *args, const struct strvec *operands)
+{
+    const struct help_args *help = args;
+    const struct cli_command *command = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+
+    if (operands->len) {
+        command = cli_find_command(runner_commands, operands->items[0], &err);
+        if (!command) {
+            fprintf(stderr, "runner: %s\n", err.message);
+            return CLI_EXIT_USAGE;
+        }
+    }
+    if (help->man)
+        cli_man_page(runner_commands, &text);
+    else
+        cli_help(runner_commands, command, &text);
+    fputs(text.data, stdout);
+    return CLI_EXIT_OK;
+}
+
+const struct cli_command cmd_version = {.name = "version",
+                                        .summary = "show the version",
+                                        .run = show_version};
+
+const struct cli_command cmd_help = {.name = "help",
+                                     .operands = "[COMMAND]",
+                                     .summary = "show help",
+                                     .options = help_options,
+                                     .args_size = sizeof(struct help_args),
+                                     .run = show_help};
+
+const struct cli_command *const runner_commands[] = {&cmd_exec,    &cmd_validate, &cmd_reap,
+                                                     &cmd_version, &cmd_help,     NULL};
+
+static int run_command(const struct cli_command *command, char *const *argv)
+{
+    CLEANUP_FREE void *args = xcalloc(1, command->args_size);
+    CLEANUP_STRVEC struct strvec operands = {0};
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+    bool help = false;
+    int status = CLI_EXIT_OK;
+
+    if (cli_parse(command, argv, args, &operands, &help, &err) < 0) {
+        fprintf(stderr, "runner %s: %s\n", command->name, err.message);
+        status = CLI_EXIT_USAGE;
+    } else if (help) {
+        cli_help(runner_commands, command, &text);
+        fputs(text.data, stdout);
+    } else {
+        status = command->run(args, &operands);
+    }
+    cli_args_release(command, args);
+    if (fflush(stdout) != 0 && status == CLI_EXIT_OK) {
+        perror("runner: cannot write to standard output");
+        status = CLI_EXIT_FAILED;
+    }
+    return status;
+}
+
+static const char *first_word(const char *argument)
+{
+    if (!argument || strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
+        return "help";
+    return strcmp(argument, "--version") == 0 ? "version" : argument;
+}
+
+int main(int argc, char **argv)
+{
+    const struct cli_command *command;
+    struct err err = ERR_INIT;
+
+    signals_block();
+    command = cli_find_command(runner_commands, first_word(argc > 1 ? argv[1] : NULL), &err);
+    if (!command) {
+        fprintf(stderr, "runner: %s\n", err.message);
+        return CLI_EXIT_USAGE;
+    }
+    return run_command(command, argc > 1 ? argv + 2 : argv + 1);
+}
