@@ -116,22 +116,30 @@ enum ctx_cause ctx_cancel_cause(const struct ctx *ctx)
     return CTX_CAUSE_NONE;
 }
 
+bool ctx_expired(const struct ctx *ctx)
+{
+    return clock_monotonic_ms() >= ctx->deadline_ms;
+}
+
 bool ctx_done(const struct ctx *ctx)
 {
-    return ctx_cancel_cause(ctx) != CTX_CAUSE_NONE || clock_monotonic_ms() >= ctx->deadline_ms;
+    return ctx_cancel_cause(ctx) != CTX_CAUSE_NONE || ctx_expired(ctx);
+}
+
+int ctx_timeout_error(const struct ctx *ctx, struct err *err)
+{
+    const struct ctx *from = ctx->deadline_from;
+    char limit[CLOCK_DURATION_SIZE];
+
+    clock_format_limit(from->limit_ms, limit, sizeof(limit));
+    return err_set(err, ERR_TIMEOUT, "%s timeout after %s", from->label, limit);
 }
 
 int ctx_check(const struct ctx *ctx, struct err *err)
 {
-    char limit[CLOCK_DURATION_SIZE];
-    const struct ctx *from = ctx->deadline_from;
-
     if (ctx_cancel_cause(ctx) != CTX_CAUSE_NONE)
         return err_set(err, ERR_CANCELLED, "cancelled");
-    if (clock_monotonic_ms() < ctx->deadline_ms)
-        return 0;
-    clock_format_limit(from->limit_ms, limit, sizeof(limit));
-    return err_set(err, ERR_TIMEOUT, "%s timeout after %s", from->label, limit);
+    return ctx_expired(ctx) ? ctx_timeout_error(ctx, err) : 0;
 }
 
 int ctx_remaining_ms(const struct ctx *ctx, int max_ms)

@@ -86,6 +86,10 @@ bool ctx_done(const struct ctx *ctx);
 /* 0 while the context lasts; else -1 with ERR_CANCELLED, or ERR_TIMEOUT with the message
  * `LABEL timeout after N seconds` of the level whose limit passed. */
 int ctx_check(const struct ctx *ctx, struct err *err);
+/* Whether the deadline has passed, cancelled or not. */
+bool ctx_expired(const struct ctx *ctx);
+/* The error of an expired context, as ctx_check() gives it; returns -1. */
+int ctx_timeout_error(const struct ctx *ctx, struct err *err);
 /* Why it was cancelled, CTX_CAUSE_NONE if it was not. */
 enum ctx_cause ctx_cancel_cause(const struct ctx *ctx);
 

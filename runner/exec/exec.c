@@ -111,7 +111,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     *ret = (struct exec_verdict){
         .state = (enum state)root->state,
         .own_deadline = root->state == STATE_FAILED && root->reason == REASON_TIMEOUT &&
-                        own.deadline_from == &own && ctx_done(&own),
+                        own.deadline_from == &own && ctx_expired(&own),
         .engine_unavailable = atomic_load(&run.unavailable) && !atomic_load(&run.steps_run),
     };
     instances_free(run.instances);

@@ -51,7 +51,7 @@ static enum reason reason_of(enum err_code code)
 void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err,
                    const char *tail)
 {
-    bool by_ctx = err->code == ERR_TIMEOUT && ctx->deadline_from && ctx_done(ctx);
+    bool by_ctx = err->code == ERR_TIMEOUT && ctx_expired(ctx);
     CLEANUP_FREE char *error = by_ctx ? timeout_error(ctx) : xstrdup(err->message);
     struct node_result result = {.reason = reason_of(err->code),
                                  .error = error,
@@ -118,7 +118,8 @@ void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *no
         return;
     }
     result.reason = (enum reason)failed->reason;
-    if (failed->reason == REASON_TIMEOUT && ctx_check(ctx, &err) < 0 && err.code == ERR_TIMEOUT) {
+    if (failed->reason == REASON_TIMEOUT && ctx_expired(ctx)) {
+        ctx_timeout_error(ctx, &err);
         error = timeout_error(ctx);
         message = xstrdup(err.message);
     } else {
