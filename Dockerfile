@@ -1,0 +1,22 @@
+# The runner as a container, used beside a docker daemon whose socket is mounted
+# (deploy/sidecar/compose.yaml): docker build -t runner .
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates cmake gcc libc6-dev libcurl4-openssl-dev libjansson-dev libssl-dev \
+        libyaml-dev ninja-build pkg-config && \
+    rm -rf /var/lib/apt/lists/*
+COPY . /src
+RUN cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DRUNNER_TESTS=OFF && \
+    cmake --build /build && strip /build/runner
+
+FROM ${BASE}
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates libcurl4 libjansson4 libyaml-0-2 && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+COPY --from=build /build/runner /usr/local/bin/runner
+# Root, because the mounted socket belongs to root or to a group of the host.
+WORKDIR /workspace
+ENTRYPOINT ["runner"]
+CMD ["help"]
