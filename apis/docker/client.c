@@ -95,6 +95,18 @@ static enum err_code status_code(int status)
     }
 }
 
+/* Podman answers 500 where Docker answers 409. */
+static enum err_code refusal_code(int status, const char *message)
+{
+    static const char *const conflicts[] = {"already exists", "already in use", "state improper"};
+
+    for (size_t i = 0; status == 500 && i < sizeof(conflicts) / sizeof(*conflicts); i++) {
+        if (strstr(message, conflicts[i]))
+            return ERR_CONFLICT;
+    }
+    return status_code(status);
+}
+
 int docker_response_error(const struct http_response *response, struct err *err)
 {
     json_t *body = json_loadb(response->body.data, response->body.len, JSON_ALLOW_NUL, NULL);
@@ -113,7 +125,7 @@ int docker_response_error(const struct http_response *response, struct err *err)
     for (size_t len = strlen(line); len && line[len - 1] == ' ';)
         line[--len] = '\0';
     if (*line)
-        err_set(err, status_code(response->status), "%s", line);
+        err_set(err, refusal_code(response->status, line), "%s", line);
     else
         err_set(err, status_code(response->status),
                 "the Docker daemon answered with HTTP status %d", response->status);

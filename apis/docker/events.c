@@ -26,7 +26,8 @@ static int on_line(void *arg, const json_t *value, struct err *err)
     (void)err;
     if (!*code) /* podman */
         code = docker_json_str(value, "Actor.Attributes.containerExitCode");
-    event.has_exit_code = *code && parse_int64(code, &event.exit_code, NULL) == 0;
+    event.has_exit_code =
+        strcmp(event.action, "die") == 0 && parse_int64(code, &event.exit_code, NULL) == 0;
     events->event(events->arg, &event);
     return 0;
 }

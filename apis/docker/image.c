@@ -117,10 +117,14 @@ int docker_image_import(const struct ctx *ctx, struct docker_client *docker, con
                         char **ret_id, struct err *err)
 {
     CLEANUP_BUF struct buf path = BUF_INIT;
+    CLEANUP_BUF struct buf name = BUF_INIT;
 
+    buf_addstr(&name, repository);
+    /* Podman does not look at a tag parameter here. */
+    if (tag)
+        buf_addf(&name, ":%s", tag);
     buf_addstr(&path, "/images/create?fromSrc=-");
-    docker_path_query(&path, "repo", repository);
-    docker_path_query(&path, "tag", tag);
+    docker_path_query(&path, "repo", name.data);
     for (; changes && *changes; changes++)
         docker_path_query(&path, "changes", *changes);
     return send_and_follow(ctx, docker, path.data, tar, ret_id, err);
