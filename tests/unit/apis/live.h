@@ -14,6 +14,7 @@
 
 #include "apis/docker/client.h"
 #include "apis/docker/container.h"
+#include "base/alloc.h"
 
 #define assert_ok(expression)                                                                      \
     do {                                                                                           \
@@ -34,7 +35,7 @@
     } while (0)
 
 static struct err test_err;
-static struct ctx test_ctx;
+static struct ctx test_ctx __attribute__((unused));
 
 /* What a command wrote, by stream. */
 struct live_output {
