@@ -57,7 +57,7 @@ static int get(struct instances *instances, const struct ctx *ctx, const char *u
 int instances_get(struct instances *instances, const struct ctx *ctx, const char *url,
                   struct engine_instance **ret, const struct engine **ret_engine, struct err *err)
 {
-    struct entry entry;
+    struct entry entry = {0};
     int result;
 
     pthread_mutex_lock(&instances->mu);

@@ -168,7 +168,7 @@ static int sweep(const struct ctx *ctx, struct scan *scan, size_t *ret_count, st
     size_t total = 0;
 
     for (int empty = 0; empty < 2;) {
-        size_t count;
+        size_t count = 0;
 
         if (scan_once(ctx, scan, &count, err) < 0)
             return -1;
