@@ -1,0 +1,70 @@
+/* libFuzzer harness: any bytes as a pipeline file. Everything that may happen to a file is done to
+ * it: load, expand its strings, print what is wrong in both forms.
+ *
+ *     cmake -B build/fuzz -DCMAKE_C_COMPILER=clang -DRUNNER_FUZZ=ON -DRUNNER_TESTS=OFF
+ *     cmake --build build/fuzz --target fuzz_load
+ *     build/fuzz/tests/fuzz_load -max_len=4096 -timeout=5 corpus/ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/interpolate.h"
+#include "load/diag_print.h"
+#include "load/load.h"
+#include "load/yaml_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const char *lookup(void *arg, const char *name)
+{
+    (void)arg;
+    return name[0] == 'A' ? "value" : name[0] == 'B' ? "" : NULL;
+}
+
+static void expand(const char *text)
+{
+    const struct interpolate_scope scope = {.lookup = lookup};
+    CLEANUP_BUF struct buf out = BUF_INIT;
+    struct err err = ERR_INIT;
+
+    if (interpolate(text, &scope, &out, NULL, &err) == 0 &&
+        interpolate_check(text, NULL, &err) < 0)
+        abort();
+}
+
+static void print_tree(const struct load_source *source)
+{
+    CLEANUP_DIAG_LIST struct diag_list diags = {0};
+    struct yaml_limits limits = YAML_LIMITS_INIT;
+    CLEANUP_YAML_TREE struct yaml_tree *tree = NULL;
+
+    limits.documents = 10;
+    limits.local_tags = true;
+    limits.nodes = 10000;
+    tree = yaml_tree_parse(source->text.data, source->text.len, &limits, &diags);
+    for (size_t i = 0; tree && i < tree->document_count; i++)
+        json_decref(yaml_node_to_json(tree->documents[i]));
+    if (!tree && !diags.error_count)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    CLEANUP_DIAG_LIST struct diag_list diags = {0};
+    CLEANUP_LOAD_SOURCE struct load_source source = LOAD_SOURCE_INIT;
+    CLEANUP_SPEC_PIPELINE struct spec_pipeline *pipeline = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    json_t *json = json_array();
+
+    load_source_init(&source, "fuzz", (const char *)data, len);
+    pipeline = load_pipeline(&source, NULL, &diags);
+    if (!pipeline != (diags.error_count > 0))
+        abort();
+    diag_print_text(&text, &source, &diags, false);
+    diag_print_json(json, &source, &diags);
+    json_decref(json);
+    if (pipeline)
+        expand(pipeline->name.text);
+    print_tree(&source);
+    expand(source.text.data);
+    return 0;
+}
