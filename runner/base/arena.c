@@ -46,8 +46,10 @@ void *arena_alloc(struct arena *arena, size_t size)
 
     if (padding > arena->room)
         padding = arena->room;
-    arena->next += padding;
-    arena->room -= padding;
+    if (padding) {
+        arena->next += padding;
+        arena->room -= padding;
+    }
     at = take(arena, (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1));
     return memset(at, 0, size);
 }

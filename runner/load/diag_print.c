@@ -73,8 +73,9 @@ static bool find_excerpt(const struct buf *text, struct src_pos pos, struct exce
         line += 3;
     for (uint32_t number = 1; number < pos.line; number++) {
         line = memchr(line, '\n', (size_t)(text_end - line));
-        if (!line++)
+        if (!line)
             return false;
+        line++;
     }
     line_end = memchr(line, '\n', (size_t)(text_end - line));
     if (!line_end)

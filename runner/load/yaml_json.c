@@ -8,7 +8,6 @@
 static json_t *integer(const char *text)
 {
     const char *digits = text + (*text == '-' || *text == '+');
-    CLEANUP_FREE char *octal = NULL;
     bool is_octal = digits[0] == '0' && digits[1] == 'o';
     char *end;
     long long value;

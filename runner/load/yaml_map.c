@@ -133,8 +133,7 @@ static void add_merged(struct yaml_builder *b, const struct map_parts *parts)
 
 int yaml_map_finish(struct yaml_builder *b, struct yaml_frame *frame)
 {
-    struct map_parts parts = {.children = b->children.items + frame->first_child,
-                              .count = b->children.len - frame->first_child};
+    struct map_parts parts = {.count = b->children.len - frame->first_child};
     struct yaml_pair *pairs;
     size_t before;
     size_t own;
@@ -142,6 +141,7 @@ int yaml_map_finish(struct yaml_builder *b, struct yaml_frame *frame)
 
     if (!parts.count)
         return 0;
+    parts.children = b->children.items + frame->first_child;
     if (examine(b, &parts) < 0)
         return -1;
     b->pairs.len = 0;

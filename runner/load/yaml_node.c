@@ -56,8 +56,9 @@ static const char *find_line(const struct yaml_tree *tree, uint32_t line, size_t
 
     for (; line > 1; line--) {
         at = memchr(at, '\n', (size_t)(end - at));
-        if (!at++)
+        if (!at)
             return NULL;
+        at++;
     }
     *ret_len = strcspn(at, "\r\n");
     return at;
