@@ -99,7 +99,7 @@ void outcome_record(struct run *run, struct node *node, const struct exit_record
 void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node)
 {
     const struct node *failed = NULL;
-    bool cancelled = false;
+    bool incomplete = false; /* a child did not run although it was meant to */
     CLEANUP_FREE char *error = NULL;
     CLEANUP_FREE char *message = NULL;
     struct node_result result = {0};
@@ -108,13 +108,14 @@ void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *no
     for (uint32_t i = 0; i < node->child_count; i++) {
         const struct node *child = &node->children[i];
 
-        cancelled = cancelled || child->state == STATE_CANCELLED;
+        incomplete = incomplete || child->state == STATE_CANCELLED ||
+                     child->reason == REASON_DEPENDENCY;
         /* Of several failed children the one that failed first tells why. */
         if (child->state == STATE_FAILED && (!failed || child->ended_at_ms < failed->ended_at_ms))
             failed = child;
     }
     if (!failed) {
-        node_set_state(run->bus, node, cancelled ? STATE_CANCELLED : STATE_SUCCEEDED, NULL);
+        node_set_state(run->bus, node, incomplete ? STATE_CANCELLED : STATE_SUCCEEDED, NULL);
         return;
     }
     result.reason = (enum reason)failed->reason;

@@ -282,6 +282,21 @@ static void cancelled_before_it_starts(void **state)
     done(&f);
 }
 
+/* A sibling's failure can come when a job has started but none of its steps has: what did not run
+ * is not a success. */
+static void skipped_for_a_sibling_is_no_success(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, 2);
+    ctx_cancel(&f.ctx, CTX_CAUSE_FAIL_FAST);
+    run(&f);
+    assert_ended(step_node(&f, 0, 1), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    assert_int_equal(f.verdict.state, STATE_CANCELLED);
+    done(&f);
+}
+
 static void first_failure_cancels_siblings(void **state)
 {
     struct fixture f;
@@ -308,6 +323,7 @@ int main(void)
         cmocka_unit_test(tighter_deadline_is_named_at_every_level),
         cmocka_unit_test(own_deadline_of_the_pipeline),
         cmocka_unit_test(cancelled_before_it_starts),
+        cmocka_unit_test(skipped_for_a_sibling_is_no_success),
         cmocka_unit_test(first_failure_cancels_siblings),
     };
 
