@@ -1,4 +1,5 @@
 /* Help and manual page, both from the tables of commands and options. */
+#include <ctype.h>
 #include <string.h>
 
 #include "cli/option.h"
@@ -44,8 +45,8 @@ static void add_environment(const struct cli_option *o, struct buf *text)
 
 static void command_help(const struct cli_command *c, struct buf *out)
 {
-    buf_addf(out, "Usage: runner %s [OPTIONS]%s%s\n\n%s.\n", c->name, c->operands ? " " : "",
-             c->operands ? c->operands : "", c->summary);
+    buf_addf(out, "Usage: runner %s [OPTIONS]%s%s\n\n%c%s.\n", c->name, c->operands ? " " : "",
+             c->operands ? c->operands : "", toupper((unsigned char)c->summary[0]), c->summary + 1);
     if (c->description)
         buf_addf(out, "\n%s\n", c->description);
     buf_addstr(out, "\nOptions:\n");
@@ -104,8 +105,8 @@ static void man_command(const struct cli_command *c, struct buf *out)
     buf_addf(out, ".SS \"runner %s\"\n", c->name);
     buf_addf(out, ".B runner %s\n[\\fIOPTIONS\\fR] ", c->name);
     add_roff(out, c->operands ? c->operands : "");
-    buf_addstr(out, "\n.PP\n");
-    add_roff(out, c->summary);
+    buf_addf(out, "\n.PP\n%c", toupper((unsigned char)c->summary[0]));
+    add_roff(out, c->summary + 1);
     buf_addstr(out, ".\n");
     if (c->description) {
         buf_addstr(out, ".PP\n");
