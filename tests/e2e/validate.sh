@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# Bad pipeline files: one clear message each, with place and remedy, and nothing is run.
+source "$(dirname "$0")/../lib.sh"
+
+# assert_invalid MESSAGE: p.yaml is refused with it by validate and by exec alike.
+assert_invalid() {
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" "$1" "report of validate"
+    assert_exit 2 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "$1" "message of exec"
+    assert_eq "" "$stdout" "output of exec"
+}
+
+test_valid() {
+    write p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "true"}]}]}]}'
+    assert_exit 0 "$RUNNER" validate p.yaml
+    assert_eq "p.yaml: valid" "$stdout"
+    assert_exit 0 "$RUNNER" validate --format json p.yaml
+    assert_eq "[]" "$(jq -c . <<<"$stdout")"
+}
+
+test_malformed_yaml() {
+    printf 'name: p\nstages: [\n' >p.yaml
+    assert_invalid "p.yaml:3:1: error: "
+}
+
+test_unknown_keys_with_caret_and_suggestion() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        steps:
+          - name: a
+            comand: make
+        stepz: []
+Y
+    assert_invalid 'p.yaml:8:13: error: unknown key "comand" in a step; did you mean "command"?'
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" '            comand: make'
+    assert_contains "$stdout" '            ^'
+    assert_contains "$stdout" 'p.yaml:9:9: error: unknown key "stepz"'
+}
+
+test_all_errors_as_json() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    run_mode: sometimes
+    timeout: soon
+    jobs: []
+Y
+    assert_exit 2 "$RUNNER" validate --format json p.yaml
+    assert_eq "4 5 6" "$(jq -r 'map(.line) | join(" ")' <<<"$stdout")" "lines"
+    assert_eq "error" "$(jq -r 'map(.severity) | unique | join(" ")' <<<"$stdout")" severity
+    assert_eq "stages[0].timeout" "$(jq -r '.[1].path' <<<"$stdout")" path
+}
+
+test_wrong_type() {
+    write p.yaml <<<'{name: p, stages: {name: s}}'
+    assert_invalid 'p.yaml:1:19: error: '
+}
+
+test_empty_stages_and_missing_names() {
+    write p.yaml <<<'{name: p, stages: []}'
+    assert_invalid "p.yaml:1:"
+    write p.yaml <<<'{stages: [{name: s, jobs: [{name: j, steps: [{command: a}]}]}]}'
+    assert_invalid "name"
+    write p.yaml <<<''
+    assert_invalid "p.yaml"
+}
+
+test_alias_bomb_is_an_error_and_quick() {
+    {
+        echo 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]'
+        for i in 1 2 3 4 5 6 7 8 9; do
+            p="*a$((i - 1))"
+            echo "a$i: &a$i [$p, $p, $p, $p, $p, $p, $p, $p, $p, $p]"
+        done
+    } >p.yaml
+    assert_invalid "1000000"
+}
+
+test_directory_missing_file_not_utf8() {
+    mkdir d
+    assert_exit 2 "$RUNNER" exec d
+    assert_contains "$stderr" "d: error: "
+    assert_contains "$stderr" "directory"
+    assert_exit 2 "$RUNNER" exec nothing.yaml
+    assert_contains "$stderr" "nothing.yaml"
+    assert_contains "$stderr" "does not exist"
+    printf 'name: "\xff"\n' >p.yaml
+    assert_invalid "UTF-8"
+    assert_exit 2 "$RUNNER" exec
+    assert_contains "$stderr" "no pipeline file is given and none of .pipeline.yaml, .pipeline.yml, .go-idp/pipeline.yaml is here"
+}
+
+test_default_file_and_standard_input() {
+    mkdir .go-idp
+    write .go-idp/pipeline.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo default"}]}]}]}'
+    assert_exit 0 "$RUNNER" exec
+    assert_contains "$stdout" default
+    run bash -c "'$RUNNER' exec - <.go-idp/pipeline.yaml"
+    assert_eq 0 "$status"
+}
+
+test_file_from_a_url() {
+    write www/p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo fetched"}]}]}]}'
+    python3 -u -m http.server -d www --bind 127.0.0.1 0 >port 2>/dev/null &
+    server=$!
+    trap 'kill $server' EXIT
+    wait_for 20 grep -q port port
+    port=$(sed -n 's/.* port \([0-9]*\).*/\1/p' port)
+    assert_exit 0 "$RUNNER" exec -c "http://127.0.0.1:$port/p.yaml"
+    assert_contains "$stdout" fetched
+    assert_exit 2 "$RUNNER" exec -c "http://127.0.0.1:$port/none.yaml"
+    assert_contains "$stderr" "cannot be fetched: the server answered with status 404"
+}
+
+test_features_to_come_are_refused_with_place() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        engine: ssh://user:pw@host
+        matrix: {os: [a]}
+        steps:
+          - {name: a, command: x, service: {type: docker-compose, name: n, version: v1, config: c}}
+Y
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" 'p.yaml:6:17: error: '
+    assert_contains "$stdout" 'p.yaml:7:9: error: '
+    assert_contains "$stdout" 'p.yaml:9:35: error: '
+    assert_not_contains "$stdout" "pw@"
+}
+
+test_interpolation_errors_have_a_place() {
+    write p.yaml <<'Y'
+name: p
+environment:
+  A: ${MUST:?say where to}
+  B: ${unclosed
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo ${B"}]}]}]
+Y
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" "p.yaml:4:"
+    sed -i '/unclosed/d' p.yaml
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" "say where to"
+    assert_contains "$stdout" "p.yaml:3:"
+    assert_exit 0 "$RUNNER" validate -e MUST=x p.yaml
+}
+
+test_unset_names_warn_and_strict_refuses() {
+    write p.yaml <<<'{name: p, environment: {A: "${NOT_THERE}"}, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "true"}]}]}]}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" 'p.yaml:1:28: warning: ${NOT_THERE} is not set'
+    assert_exit 2 "$RUNNER" exec --strict p.yaml
+    assert_contains "$stderr" 'error: ${NOT_THERE} is not set'
+}
+
+test_usage_errors() {
+    assert_exit 2 "$RUNNER" exce
+    assert_eq 'runner: unknown command "exce"; did you mean "exec"?' "$stderr"
+    assert_exit 2 "$RUNNER" exec --forceclean
+    assert_eq 'runner exec: unknown option --forceclean of "exec"; did you mean --force-clean?' "$stderr"
+    assert_exit 2 "$RUNNER" exec --env novalue
+    assert_contains "$stderr" '--env takes KEY=VALUE, not "novalue"'
+    assert_exit 2 "$RUNNER" exec --jobs=-1 x
+    assert_exit 2 "$RUNNER" exec --progress fancy x
+    assert_contains "$stderr" '--progress takes one of auto, plain, json, not "fancy"'
+    assert_exit 2 "$RUNNER" exec --workdir
+    assert_contains "$stderr" "--workdir needs a value (DIR)"
+    assert_exit 0 "$RUNNER" --help
+    assert_contains "$stdout" "exec [FILE]"
+    assert_exit 0 "$RUNNER" exec --help
+    assert_contains "$stdout" "--force-clean"
+    assert_exit 0 "$RUNNER" --version
+    assert_match "$stdout" '^runner [0-9]'
+}
+
+test_options_from_the_environment() {
+    write p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "pwd"}]}]}]}'
+    PIPELINE_WORKDIR=$PWD/from-env assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" from-env
+    RUNNER_EXEC_PROGRESS=json assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" '"event":"PipelineStarted"'
+    RUNNER_EXEC_PROGRESS=json assert_exit 0 "$RUNNER" exec --progress plain p.yaml
+    assert_contains "$stdout" '[step(1/1): a]'
+}
+
+run_tests "$@"
