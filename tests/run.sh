@@ -37,7 +37,7 @@ done
 work=$(mktemp -d)
 results=$work/results
 : >"$results"
-env_job=
+env_job='' env_failed=''
 
 # shellcheck source=env/env.sh
 source "$root/tests/env/env.sh"
@@ -105,12 +105,15 @@ build() {
     fi
 }
 
+# unit_tests PRESET apart|live: those that need nothing, or those with the label docker.
 unit_tests() {
-    local junit=$work/$1.junit.xml
-    local -a filter=()
-    ((${#names[@]} == 0)) || filter=(-R "$(IFS='|' && echo "${names[*]}")")
-    ctest --test-dir "$root/build/$1" --output-on-failure --timeout 300 -j "$(nproc)" \
-        --output-junit "$junit" "${filter[@]}" || true
+    local junit=$work/$1.$2.junit.xml
+    local -a filter=(-LE docker)
+    [[ $2 == apart ]] || filter=(-L docker)
+    ((${#names[@]} == 0)) || filter+=(-R "$(IFS='|' && echo "${names[*]}")")
+    RUNNER_TEST_DOCKER=${DOCKER_HOST:-} RUNNER_TEST_IMAGE=busybox:1.36 \
+        ctest --test-dir "$root/build/$1" --output-on-failure \
+        --timeout 300 -j "$(nproc)" --output-junit "$junit" "${filter[@]}" || true
     if [[ -s $junit ]]; then
         results_of_ctest "$1" "$junit"
     else
@@ -119,13 +122,16 @@ unit_tests() {
 }
 
 environment_ready() {
+    [[ -z $env_failed ]] || return 1
     [[ -n $env_job ]] || return 0
-    if ! wait "$env_job"; then
+    local job=$env_job
+    env_job=
+    if ! wait "$job"; then
+        env_failed=yes
         tail -n 40 "$work/env.log"
         record FAIL "test environment"
         return 1
     fi
-    env_job=
     # shellcheck source=/dev/null
     source "$RUNNER_TEST_STATE/exports"
 }
@@ -141,28 +147,27 @@ coverage() {
     fi
 }
 
-# test_build PRESET: builds it, runs the unit tests, then the end-to-end scripts.
+# test_build PRESET: builds it, runs the unit tests, then what needs the environment.
 test_build() {
     part "build $1" build "$1" || return 0
     find "$root/build/$1" -name '*.gcda' -delete
-    part "unit tests $1" unit_tests "$1"
-    ((${#scripts[@]})) || return 0
+    part "unit tests $1" unit_tests "$1" apart
     part "waiting for the environment" environment_ready || return 0
+    part "unit tests with docker $1" unit_tests "$1" live
+    ((${#scripts[@]})) || return 0
     part "end-to-end tests $1" lanes_run "$lanes" "$1" "${scripts[@]}"
 }
 
 summing=yes
 part "packages" "$RUNNER_TEST_ENV/packages.sh" build test
 mapfile -t scripts < <(select_scripts)
-lanes=$((${#scripts[@]} < 2 ? ${#scripts[@]} : 2))
-if ((lanes > 0)); then
-    slot_take
-    # A process group of its own, so that it can be ended as a whole.
-    set -m
-    part "environment" env_up "$lanes" >"$work/env.log" 2>&1 &
-    env_job=$!
-    set +m
-fi
+lanes=$((${#scripts[@]} < 2 ? 1 : 2))
+slot_take
+# A process group of its own, so that it can be ended as a whole.
+set -m
+part "environment" env_up "$lanes" >"$work/env.log" 2>&1 &
+env_job=$!
+set +m
 if [[ -n $keep_env ]]; then
     export RUNNER_TEST_KEEP=yes
 fi
@@ -178,4 +183,4 @@ else
         part "coverage" coverage
     fi
 fi
-[[ ! -s $work/env.log ]] || grep '^== ' "$work/env.log" || true
+grep '^== ' "$work/env.log" || true
