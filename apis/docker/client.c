@@ -240,7 +240,8 @@ int docker_call(const struct ctx *ctx, struct docker_client *docker, const char 
                                    .path = path,
                                    .headers = body ? json_headers : NULL,
                                    .body = text,
-                                   .body_len = text ? strlen(text) : 0};
+                                   .body_len = text ? strlen(text) : 0,
+                                   .once = strcmp(method, "POST") == 0};
     CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
     json_error_t where;
     json_t *value = NULL;

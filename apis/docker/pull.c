@@ -173,6 +173,7 @@ static int pull_once(const struct ctx *ctx, struct docker_client *docker, const 
     struct http_request request = {.method = "POST",
                                    .path = path,
                                    .headers = headers,
+                                   .once = true,
                                    .write = docker_lines_feed,
                                    .write_arg = &lines};
     int result = docker_call_raw(ctx, docker, &request, &response, err);

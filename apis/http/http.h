@@ -93,6 +93,9 @@ struct http_request {
     void *write_arg;
     size_t max_body;         /* cap of response.body; 0: HTTP_MAX_BODY_DEFAULT */
     const char *const *keep; /* lower-case names of headers to keep; NULL-terminated */
+    /* libcurl repeats a request by itself when a kept connection turns out dead, and cannot know
+     * whether the server has acted already. `once` prevents that by a connection of its own. */
+    bool once;
 };
 
 struct http_response {

@@ -207,6 +207,7 @@ static int prepare(struct http_call *call, struct err *err)
     if (http_client_apply(call->client, call->easy, call->url, call->error_text, err) < 0)
         return -1;
     if (set_headers(call) < 0 || set_body(call) < 0 || SET(CURLOPT_HTTPHEADER, call->headers) ||
+        (call->request.once && SET(CURLOPT_FRESH_CONNECT, 1L)) ||
         SET(CURLOPT_CUSTOMREQUEST, call->request.method) || SET(CURLOPT_PRIVATE, call) ||
         SET(CURLOPT_WRITEFUNCTION, on_body) || SET(CURLOPT_WRITEDATA, call) ||
         SET(CURLOPT_HEADERFUNCTION, on_header) || SET(CURLOPT_HEADERDATA, call))
