@@ -17,10 +17,10 @@
  *
  * Threads: a client and its calls belong to one thread at a time; make one per thread. The process
  * must ignore SIGPIPE.
- * Errors: ERR_UNAVAILABLE (no connection), ERR_LOST (broken before the answer was complete),
- * ERR_TIMEOUT and ERR_CANCELLED (the ctx), ERR_LIMIT (answer too large), ERR_PROTOCOL (not HTTP),
- * and whatever a callback set. After any of them but ERR_UNAVAILABLE the request may have had its
- * effect. */
+ * Errors: ERR_UNAVAILABLE (no connection), ERR_DENIED (TLS client certificate refused), ERR_LOST
+ * (broken before the answer was complete), ERR_TIMEOUT and ERR_CANCELLED (the ctx), ERR_LIMIT
+ * (answer too large), ERR_PROTOCOL (not HTTP), and whatever a callback set. After any of them but
+ * ERR_UNAVAILABLE the request may have had its effect. */
 #pragma once
 
 #include <poll.h>

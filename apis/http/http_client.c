@@ -167,10 +167,15 @@ int http_client_error(const struct http_client *c, CURLcode code, long os_errno,
     case CURLE_SSL_CIPHER:
     case CURLE_PEER_FAILED_VERIFICATION:
         return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", c->peer, text);
-    case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+        /* With TLS 1.3 a server refuses the client's certificate after the handshake. */
+        if (strstr(text, " alert "))
+            return err_set(err, ERR_DENIED, "%s refused the TLS client certificate: %s", c->peer,
+                           text);
+        return err_set(err, ERR_LOST, "the connection to %s broke: %s", c->peer, text);
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
     case CURLE_SEND_FAIL_REWIND:
         return err_set(err, ERR_LOST, "the connection to %s broke: %s", c->peer, text);
     default:

@@ -91,15 +91,18 @@ static inline const char *live_image(void)
     return image ? image : "busybox:test";
 }
 
+/* The variable that names the daemon; a program may be run against several. */
+static const char *live_variable __attribute__((unused)) = "RUNNER_TEST_DOCKER";
+
 static inline struct docker_client *live_client(void)
 {
-    const char *url = getenv("RUNNER_TEST_DOCKER");
+    const char *url = getenv(live_variable);
     const char *certs = getenv("RUNNER_TEST_DOCKER_CERTS");
     CLEANUP_DOCKER_ENDPOINT struct docker_endpoint endpoint = {0};
     struct docker_client *docker = NULL;
 
     if (!url)
-        fail_msg("RUNNER_TEST_DOCKER is not set: tests with the label docker need a daemon");
+        fail_msg("%s is not set: tests with the label docker need a daemon", live_variable);
     assert_ok(docker_endpoint_parse(url, certs, true, &endpoint, &test_err));
     assert_ok(docker_client_new(&endpoint, 0, &docker, &test_err));
     return docker;

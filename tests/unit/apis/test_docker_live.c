@@ -597,7 +597,8 @@ static void test_threads(void **state)
     }
 }
 
-int main(void)
+/* argv[1]: the variable that names another daemon than RUNNER_TEST_DOCKER. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_negotiation, each_setup),
@@ -619,6 +620,8 @@ int main(void)
         cmocka_unit_test_setup(test_threads, each_setup),
     };
 
+    if (argc > 1)
+        live_variable = argv[1];
     ctx_init_cleanup(&test_ctx, 60000);
     return cmocka_run_group_tests(tests, setup, teardown);
 }
