@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""The benchmark: what the runner adds to the work itself, as ratios within one run.
+
+    eval "$(tests/env/up.sh)"; tests/bench/bench.py build/release/runner [--rounds N] [host] [docker]
+
+Prints a Markdown table: what is compared, both medians, the ratio, and the ratio that is wanted.
+Exits 1 if one is missed.
+"""
+import argparse
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+
+from measure import Run, ms, pairs, peak_kib, repeated
+
+rows = []
+missed = []
+
+
+def row(what, runner, other, value, limit, unit="×", least=False):
+    good = value >= limit if least else value <= limit
+    sign = "≥" if least else "≤"
+    rows.append(f"| {what} | {runner} | {other} | {value:.2f} {unit} | {sign} {limit:g} {unit} |")
+    print(rows[-1], flush=True)
+    if not good:
+        missed.append(what)
+
+
+def pipeline(path, steps, jobs=1, keys=""):
+    """A file with `jobs` parallel jobs of the given steps (YAML flow mappings)."""
+    text = ", ".join(steps)
+    lines = [f"name: bench\n{keys}stages:\n  - name: s\n    max_parallel: 50\n    jobs:\n"]
+    lines += [f"      - {{name: j{i}, steps: [{text}]}}\n" for i in range(jobs)]
+    path.write_text("".join(lines))
+    return str(path)
+
+
+def steps(count, command):
+    return [f"{{name: s{i}, command: '{command}'}}" for i in range(count)]
+
+
+def bench_host(runner, rounds, work):
+    one = pipeline(work / "one.yaml", steps(1, "true"))
+    a, b, ratio = pairs(
+        lambda: repeated([runner, "exec", one], 100),
+        lambda: repeated(["sh", "-c", "true"], 100),
+        rounds,
+    )
+    row("one host step `true`, against `sh -c true`", ms(a), ms(b), ratio, 10)
+    row("its peak memory", "", "", peak_kib([runner, "exec", one]) / 1024, 12, "MiB")
+
+    many = pipeline(work / "many.yaml", steps(1, "true"), jobs=1000)
+    a, b, ratio = pairs(
+        lambda: Run([runner, "exec", many]).seconds,
+        lambda: Run(["sh", "-c", "seq 1000 | xargs -P50 -I{} sh -c true"]).seconds,
+        rounds,
+    )
+    row("1,000 steps `true`, 50 at a time, against `xargs -P50`", ms(a), ms(b), ratio, 1.5)
+
+    sizes = []
+    for count in (5000, 10000, 20000):
+        path = pipeline(work / f"{count}.yaml", steps(10, "true"), jobs=count // 10)
+        seconds = statistics.median(Run([runner, "validate", path]).seconds for _ in range(rounds))
+        sizes.append((seconds, peak_kib([runner, "validate", path])))
+    row("validating 10,000 steps", "", "", sizes[1][0] * 1000, 150, "ms")
+    row("its memory for each further step", "", "", (sizes[2][1] - sizes[0][1]) / 15000, 2, "KiB")
+    files = [str(work / "5000.yaml"), str(work / "20000.yaml")]
+    peaks = [peak_kib([runner, "exec", f]) for f in files]
+    row("running: memory for each further step", "", "", (peaks[1] - peaks[0]) / 15000, 2, "KiB")
+
+    big = work / "gigabyte"
+    line = b"the quick brown fox jumps over the lazy dog and runs on for a while longer than that\n"
+    with open(big, "wb") as file:
+        for _ in range(1024):
+            file.write(line * (1024 * 1024 // len(line)))
+    cat = pipeline(work / "cat.yaml", [f"{{name: a, command: 'cat {big}'}}"])
+    out = str(work / "out")
+
+    def to_file(argv):
+        seconds = Run(argv, stdout=out).seconds
+        os.unlink(out)
+        return seconds
+
+    a, b, ratio = pairs(
+        lambda: to_file([runner, "exec", cat]),
+        lambda: to_file(["sh", "-c", f"cat {big} | cat"]),
+        rounds,
+    )
+    row("1 GB of output: throughput, against `cat` through a pipe to a file", ms(a), ms(b),
+        1 / ratio, 0.5, least=True)
+    row("its peak memory", "", "", peak_kib([runner, "exec", cat], out) / 1024, 12, "MiB")
+
+
+def bench_docker(runner, rounds, work):
+    docker_run = ["docker", "run", "--rm", "busybox:1.36", "true"]
+
+    def marginal(command, keys):
+        files = [
+            pipeline(work / f"d{n}.yaml", steps(n, command), keys="image: busybox:1.36\n" + keys)
+            for n in (20, 40)
+        ]
+        return (Run([runner, "exec", files[1]]).seconds - Run([runner, "exec", files[0]]).seconds) / 20
+
+    for what, keys, limit in (
+        ("a container of its own", "", 0.35),
+        ("`isolation: job`", "isolation: job\n", 0.15),
+    ):
+        a, b, ratio = pairs(
+            lambda keys=keys: marginal("true", keys), lambda: repeated(docker_run, 5), rounds
+        )
+        row(f"one more `true` step in {what}, against `docker run --rm`", ms(a), ms(b), ratio, limit)
+    a, b, ratio = pairs(
+        lambda: marginal("sleep 0.2", "") - 0.2, lambda: repeated(docker_run, 5), rounds
+    )
+    row("what a step of `sleep 0.2` adds to its 0.2 s", ms(a), ms(b), ratio, 0.15)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runner")
+    parser.add_argument("parts", nargs="*", choices=[[], "host", "docker"])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    runner = str(pathlib.Path(args.runner).resolve())
+    print("| what | runner | other | ratio | wanted |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as work:
+        for part in args.parts or ["host", "docker"]:
+            globals()[f"bench_{part}"](runner, args.rounds, pathlib.Path(work))
+    if missed:
+        print("\nmissed: " + "; ".join(missed), file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
