@@ -38,7 +38,8 @@ struct event {
 
 struct event_sink {
     void (*handle)(struct event_sink *sink, const struct event *event);
-    /* Descriptor that is readable while there is room for output; -1: there always is. */
+    /* -1 while there is room for output, else a descriptor that becomes readable when there is
+     * again. NULL function: there always is. */
     int (*room_fd)(struct event_sink *sink);
 };
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -32,7 +33,7 @@ struct output_queue {
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
     int room_fd;
-    bool full;
+    atomic_bool full; /* changed under mu */
     bool stop;
     bool broken[FDS_MAX]; /* a write to this descriptor failed; the writer's alone until it ended */
     struct err failure;
@@ -86,8 +87,8 @@ static void *writer_main(void *arg)
         taken = q->pending;
         q->pending = q->writing;
         q->writing = taken;
-        if (q->full) {
-            q->full = false;
+        if (atomic_load(&q->full)) {
+            atomic_store(&q->full, false);
             eventfd_write(q->room_fd, 1);
         }
         pthread_mutex_unlock(&q->mu);
@@ -106,7 +107,7 @@ int output_queue_new(struct output_queue **ret, struct err *err)
     pthread_mutex_init(&q->mu, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->pending.bytes = q->writing.bytes = (struct buf)BUF_INIT;
-    q->room_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    q->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     failed = q->room_fd < 0 ? errno : pthread_create(&q->thread, NULL, writer_main, q);
     if (failed) {
         if (q->room_fd >= 0)
@@ -136,9 +137,9 @@ void output_queue_commit(struct output_queue *q, int fd)
         last->size += size;
     else if (size)
         vec_push(&q->pending.runs, ((struct run){fd, size}));
-    if (!q->full && q->pending.bytes.len >= OUTPUT_QUEUE_MARK) {
-        q->full = true;
+    if (!atomic_load(&q->full) && q->pending.bytes.len >= OUTPUT_QUEUE_MARK) {
         eventfd_read(q->room_fd, &ignored);
+        atomic_store(&q->full, true);
     }
     pthread_cond_signal(&q->changed);
     pthread_mutex_unlock(&q->mu);
@@ -152,7 +153,7 @@ void output_queue_add(struct output_queue *q, int fd, const void *data, size_t s
 
 int output_queue_room_fd(struct output_queue *q)
 {
-    return q->room_fd;
+    return atomic_load(&q->full) ? q->room_fd : -1;
 }
 
 int output_queue_finish(struct output_queue *q, struct err *err)

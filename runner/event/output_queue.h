@@ -1,8 +1,8 @@
 /* A bounded queue of bytes for descriptors that may block, written by a thread of its own.
  *
- * Sinks add to it without ever waiting; the descriptor of output_queue_room_fd() says whether those
- * who can wait should. Order is kept across descriptors. The bound is a mark, not a wall: what is
- * added beyond it is kept all the same. */
+ * Sinks add to it without ever waiting; output_queue_room_fd() tells those who can wait whether
+ * they should. Order is kept across descriptors. The bound is a mark, not a wall: what is added
+ * beyond it is kept all the same. */
 #pragma once
 
 #include <stddef.h>
@@ -20,6 +20,7 @@ void output_queue_add(struct output_queue *queue, int fd, const void *data, size
 /* A buf to append to in place, ended by output_queue_commit(); the queue is locked in between. */
 struct buf *output_queue_begin(struct output_queue *queue);
 void output_queue_commit(struct output_queue *queue, int fd);
+/* -1 while there is room, else a descriptor that becomes readable when there is again. */
 int output_queue_room_fd(struct output_queue *queue);
 /* Writes all that is left and frees. -1: some write failed, err says which and how. NULL is fine.
  */
