@@ -179,11 +179,14 @@ int docker_image_ref_parse(const char *text, struct docker_image_ref *ret, struc
 
 char *docker_image_ref_name(const struct docker_image_ref *ref)
 {
-    const char *library = "library/";
+    static const char library[] = "library/";
+    size_t len = strcspn(ref->repository, "/");
 
-    if (strcmp(ref->registry, "docker.io") != 0)
+    /* docker.io is left out only where it would be understood. */
+    if (strcmp(ref->registry, "docker.io") != 0 || names_registry(ref->repository, len))
         return xasprintf("%s/%s", ref->registry, ref->repository);
-    if (strncmp(ref->repository, library, strlen(library)) == 0)
+    if (strncmp(ref->repository, library, strlen(library)) == 0 &&
+        !strchr(ref->repository + strlen(library), '/'))
         return xstrdup(ref->repository + strlen(library));
     return xstrdup(ref->repository);
 }

@@ -1,5 +1,6 @@
 #include "live.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "apis/docker/auth.h"
@@ -15,6 +16,7 @@ static int setup(void **state)
     char pattern[] = "/tmp/apis-auth-XXXXXX";
 
     (void)state;
+    signal(SIGPIPE, SIG_IGN); /* a helper need not read its input */
     ctx_init_cleanup(&test_ctx, 60000);
     dir = xstrdup(mkdtemp(pattern));
     config_env = xasprintf("DOCKER_CONFIG=%s", dir);

@@ -14,6 +14,8 @@ static void test_valid(void **state)
         {"team/app", "docker.io", "team/app", NULL, NULL, "team/app:latest"},
         {"docker.io/alpine", "docker.io", "library/alpine", NULL, NULL, "alpine:latest"},
         {"index.docker.io/library/alpine:1", "docker.io", "library/alpine", "1", NULL, "alpine:1"},
+        {"library/a/b", "docker.io", "library/a/b", NULL, NULL, "library/a/b:latest"},
+        {"docker.io/a.b/c", "docker.io", "a.b/c", NULL, NULL, "docker.io/a.b/c:latest"},
         {"localhost/app", "localhost", "app", NULL, NULL, "localhost/app:latest"},
         {"localhost:5000/a/b:t", "localhost:5000", "a/b", "t", NULL, "localhost:5000/a/b:t"},
         {"REG.example.com/a", "reg.example.com", "a", NULL, NULL, "reg.example.com/a:latest"},
