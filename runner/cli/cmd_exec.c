@@ -163,13 +163,13 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
                     const struct load_source *source, struct diag_list *diags)
 {
     struct inputs in = {0};
-    struct session_options session = {.progress = (enum session_progress)args->progress,
-                                      .no_color = args->no_color,
-                                      .timestamps = args->timestamps,
-                                      .jobs = (uint32_t)args->jobs,
-                                      .force_clean = args->force_clean,
-                                      .keep = args->keep,
-                                      .docker_host = args->docker_host};
+    struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
+                                          .no_color = args->no_color,
+                                          .timestamps = args->timestamps,
+                                          .jobs = (uint32_t)args->jobs,
+                                          .force_clean = args->force_clean,
+                                          .keep = args->keep,
+                                          .docker_host = args->docker_host};
     CLEANUP_PLAN struct plan *plan = NULL;
     struct err err = ERR_INIT;
     int status = CLI_EXIT_USAGE;
@@ -185,7 +185,7 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
     plan = make_plan(args, spec, &in, diags);
     show_diagnostics(source, diags);
     if (plan)
-        status = session_run(plan, &session);
+        status = cli_session_run(plan, &session);
     strmap_release(&in.automatic);
     strmap_release(&in.passthrough);
     return status;

@@ -17,7 +17,7 @@
 #include "reap/keeper.h"
 
 struct session {
-    const struct session_options *options;
+    const struct cli_session_options *options;
     struct own_run *run;
     struct keeper *keeper;
     struct engine_services services;
@@ -31,7 +31,7 @@ struct session {
     struct node root;
 };
 
-static bool wants_color(const struct session_options *options)
+static bool wants_color(const struct cli_session_options *options)
 {
     const char *term = getenv("TERM");
     const char *force = getenv("CLICOLOR_FORCE");
@@ -65,7 +65,7 @@ static int begin(struct session *s, struct err *err)
         signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
         output_queue_new(&s->queue, err) < 0)
         return -1;
-    if (s->options->progress == SESSION_JSON) {
+    if (s->options->progress == CLI_PROGRESS_JSON) {
         sink_json_init(&s->json, s->queue, own_run_id(s->run));
         event_bus_add(&s->bus, &s->json.sink);
     } else {
@@ -104,7 +104,7 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
     int status = exit_status(verdict, signals_stop(steal_ptr(&s->signals)));
     struct err err = ERR_INIT;
 
-    if (s->options->progress != SESSION_JSON)
+    if (s->options->progress != CLI_PROGRESS_JSON)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
     if (s->options->report_json && write_report(s, &err) < 0) {
         fprintf(stderr, "runner: %s\n", err.message);
@@ -131,7 +131,7 @@ static void end(struct session *s)
     ctx_signal_release(&s->hurry);
 }
 
-int session_run(const struct plan *plan, const struct session_options *options)
+int cli_session_run(const struct plan *plan, const struct cli_session_options *options)
 {
     struct session s = {.options = options,
                         .bus = EVENT_BUS_INIT,

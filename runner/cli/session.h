@@ -7,10 +7,10 @@
 
 #include "plan/plan.h"
 
-enum session_progress { SESSION_AUTO, SESSION_PLAIN, SESSION_JSON };
+enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON };
 
-struct session_options {
-    enum session_progress progress;
+struct cli_session_options {
+    enum cli_progress progress;
     bool no_color;
     bool timestamps;
     uint32_t jobs;
@@ -21,4 +21,4 @@ struct session_options {
 };
 
 /* Returns the exit status of the program; says on standard error what went wrong. */
-int session_run(const struct plan *plan, const struct session_options *options);
+int cli_session_run(const struct plan *plan, const struct cli_session_options *options);
