@@ -3,19 +3,31 @@
 # count what is left behind without seeing its neighbour's.
 #
 #   lanes_run LANES PRESET SCRIPT…   uses $root, $work and results.sh
+#   lanes_stop                       ends what still runs, when the run is interrupted
 
 : "${root:?}" "${work:?}"
+lane_jobs=()
 
 lanes_run() {
     local lanes=$1 preset=$2 lane
-    local -a jobs=()
     shift 2
+    lane_jobs=()
     printf '%s\n' "$@" >"$work/queue"
     for ((lane = 0; lane < lanes; lane++)); do
         lane_work "lane$lane" "$preset" &
-        jobs+=($!)
+        lane_jobs+=($!)
     done
-    wait_all "${jobs[@]}"
+    wait_all "${lane_jobs[@]}"
+    lane_jobs=()
+}
+
+lanes_stop() {
+    local job
+    : >"$work/queue"
+    for job in "${lane_jobs[@]}"; do
+        kill_tree "$job"
+        wait "$job" 2>/dev/null || true
+    done
 }
 
 lane_work() {

@@ -49,6 +49,7 @@ source "$root/tests/lanes.sh"
 finish() {
     local code=$?
     trap '' INT TERM
+    lanes_stop
     if [[ -n $env_job ]] && kill -0 "$env_job" 2>/dev/null; then
         kill -TERM -- "-$env_job" 2>/dev/null || true
         wait "$env_job" 2>/dev/null || true
@@ -63,7 +64,7 @@ finish() {
         slot_release
     fi
     if [[ -n ${summing:-} ]]; then
-        results_sum || code=1
+        results_sum || ((code >= 128)) || code=1
     fi
     rm -rf "$work"
     exit "$code"

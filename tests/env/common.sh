@@ -116,6 +116,16 @@ kill_helpers() {
     done
 }
 
+# kill_tree PID: TERM to a background job and its descendants, the ends of the tree first.
+kill_tree() {
+    local child
+    # shellcheck disable=SC2013
+    for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+        kill_tree "$child"
+    done
+    kill -TERM "$1" 2>/dev/null || true
+}
+
 # wait_all PID…: waits for all of these background jobs; fails if one did.
 wait_all() {
     local pid status=0
