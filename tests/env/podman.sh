@@ -50,11 +50,13 @@ podman_start() {
             exec "$@"' sh \
         podman --root "$dir/data" --runroot "$dir/run" --storage-driver overlay \
         system service --time 0 "$RUNNER_TEST_PODMAN_HOST"
+    # The caller may use the socket, root or not.
+    wait_until 20 test -S "$dir/podman.sock" &&
+        as_root chown "$(id -u):$(id -g)" "$dir/podman.sock"
     if ! wait_until 20 podman_answers; then
         tail -n 25 "$dir/podman.log" >&2
         die "podman does not answer"
     fi
-    as_root chown "$(id -u):$(id -g)" "$dir/podman.sock"
 }
 
 podman_load() {
