@@ -1,13 +1,14 @@
 /* The helper: a small static program that the runner brings into places it does not control, such
  * as containers, whose images may have no shell. This library holds its machine code and writes
- * the requests that it reads. The program itself is in static/.
+ * the messages that it reads. The program itself is in static/.
  *
  *     helper hold     does nothing until its standard input ends or SIGTERM comes, then exits 0
- *     helper await    reads one request from standard input and becomes the program it asks for,
- *                     with /dev/null as standard input
- *     helper exec     the same, but stays as the program's supervisor: nothing of the process tree
- *                     outlives the program; further bytes on standard input are signals to the
- *                     whole tree; the end of standard input kills it
+ *     helper exec     waits for one request on standard input, runs the program it asks for and
+ *                     exits as that did
+ *     helper serve    runs one request after the other, until standard input ends
+ *
+ * The programs have /dev/null as standard input. Nothing of their process trees outlives them,
+ * whatever they do to detach; the end of standard input kills them. The helper can be process 1.
  *
  *     CLEANUP_BUF struct buf request = BUF_INIT;
  *     helper_request_begin(&request);
@@ -49,3 +50,6 @@ void helper_request_file(struct buf *out, const char *name, const void *data, si
                          bool executable);
 /* ERR_LIMIT when it became larger than HELPER_REQUEST_MAX. */
 int helper_request_end(struct buf *out, struct err *err) __attribute__((warn_unused_result));
+
+/* The other message: a signal to the tree of the running program. */
+void helper_signal(char out[HELPER_HEADER_SIZE], int signal);

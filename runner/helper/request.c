@@ -43,7 +43,7 @@ static void add_record(struct buf *out, enum helper_record type, size_t size)
 
 void helper_request_begin(struct buf *out)
 {
-    buf_add(out, HELPER_MAGIC "\0\0\0\0", HELPER_HEADER_SIZE);
+    buf_add(out, HELPER_REQUEST "\0\0\0\0", HELPER_HEADER_SIZE);
 }
 
 void helper_request_string(struct buf *out, enum helper_record type, const char *text)
@@ -86,4 +86,10 @@ int helper_request_end(struct buf *out, struct err *err)
                        HELPER_REQUEST_MAX >> 20);
     put_u32(out->data + 4, out->len - HELPER_HEADER_SIZE);
     return 0;
+}
+
+void helper_signal(char out[HELPER_HEADER_SIZE], int signal)
+{
+    memcpy(out, HELPER_SIGNAL, 4);
+    put_u32(out + 4, (size_t)signal);
 }

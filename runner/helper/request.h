@@ -1,16 +1,19 @@
-/* The request that the helper reads from its standard input (see helper.h): what both sides agree
- * on. Used by the runner and by the freestanding helper, hence constants only.
+/* What the helper reads from its standard input (see helper.h): what both sides agree on. Used by
+ * the runner and by the freestanding helper, hence constants only.
  *
- *     request  = magic[4] body_size[4] record*
+ *     message  = HELPER_REQUEST body_size[4] record*     start this program
+ *              | HELPER_SIGNAL signal[4]                 send this to its whole process tree
  *     record   = type[1] size[4] data[size]
  *
- * Integers are little-endian. Strings carry their terminating NUL, which is counted in `size`.
+ * Integers are little-endian. Strings carry their terminating NUL, which is counted in `size`. A
+ * signal while no program runs is ignored: it may have crossed the program's end.
  *
- * What follows a request to `helper exec` is one byte for each signal to be sent to the whole
- * process tree; the end of the stream kills it. */
+ * When the tree of a program with a HELPER_MARK has ended, the helper writes "MARK CODE\n", CODE
+ * being the exit code in decimal, behind the output on both standard output and standard error. */
 #pragma once
 
-#define HELPER_MAGIC       "RNQ1"
+#define HELPER_REQUEST     "RNQ1"
+#define HELPER_SIGNAL      "RNS1"
 #define HELPER_HEADER_SIZE 8
 #define HELPER_RECORD_SIZE 5
 /* A request beyond this is refused by both sides. */
@@ -18,11 +21,13 @@
 
 enum helper_record {
     HELPER_ENV = 'E',       /* "KEY=VALUE", replaces what the container has under KEY */
-    HELPER_CLEAR_ENV = 'C', /* no data: what the container has is dropped first */
+    HELPER_CLEAR_ENV = 'C', /* "": what the container has is dropped first */
     HELPER_ARG = 'A',       /* next element of argv; see HELPER_FILES_MARK */
     HELPER_CWD = 'W',       /* absolute; made when missing */
     HELPER_DIRECTORY = 'D', /* name of the directory that is made for files, without a slash */
     HELPER_FILE = 'F',      /* executable[1] name NUL content */
+    HELPER_NOT_FOUND = 'N', /* the line to say when argv[0] does not exist */
+    HELPER_MARK = 'M',      /* unguessable text; see above */
 };
 
 /* An argument that begins so has it replaced by the directory of the files. */

@@ -1,10 +1,10 @@
-/* `helper exec`: the supervisor of one program in a container that others share.
+/* The supervisor of a program: `helper exec` for one, `helper serve` for one after the other.
  *
- * It is the subreaper of everything the program starts, so that nothing can escape by setsid() or
- * by forking twice, and it ends only when nothing of it is left. Signals to the tree come as bytes
- * on standard input rather than from a second exec, which would have to find the tree, could lack
- * the right to signal it, and could not come at all once the runner is gone: the end of standard
- * input kills the tree. */
+ * It is the subreaper (or process 1) of everything a program starts, so that nothing can escape by
+ * setsid() or by forking twice, and a program counts as ended only when nothing of it is left.
+ * Signals to the tree come as messages on standard input rather than from outside, where one would
+ * have to find the tree, could lack the right to signal it, and could not come at all once the
+ * runner is gone: the end of standard input kills the tree. */
 #include <asm/errno.h>
 #include <asm/ioctls.h>
 #include <asm/poll.h>
@@ -36,35 +36,20 @@ struct process {
 struct supervisor {
     int main_pid;
     bool main_ended;
+    bool input_ended;
     int exit_code;
+    int signals; /* signalfd */
 };
 
-static int signal_fd(unsigned long mask)
+/* Blocked in the helper, so that they come through the signalfd (also to process 1, which would
+ * not get them otherwise), and given back to the programs. */
+static const unsigned long watched =
+    SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGHUP);
+
+static int signal_fd(void)
 {
-    SYS4(rt_sigprocmask, SIG_BLOCK, &mask, NULL, KERNEL_SIGSET_SIZE);
-    return (int)SYS4(signalfd4, -1, &mask, KERNEL_SIGSET_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-int command_hold(void)
-{
-    int signals = signal_fd(SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT));
-    char scratch[256];
-
-    for (;;) {
-        struct pollfd fds[] = {{.fd = 0, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-        long ready = SYS4(ppoll, fds, 2, NULL, NULL);
-        long n;
-
-        if (ready < 0 && ready != -EINTR)
-            return 1;
-        if (fds[1].revents)
-            return 0;
-        if (!fds[0].revents)
-            continue;
-        n = SYS3(read, 0, scratch, sizeof(scratch));
-        if (n == 0 || (n < 0 && n != -EINTR && n != -EAGAIN))
-            return 0;
-    }
+    SYS4(rt_sigprocmask, SIG_BLOCK, &watched, NULL, KERNEL_SIGSET_SIZE);
+    return (int)SYS4(signalfd4, -1, &watched, KERNEL_SIGSET_SIZE, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static int number(const char **at)
@@ -79,10 +64,14 @@ static int number(const char **at)
 /* The parent as /proc/PID/stat has it, behind the name, which may hold anything but its end. */
 static int parent_of(const char *pid)
 {
-    char stat[512];
+    char stat[512] = "/proc/";
     const char *at = NULL;
-    long n, fd = SYS4(openat, AT_FDCWD, join("/proc/", pid, "/stat", NULL), O_RDONLY, 0);
+    size_t len = strlen(stat);
+    long n, fd;
 
+    memcpy(stat + len, pid, strlen(pid));
+    memcpy(stat + len + strlen(pid), "/stat", 6);
+    fd = SYS4(openat, AT_FDCWD, stat, O_RDONLY, 0);
     if (fd < 0)
         return 0;
     n = SYS3(read, fd, stat, sizeof(stat) - 1);
@@ -192,57 +181,137 @@ static void end_all(struct supervisor *supervisor)
     }
 }
 
-/* Obeys standard input; false when it has ended. */
-static bool take_orders(void)
+/* Obeys standard input while a program runs. */
+static void take_order(struct supervisor *supervisor)
 {
-    unsigned char orders[64];
-    long n = SYS3(read, 0, orders, sizeof(orders));
+    struct message message;
 
-    for (long i = 0; i < n; i++)
-        signal_all(orders[i]);
-    return n > 0 || n == -EINTR || n == -EAGAIN;
+    if (message_read(&message) != 0)
+        supervisor->input_ended = true;
+    else if (message.signal)
+        signal_all(message.signal);
+    else
+        fail(HELPER_EXIT_CANNOT, "run two programs at once", "", NULL);
 }
 
-static void supervise(struct supervisor *supervisor, int signals)
+static void take_signals(struct supervisor *supervisor)
 {
     struct signalfd_siginfo info;
 
-    while (reap(supervisor) && !supervisor->main_ended) {
-        struct pollfd fds[] = {{.fd = 0, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    while (SYS3(read, supervisor->signals, &info, sizeof(info)) > 0) {
+        if (info.ssi_signo != SIGCHLD)
+            signal_all((int)info.ssi_signo);
+    }
+}
+
+/* Until the program has ended, or nobody wants it any more. */
+static void watch(struct supervisor *supervisor)
+{
+    while (reap(supervisor) && !supervisor->main_ended && !supervisor->input_ended) {
+        struct pollfd fds[] = {{.fd = 0, .events = POLLIN},
+                               {.fd = supervisor->signals, .events = POLLIN}};
 
         SYS4(ppoll, fds, 2, NULL, NULL);
-        if (fds[1].revents) {
-            while (SYS3(read, signals, &info, sizeof(info)) > 0) {
-                if (info.ssi_signo != SIGCHLD)
-                    signal_all((int)info.ssi_signo);
-            }
-        }
-        if (fds[0].revents && !take_orders())
-            return;
+        if (fds[1].revents)
+            take_signals(supervisor);
+        if (fds[0].revents)
+            take_order(supervisor);
     }
+}
+
+static void supervisor_init(struct supervisor *supervisor)
+{
+    supervisor->input_ended = false;
+    supervisor->signals = signal_fd();
+    SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+static void run(struct supervisor *supervisor, const struct message *message, char *const *env)
+{
+    long pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
+
+    supervisor->main_ended = false;
+    supervisor->exit_code = 128 + SIGKILL;
+    if (pid == 0) {
+        SYS4(rt_sigprocmask, SIG_UNBLOCK, &watched, NULL, KERNEL_SIGSET_SIZE);
+        SYS0(setsid);
+        message_become(message, env);
+    }
+    if (pid < 0)
+        fail(HELPER_EXIT_CANNOT, "start a process", "", error_text(pid));
+    supervisor->main_pid = (int)pid;
+    watch(supervisor);
+    end_all(supervisor);
 }
 
 int command_exec(char *const *env)
 {
-    struct supervisor supervisor = {.exit_code = 128 + SIGKILL};
-    unsigned long mask = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGINT);
-    struct program program = {0};
-    int signals;
-    long pid;
+    struct supervisor supervisor;
+    struct message message;
 
-    program_read(&program, env);
-    SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    signals = signal_fd(mask);
-    pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
-    if (pid < 0)
-        fail(HELPER_EXIT_CANNOT, "start", program.argv[0], error_text(pid));
-    if (pid == 0) {
-        SYS4(rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, KERNEL_SIGSET_SIZE);
-        SYS0(setsid);
-        program_become(&program);
-    }
-    supervisor.main_pid = (int)pid;
-    supervise(&supervisor, signals);
-    end_all(&supervisor);
+    supervisor_init(&supervisor);
+    do {
+        if (message_read(&message) != 0)
+            return HELPER_EXIT_UNUSED;
+    } while (message.signal);
+    run(&supervisor, &message, env);
     return supervisor.exit_code;
+}
+
+static void write_mark(const char *mark, int code)
+{
+    char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+                     (char)('0' + code % 10), '\n', '\0'};
+    const char *line = join(mark, " ", digits, NULL);
+
+    write_all(1, line, strlen(line));
+    write_all(2, line, strlen(line));
+}
+
+int command_serve(char *const *env)
+{
+    struct supervisor supervisor;
+    struct message message;
+
+    supervisor_init(&supervisor);
+    while (!supervisor.input_ended && message_read(&message) == 0) {
+        const char *mark;
+
+        if (message.signal)
+            continue;
+        run(&supervisor, &message, env);
+        mark = message_mark(&message);
+        if (mark)
+            write_mark(mark, supervisor.exit_code);
+        message_release(&message);
+    }
+    return 0;
+}
+
+int command_hold(void)
+{
+    struct supervisor nobody;
+
+    /* As process 1 it inherits orphans, e.g. of a debugging `docker exec`. */
+    supervisor_init(&nobody);
+    nobody.main_pid = 0;
+    for (;;) {
+        struct pollfd fds[] = {{.fd = 0, .events = POLLIN},
+                               {.fd = nobody.signals, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        char scratch[256];
+
+        SYS4(ppoll, fds, 2, NULL, NULL);
+        while (SYS3(read, nobody.signals, &info, sizeof(info)) > 0) {
+            if (info.ssi_signo != SIGCHLD)
+                return 0;
+            reap(&nobody);
+        }
+        if (fds[0].revents) {
+            long n = SYS3(read, 0, scratch, sizeof(scratch));
+
+            if (n == 0 || (n < 0 && n != -EINTR && n != -EAGAIN))
+                return 0;
+        }
+    }
 }

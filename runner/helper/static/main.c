@@ -34,11 +34,7 @@ _Noreturn void helper_main(long *stack)
         sys_exit(command_hold());
     if (str_equal(command, "exec"))
         sys_exit(command_exec(env));
-    if (str_equal(command, "await")) {
-        struct program program = {0};
-
-        program_read(&program, env);
-        program_become(&program);
-    }
-    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | await | exec");
+    if (str_equal(command, "serve"))
+        sys_exit(command_serve(env));
+    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | exec | serve");
 }

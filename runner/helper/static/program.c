@@ -7,6 +7,17 @@
 #include "rt.h"
 #include "sys.h"
 
+/* A request as it was parsed: NULL-terminated vectors that point into the message. */
+struct program {
+    char **argv;
+    char **env;
+    const char *cwd;       /* NULL: as it is */
+    const char *directory; /* name for the directory of the files */
+    const char *not_found; /* NULL: the usual words */
+    const char *body;
+    const char *body_end;
+};
+
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Where a directory for the files may be made; the last is there and writable in every container,
@@ -76,6 +87,8 @@ static void take_record(struct program *program, char type, char *data, size_t s
         program->cwd = data;
     else if (type == HELPER_DIRECTORY)
         program->directory = data;
+    else if (type == HELPER_NOT_FOUND)
+        program->not_found = data;
 }
 
 static void parse(struct program *program, char *const *env)
@@ -98,27 +111,53 @@ static void parse(struct program *program, char *const *env)
         bad_request();
 }
 
-void program_read(struct program *program, char *const *env)
+static bool is_magic(const char *head, const char *magic)
+{
+    for (int i = 0; i < 4; i++) {
+        if (head[i] != magic[i])
+            return false;
+    }
+    return true;
+}
+
+int message_read(struct message *message)
 {
     char head[HELPER_HEADER_SIZE];
     int ended = read_all(0, head, sizeof(head));
-    size_t size = get_u32(head + 4);
-    char *body;
+    size_t value = get_u32(head + 4);
 
+    message->signal = 0;
     if (ended == 1)
-        sys_exit(HELPER_EXIT_UNUSED);
-    for (int i = 0; i < 4; i++) {
-        if (head[i] != HELPER_MAGIC[i])
-            bad_request();
+        return 1;
+    if (ended == 0 && is_magic(head, HELPER_SIGNAL)) {
+        message->signal = (int)value;
+        return 0;
     }
-    if (ended || size > HELPER_REQUEST_MAX)
+    if (ended || !is_magic(head, HELPER_REQUEST) || value > HELPER_REQUEST_MAX)
         bad_request();
-    body = allocate(size + 1);
-    if (size > 0 && read_all(0, body, size) != 0)
+    message->size = value;
+    message->body = map_memory(value + 1);
+    if (value > 0 && read_all(0, message->body, value) != 0)
         bad_request();
-    program->body = body;
-    program->body_end = body + size;
-    parse(program, env);
+    return 0;
+}
+
+void message_release(struct message *message)
+{
+    SYS2(munmap, message->body, message->size + 1);
+}
+
+const char *message_mark(const struct message *message)
+{
+    const char *end = message->body + message->size, *at;
+    size_t size;
+    char type;
+
+    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
+        if (type == HELPER_MARK && size > 0 && at[size - 1] == '\0')
+            return at;
+    }
+    return NULL;
 }
 
 static void make_parents(char *path)
@@ -242,22 +281,34 @@ static void stdin_from_null(void)
     }
 }
 
-_Noreturn void program_become(struct program *program)
+static _Noreturn void fail_to_run(const struct program *program, long error)
 {
-    const char *name;
-    long error;
+    const char *name = program->argv[0];
+    bool path = find_char(name, '/') != NULL;
 
-    stdin_from_null();
-    make_files(program);
-    if (program->cwd)
-        enter(program->cwd);
-    name = program->argv[0];
-    if (find_char(name, '/'))
-        error = SYS3(execve, name, program->argv, program->env);
-    else
-        error = execute_in_path(program);
-    if (error == -ENOENT && find_char(name, '/') && SYS3(faccessat, AT_FDCWD, name, 0) == 0)
+    if (error == -ENOENT && path && SYS3(faccessat, AT_FDCWD, name, 0) == 0)
         fail(HELPER_EXIT_NOT_FOUND, "run", name, "its interpreter or loader was not found");
-    fail(error == -ENOENT || error == -ENOTDIR ? HELPER_EXIT_NOT_FOUND : HELPER_EXIT_CANNOT, "run",
-         name, error_text(error));
+    if (error != -ENOENT && error != -ENOTDIR)
+        fail(HELPER_EXIT_CANNOT, "run", name, error_text(error));
+    if (!program->not_found)
+        fail(HELPER_EXIT_NOT_FOUND, "run", name, error_text(error));
+    write_all(2, program->not_found, strlen(program->not_found));
+    write_all(2, "\n", 1);
+    sys_exit(HELPER_EXIT_NOT_FOUND);
+}
+
+_Noreturn void message_become(const struct message *message, char *const *env)
+{
+    struct program program = {.body = message->body, .body_end = message->body + message->size};
+    const char *name;
+
+    parse(&program, env);
+    stdin_from_null();
+    make_files(&program);
+    if (program.cwd)
+        enter(program.cwd);
+    name = program.argv[0];
+    if (find_char(name, '/'))
+        fail_to_run(&program, SYS3(execve, name, program.argv, program.env));
+    fail_to_run(&program, execute_in_path(&program));
 }

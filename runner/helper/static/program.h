@@ -1,20 +1,24 @@
-/* Starting the program that a request asks for, and the commands of the helper. */
+/* Requests, the programs they ask for, and the commands of the helper. */
 #pragma once
 
-/* A request as it was read: NULL-terminated vectors that point into its memory. */
-struct program {
-    char **argv;
-    char **env;
-    const char *cwd;       /* NULL: as it is */
-    const char *directory; /* name for the directory of the files */
-    const char *body;      /* records, for the files */
-    const char *body_end;
+#include <stddef.h>
+
+/* A message from standard input. */
+struct message {
+    int signal; /* 0: a request */
+    char *body; /* of a request: its records, until message_release() */
+    size_t size;
 };
 
-/* Reads the request from standard input; ends the helper when there is none or it is bad. */
-void program_read(struct program *program, char *const *env);
+/* Reads one message; 0, or 1 when there are no more. Ends the helper when it is none. */
+int message_read(struct message *message);
+void message_release(struct message *message);
+/* The HELPER_MARK of a request, in its body, or NULL. */
+const char *message_mark(const struct message *message);
+
 /* Makes the files, enters the directory and becomes the program. */
-_Noreturn void program_become(struct program *program);
+_Noreturn void message_become(const struct message *message, char *const *env);
 
 int command_hold(void);
 int command_exec(char *const *env);
+int command_serve(char *const *env);

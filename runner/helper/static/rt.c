@@ -1,6 +1,7 @@
 #include "rt.h"
 
 #include <asm/errno.h>
+#include <asm/poll.h>
 #include <linux/mman.h>
 #include <stdarg.h>
 
@@ -70,6 +71,16 @@ const char *find_char(const char *s, char c)
     return NULL;
 }
 
+void *map_memory(size_t size)
+{
+    long mapped =
+        sys6(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (mapped < 0 && mapped > -4096)
+        fail(HELPER_EXIT_CANNOT, "start the program", "", error_text(mapped));
+    return (void *)mapped;
+}
+
 void *allocate(size_t size)
 {
     static char *chunk;
@@ -79,12 +90,8 @@ void *allocate(size_t size)
     size = (size + 15) & ~(size_t)15;
     if (size > left) {
         size_t chunk_size = size > 65536 ? size : 65536;
-        long mapped = sys6(__NR_mmap, 0, (long)chunk_size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-        if (mapped < 0 && mapped > -4096)
-            fail(HELPER_EXIT_CANNOT, "start the program", "", error_text(mapped));
-        chunk = (char *)mapped;
+        chunk = map_memory(chunk_size);
         left = chunk_size;
     }
     ret = chunk;
@@ -191,12 +198,19 @@ int write_all(int fd, const void *from, size_t len)
     while (len > 0) {
         long n = SYS3(write, fd, at, len);
 
-        if (n == -EINTR)
-            continue;
-        if (n < 0)
+        /* A program may have made the pipe, which it shares, non-blocking. */
+        if (n == -EAGAIN) {
+            struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+
+            n = SYS4(ppoll, &pollfd, 1, NULL, NULL);
+            n = n > 0 ? 0 : n;
+        }
+        if (n < 0 && n != -EINTR)
             return (int)n;
-        at += n;
-        len -= (size_t)n;
+        if (n > 0) {
+            at += n;
+            len -= (size_t)n;
+        }
     }
     return 0;
 }

@@ -11,7 +11,9 @@ bool str_equal(const char *a, const char *b);
 bool has_prefix(const char *s, const char *prefix);
 const char *find_char(const char *s, char c); /* NULL: not there */
 
-/* Zeroed pages that are never given back; ends the helper when there are none. */
+/* Zeroed pages of their own; ends the helper when there are none. */
+void *map_memory(size_t size);
+/* Zeroed memory that is never given back. */
 void *allocate(size_t size);
 /* One string of the given parts, up to NULL. */
 char *join(const char *first, ...);

@@ -87,6 +87,14 @@ static void ask(struct child *child, struct buf *request)
     assert_int_equal(fs_write_all(child->in, request->data, request->len, NULL), 0);
 }
 
+static void send_signal(struct child *child, int signal)
+{
+    char message[HELPER_HEADER_SIZE];
+
+    helper_signal(message, signal);
+    assert_int_equal(fs_write_all(child->in, message, sizeof(message), NULL), 0);
+}
+
 static void begin_script(struct buf *request, const char *script)
 {
     helper_request_begin(request);
@@ -108,7 +116,7 @@ static int run_script(const char *command, const char *script, struct buf *outpu
 static int run_program(const char *name, struct buf *output)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
-    struct child child = start("await");
+    struct child child = start("exec");
 
     helper_request_begin(&request);
     helper_request_string(&request, HELPER_ARG, name);
@@ -116,12 +124,12 @@ static int run_program(const char *name, struct buf *output)
     return finish(&child, output);
 }
 
-static void await_overlays_the_environment(void **state)
+static void exec_overlays_the_environment(void **state)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_STRMAP struct strmap env = {0};
-    struct child child = start("await");
+    struct child child = start("exec");
 
     (void)state;
     strmap_set(&env, "OLD", "new");
@@ -133,11 +141,11 @@ static void await_overlays_the_environment(void **state)
     assert_string_equal(output.data, "kept new a=b\nc\n");
 }
 
-static void await_can_drop_the_environment(void **state)
+static void exec_can_drop_the_environment(void **state)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
-    struct child child = start("await");
+    struct child child = start("exec");
 
     (void)state;
     helper_request_begin(&request);
@@ -149,20 +157,20 @@ static void await_can_drop_the_environment(void **state)
     assert_string_equal(output.data, "ONLY=1\n");
 }
 
-static void await_gives_empty_stdin_and_its_own_exit_code(void **state)
+static void exec_gives_empty_stdin(void **state)
 {
     CLEANUP_BUF struct buf output = BUF_INIT;
 
     (void)state;
-    assert_int_equal(run_script("await", "cat; echo one; read x; echo two; exit 7", &output), 7);
+    assert_int_equal(run_script("exec", "cat; echo one; read x; echo two; exit 7", &output), 7);
     assert_string_equal(output.data, "one\ntwo\n");
 }
 
-static void await_makes_and_enters_the_directory(void **state)
+static void exec_makes_and_enters_the_directory(void **state)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
-    struct child child = start("await");
+    struct child child = start("exec");
     char *top = xasprintf("%s.d", program);
     char *cwd = fs_join(top, "a b/c");
 
@@ -178,13 +186,13 @@ static void await_makes_and_enters_the_directory(void **state)
     free(top);
 }
 
-static void await_writes_files(void **state)
+static void exec_writes_files(void **state)
 {
     static const char script[] = "#!/bin/sh\necho \"$0\"; cat \"${0%/*}/data\"; rm -r \"${0%/*}\"";
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_BUF struct buf expected = BUF_INIT;
-    struct child child = start("await");
+    struct child child = start("exec");
 
     (void)state;
     helper_request_begin(&request);
@@ -200,7 +208,7 @@ static void await_writes_files(void **state)
     assert_memory_equal(output.data, expected.data, expected.len);
 }
 
-static void await_says_why_it_cannot_run(void **state)
+static void exec_says_why_it_cannot_run(void **state)
 {
     static const struct {
         const char *name;
@@ -223,10 +231,25 @@ static void await_says_why_it_cannot_run(void **state)
     }
 }
 
-static void await_without_request_is_quiet(void **state)
+static void exec_says_what_it_was_told_to(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("exec");
+
+    (void)state;
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_NOT_FOUND, "this is no plugin");
+    helper_request_string(&request, HELPER_ARG, "/pipeline/plugin/run");
+    ask(&child, &request);
+    assert_int_equal(finish(&child, &output), HELPER_EXIT_NOT_FOUND);
+    assert_string_equal(output.data, "this is no plugin\n");
+}
+
+static void exec_without_request_is_quiet(void **state)
 {
     CLEANUP_BUF struct buf output = BUF_INIT;
-    struct child child = start("await");
+    struct child child = start("exec");
 
     (void)state;
     close(child.in);
@@ -235,12 +258,13 @@ static void await_without_request_is_quiet(void **state)
     assert_string_equal(output.data, "");
 }
 
-static void await_refuses_what_is_not_a_request(void **state)
+static void exec_refuses_what_is_not_a_request(void **state)
 {
     static const char *const inputs[] = {
         "RNQ1",
         "echo this is a script; exit 0\n",
         "RNQ1\xff\xff\xff\xff",
+        "RNS1",
         "RNQ1\x05\x01\x01\x01"
         "A\xff\x01\x01\x01",
     };
@@ -248,7 +272,7 @@ static void await_refuses_what_is_not_a_request(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++) {
         CLEANUP_BUF struct buf output = BUF_INIT;
-        struct child child = start("await");
+        struct child child = start("exec");
 
         assert_int_equal(fs_write_all(child.in, inputs[i], strlen(inputs[i]), NULL), 0);
         close(child.in);
@@ -302,7 +326,7 @@ static void exec_passes_signals_to_the_whole_tree(void **state)
                            "while :; do sleep 0.05; done");
     ask(&child, &request);
     assert_int_equal(read(child.out, ready, 3), 3);
-    assert_int_equal(write(child.in, "\x0f", 1), 1);
+    send_signal(&child, SIGTERM);
     assert_int_equal(finish(&child, &output), 4);
     assert_non_null(strstr(output.data, "outer\n"));
 }
@@ -321,6 +345,61 @@ static void exec_kills_when_the_runner_is_gone(void **state)
     close(child.in);
     child.in = -1;
     assert_int_equal(finish(&child, &output), 137);
+}
+
+static void exec_forwards_its_own_signals(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("exec");
+    char ready[3] = "";
+
+    (void)state;
+    begin_script(&request, "trap 'echo got it; exit 4' TERM\necho up\n"
+                           "while :; do sleep 0.05; done");
+    ask(&child, &request);
+    assert_int_equal(read(child.out, ready, 3), 3);
+    assert_int_equal(kill(child.pid, SIGTERM), 0);
+    assert_int_equal(finish(&child, &output), 4);
+    assert_non_null(strstr(output.data, "got it\n"));
+}
+
+/* Both pipes of a real run are one here, so that each mark comes twice. */
+static void serve_marks_the_end_behind_all_output(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("serve");
+    static const char *const scripts[] = {"(setsid sh -c 'sleep 0.1; echo late' &)"
+                                          "; sleep 0.3; echo one; exit 3",
+                                          "echo two >&2; exit 127", "printf three; kill $$"};
+    static const char *const expected[] = {
+        "late\none\n[0] 003\n[0] 003\n",
+        "two\n[1] 127\n[1] 127\n",
+        "three[2] 143\n[2] 143\n",
+    };
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        CLEANUP_BUF struct buf request = BUF_INIT;
+        char mark[] = {'[', (char)('0' + i), ']', '\0'};
+        char got[256] = "";
+        size_t len = 0;
+
+        begin_script(&request, scripts[i]);
+        helper_request_string(&request, HELPER_MARK, mark);
+        ask(&child, &request);
+        while (len < strlen(expected[i])) {
+            ssize_t n = read(child.out, got + len, strlen(expected[i]) - len);
+
+            assert_true(n > 0);
+            len += (size_t)n;
+        }
+        assert_string_equal(got, expected[i]);
+    }
+    close(child.in);
+    child.in = -1;
+    assert_int_equal(finish(&child, &output), 0);
+    assert_string_equal(output.data, "");
 }
 
 static void hold_ends_with_its_input_or_at_sigterm(void **state)
@@ -371,14 +450,17 @@ static void the_hash_names_the_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(await_overlays_the_environment),
-        cmocka_unit_test(await_can_drop_the_environment),
-        cmocka_unit_test(await_gives_empty_stdin_and_its_own_exit_code),
-        cmocka_unit_test(await_makes_and_enters_the_directory),
-        cmocka_unit_test(await_writes_files),
-        cmocka_unit_test(await_says_why_it_cannot_run),
-        cmocka_unit_test(await_without_request_is_quiet),
-        cmocka_unit_test(await_refuses_what_is_not_a_request),
+        cmocka_unit_test(exec_overlays_the_environment),
+        cmocka_unit_test(exec_can_drop_the_environment),
+        cmocka_unit_test(exec_gives_empty_stdin),
+        cmocka_unit_test(exec_makes_and_enters_the_directory),
+        cmocka_unit_test(exec_writes_files),
+        cmocka_unit_test(exec_says_why_it_cannot_run),
+        cmocka_unit_test(exec_says_what_it_was_told_to),
+        cmocka_unit_test(exec_forwards_its_own_signals),
+        cmocka_unit_test(serve_marks_the_end_behind_all_output),
+        cmocka_unit_test(exec_without_request_is_quiet),
+        cmocka_unit_test(exec_refuses_what_is_not_a_request),
         cmocka_unit_test(exec_gives_the_exit_code),
         cmocka_unit_test(exec_leaves_nothing_behind),
         cmocka_unit_test(exec_passes_signals_to_the_whole_tree),
