@@ -1,0 +1,18 @@
+#include "engine/docker/docker.h"
+
+#include "engine/docker/instance.h"
+#include "engine/docker/place.h"
+#include "engine/docker/sweep.h"
+
+const struct engine docker_engine = {
+    .name = "docker",
+    .capabilities = ENGINE_CONTAINERS,
+    .connect = docker_instance_connect,
+    .disconnect = docker_instance_disconnect,
+    .probe = docker_instance_probe,
+    .open = docker_place_open,
+    .prepare = docker_place_prepare,
+    .run = docker_place_run,
+    .close = docker_place_close,
+    .sweep = docker_instance_sweep,
+};

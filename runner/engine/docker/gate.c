@@ -1,0 +1,38 @@
+#include "engine/docker/gate.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int gate_init(struct gate *gate, unsigned slots, struct err *err)
+{
+    gate->event_fd = eventfd(slots, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+    return gate->event_fd < 0 ? err_errno(err, "cannot make a semaphore") : 0;
+}
+
+void gate_release(struct gate *gate)
+{
+    if (gate->event_fd > 0)
+        close(gate->event_fd);
+    gate->event_fd = -1;
+}
+
+int gate_enter(const struct ctx *ctx, struct gate *gate, struct err *err)
+{
+    eventfd_t one;
+
+    while (eventfd_read(gate->event_fd, &one) < 0) {
+        struct pollfd pollfd = {.fd = gate->event_fd, .events = POLLIN};
+
+        if (errno != EAGAIN && errno != EINTR)
+            return err_errno(err, "cannot wait for a semaphore");
+        if (ctx_poll(ctx, &pollfd, 1, -1, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void gate_leave(struct gate *gate)
+{
+    eventfd_write(gate->event_fd, 1);
+}

@@ -1,0 +1,236 @@
+/* The holder of a place, and with it the place's workspace.
+ *
+ * The holder has the workspace mounted although it needs none: that shows at once, and once,
+ * whether the daemon sees the directory. Where it does not, the holder is what a copy goes in
+ * through. */
+#include <jansson.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "apis/docker/volume.h"
+#include "base/alloc.h"
+#include "base/base64.h"
+#include "base/logger.h"
+#include "base/tar.h"
+#include "engine/docker/place.h"
+#include "engine/docker/timestamp.h"
+
+#define SEEN_TRIES 5
+
+static int create_holder(const struct ctx *ctx, struct docker_place *place,
+                         struct docker_client *client, struct err *err)
+{
+    static const char *const entrypoint[] = {TOOLS_HELPER, NULL};
+    static const char *const cmd[] = {"hold", NULL};
+    const struct docker_mount mount = {.type = place->workspace_path.type,
+                                       .source = place->workspace_path.source,
+                                       .volume_subpath = place->workspace_path.subpath,
+                                       .target = place->workspace};
+    CLEANUP_STRMAP struct strmap labels = {0};
+    CLEANUP_FREE char *id = NULL;
+    struct docker_create create = {.name = place->holder,
+                                   .image = place->instance->tools.image,
+                                   .entrypoint = entrypoint,
+                                   .cmd = cmd,
+                                   .labels = &labels,
+                                   .mounts = &mount,
+                                   .mount_count = 1,
+                                   .open_stdin = true,
+                                   .stdin_once = true,
+                                   .attach_stdin = true,
+                                   .log_driver = "none"};
+
+    instance_labels(place->instance, "holder", place->id, &labels);
+    return docker_container_create(ctx, client, &create, &id, err);
+}
+
+static ssize_t read_tree(void *arg, char *data, size_t size, struct err *err)
+{
+    return tar_tree_read(arg, data, size, err);
+}
+
+static int fill_copy(const struct ctx *ctx, struct docker_place *place,
+                     struct docker_client *client, struct err *err)
+{
+    struct tar_tree *tree;
+    struct docker_tar tar = {.read = read_tree};
+    int result;
+
+    if (tar_tree_open(place->workspace, &tree, err) < 0)
+        return -1;
+    tar.arg = tree;
+    result = docker_container_archive_put(ctx, client, place->holder, place->workspace, &tar, err);
+    tar_tree_close(tree);
+    return result < 0 ? err_wrap(err, "cannot copy %s to the Docker host", place->workspace) : 0;
+}
+
+static int create_with_copy(const struct ctx *ctx, struct docker_place *place,
+                            struct docker_client *client, struct output *output, struct err *err)
+{
+    CLEANUP_STRMAP struct strmap labels = {0};
+    struct docker_volume_create create = {.labels = &labels};
+    struct docker_volume volume = {0};
+    char text[512];
+
+    if (output) {
+        snprintf(text, sizeof(text), "the Docker host does not see %s: steps work on a copy",
+                 place->workspace);
+        output->note(output, text);
+    }
+    instance_labels(place->instance, "workspace", place->id, &labels);
+    create.name = place->volume = xasprintf("%s-workspace", place->prefix);
+    if (docker_volume_create(ctx, client, &create, &volume, err) < 0)
+        return -1;
+    docker_volume_release(&volume);
+    self_path_release(&place->workspace_path);
+    place->workspace_path =
+        (struct self_path){.type = DOCKER_MOUNT_VOLUME, .source = xstrdup(place->volume)};
+    if (create_holder(ctx, place, client, err) < 0)
+        return -1;
+    return fill_copy(ctx, place, client, err);
+}
+
+/* Whether the daemon refused a mount because it has no such directory. */
+static bool is_missing_source(const struct err *err)
+{
+    return err->code == ERR_INVALID && strstr(err->message, "bind source path does not exist");
+}
+
+/* The modification time of the workspace as the holder has it; 0: unknown. */
+static int64_t time_in_holder(const struct ctx *ctx, struct docker_place *place,
+                              struct docker_client *client)
+{
+    static const char stat_header[] = "x-docker-container-path-stat";
+    static const char *const keep[] = {stat_header, NULL};
+    CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    struct http_request request = {.method = "HEAD", .keep = keep};
+    const char *header;
+    int64_t time_ns;
+    json_t *stat;
+
+    buf_addf(&path, "/containers/%s/archive?path=", place->holder);
+    http_escape(&path, place->workspace);
+    request.path = path.data;
+    if (docker_call_raw(ctx, client, &request, &response, NULL) < 0)
+        return 0;
+    header = strmap_get(&response.headers, stat_header);
+    if (!header || base64_decode(&text, header, NULL) < 0)
+        return 0;
+    stat = json_loadb(text.data, text.len, 0, NULL);
+    time_ns = timestamp_ns(json_string_value(json_object_get(stat, "mtime")));
+    json_decref(stat);
+    return time_ns;
+}
+
+static int64_t time_here(const struct docker_place *place)
+{
+    struct stat status;
+
+    if (stat(place->workspace, &status) < 0)
+        return -1;
+    return status.st_mtim.tv_sec * INT64_C(1000000000) + status.st_mtim.tv_nsec;
+}
+
+/* Whether the directory that the daemon has under the workspace's name is that one. Somebody may
+ * be working in it, hence several tries. */
+static bool is_seen(const struct ctx *ctx, struct docker_place *place, struct docker_client *client)
+{
+    for (int i = 0; i < SEEN_TRIES; i++) {
+        int64_t before = time_here(place);
+        int64_t there = time_in_holder(ctx, place, client);
+
+        if (there != 0 && (there == before || there == time_here(place)))
+            return true;
+        if (there == 0)
+            break;
+    }
+    return false;
+}
+
+static int create_with_workspace(const struct ctx *ctx, struct docker_place *place,
+                                 struct docker_client *client, struct output *output,
+                                 struct err *err)
+{
+    const struct self *self = &place->instance->self;
+    struct err why = ERR_INIT;
+
+    self_path_release(&place->workspace_path);
+    if (self->place == SELF_ELSEWHERE ||
+        self_translate(self, place->workspace, place->instance->api_minor, &place->workspace_path,
+                       NULL) < 0)
+        return create_with_copy(ctx, place, client, output, err);
+    if (create_holder(ctx, place, client, &why) == 0) {
+        if (self->place != SELF_UNCERTAIN || is_seen(ctx, place, client))
+            return 0;
+        if (instance_remove_container(ctx, client, place->holder, err) < 0)
+            return -1;
+        return create_with_copy(ctx, place, client, output, err);
+    }
+    if (is_missing_source(&why))
+        return create_with_copy(ctx, place, client, output, err);
+    *err = why;
+    return -1;
+}
+
+static int start_holder(const struct ctx *ctx, struct docker_place *place,
+                        struct docker_client *client, struct err *err)
+{
+    int result;
+
+    if (docker_container_attach(ctx, client, place->holder, DOCKER_ATTACH_STDIN,
+                                &place->holder_lease, err) < 0 ||
+        gate_enter(ctx, &place->instance->starts, err) < 0)
+        return -1;
+    result = docker_container_start(ctx, client, place->holder, err);
+    gate_leave(&place->instance->starts);
+    return result;
+}
+
+/* After a failure the next call begins anew. */
+static int make(const struct ctx *ctx, struct docker_place *place, struct docker_client *client,
+                struct output *output, struct err *err)
+{
+    if (tools_ensure(ctx, place->instance, client, err) < 0)
+        return -1;
+    place->holder = xasprintf("%s-holder", place->prefix);
+    if (create_with_workspace(ctx, place, client, output, err) < 0 ||
+        start_holder(ctx, place, client, err) < 0) {
+        CLEANUP_CTX struct ctx cleanup;
+
+        ctx_init_cleanup(&cleanup, 10000);
+        place_holder_remove(&cleanup, place, client);
+        return err_wrap(err, "cannot make the network of the job");
+    }
+    return 0;
+}
+
+int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
+                        struct docker_client *client, struct output *output, struct err *err)
+{
+    int result = 0;
+
+    if (gate_enter(ctx, &place->holder_busy, err) < 0)
+        return -1;
+    if (!place->holder_ready) {
+        result = make(ctx, place, client, output, err);
+        place->holder_ready = result == 0;
+    }
+    gate_leave(&place->holder_busy);
+    return result;
+}
+
+void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
+                         struct docker_client *client)
+{
+    struct err err = ERR_INIT;
+
+    http_stream_free(steal_ptr(&place->holder_lease));
+    if (place->holder && instance_remove_container(ctx, client, place->holder, &err) < 0)
+        log_warn("docker", "the container %s is left behind: %s", place->holder, err.message);
+    if (place->volume && instance_remove_volume(ctx, client, place->volume, &err) < 0)
+        log_warn("docker", "the volume %s is left behind: %s", place->volume, err.message);
+    free(steal_ptr(&place->holder));
+    free(steal_ptr(&place->volume));
+}

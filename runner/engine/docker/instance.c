@@ -1,0 +1,225 @@
+#include "engine/docker/instance.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "apis/docker/container.h"
+#include "apis/docker/volume.h"
+#include "apis/http/retry.h"
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "engine/docker/docker.h"
+#include "engine/docker/watchdog.h"
+
+#define CLEANUP_MS      60000
+#define AHEAD_THREADS   4
+#define BEHIND_THREADS  4
+#define REMOVE_ATTEMPTS 8
+
+int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
+                         struct err *err)
+{
+    struct docker_client *client = NULL;
+
+    pthread_mutex_lock(&instance->mu);
+    if (instance->idle_clients.len > 0)
+        client = instance->idle_clients.items[--instance->idle_clients.len];
+    pthread_mutex_unlock(&instance->mu);
+    if (!client)
+        return docker_client_new(&instance->endpoint, instance->api_minor, ret, err);
+    *ret = client;
+    return 0;
+}
+
+void instance_client_give(struct docker_instance *instance, struct docker_client *client)
+{
+    if (!client)
+        return;
+    pthread_mutex_lock(&instance->mu);
+    vec_push(&instance->idle_clients, client);
+    pthread_mutex_unlock(&instance->mu);
+}
+
+void instance_labels(const struct docker_instance *instance, const char *role, const char *id,
+                     struct strmap *ret)
+{
+    strmap_merge(ret, own_run_labels(instance->services->run));
+    strmap_set(ret, OWN_LABEL_ROLE, role);
+    strmap_set(ret, OWN_LABEL_ID, id);
+}
+
+/* Whether to go on after a failed removal; -1 with the reason when not, 1 when it is gone. */
+static int removal_failed(const struct ctx *ctx, struct retry *retry, struct err *err)
+{
+    struct err wait = ERR_INIT;
+
+    if (err->code == ERR_NOT_FOUND)
+        return 1;
+    /* ERR_CONFLICT: somebody else removes it at this moment, or a container is about to go. */
+    if (err->code != ERR_CONFLICT && !retry_is_transient(err))
+        return -1;
+    return retry_wait(ctx, retry, -1, &wait);
+}
+
+int instance_remove_container(const struct ctx *ctx, struct docker_client *client,
+                              const char *container, struct err *err)
+{
+    struct err local = ERR_INIT;
+    struct retry retry;
+
+    retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
+                                              .base_ms = 50,
+                                              .max_delay_ms = 5000});
+    while (docker_container_remove(ctx, client, container,
+                                   DOCKER_REMOVE_FORCE | DOCKER_REMOVE_VOLUMES, &local) < 0) {
+        int gone = removal_failed(ctx, &retry, &local);
+
+        if (gone > 0)
+            break;
+        if (gone < 0) {
+            if (err)
+                *err = local;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, const char *volume,
+                           struct err *err)
+{
+    struct err local = ERR_INIT;
+    struct retry retry;
+
+    retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
+                                              .base_ms = 50,
+                                              .max_delay_ms = 5000});
+    while (docker_volume_remove(ctx, client, volume, true, &local) < 0) {
+        int gone = removal_failed(ctx, &retry, &local);
+
+        if (gone > 0)
+            break;
+        if (gone < 0) {
+            if (err)
+                *err = local;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void release(struct docker_instance *instance)
+{
+    vec_foreach (struct docker_client **, client, &instance->idle_clients)
+        docker_client_free(*client);
+    vec_release(&instance->idle_clients);
+    workers_release(&instance->ahead);
+    workers_release(&instance->behind);
+    gate_release(&instance->starts);
+    image_cache_release(&instance->images);
+    tools_release(&instance->tools);
+    self_release(&instance->self);
+    docker_endpoint_release(&instance->endpoint);
+    http_stream_free(instance->watchdog_lease);
+    free(instance->watchdog);
+    pthread_mutex_destroy(&instance->mu);
+    free(instance);
+}
+
+static int init(struct docker_instance *instance, const struct engine_services *services,
+                struct err *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    instance->engine = &docker_engine;
+    instance->services = services;
+    pthread_mutex_init(&instance->mu, NULL);
+    image_cache_init(&instance->images);
+    workers_init(&instance->ahead, AHEAD_THREADS);
+    workers_init(&instance->behind, BEHIND_THREADS);
+    instance->starts.event_fd = instance->tools.busy.event_fd = -1;
+    if (gate_init(&instance->starts, cpus > 0 ? 2 * (unsigned)cpus : 2, err) < 0 ||
+        tools_init(&instance->tools, err) < 0)
+        return -1;
+    return docker_endpoint_find(services->docker_host, (const char *const *)environ,
+                                &instance->endpoint, err);
+}
+
+/* Finds out what the daemon is, and leaves word of it before anything is made there. */
+static int greet(const struct ctx *ctx, struct docker_instance *instance, struct err *err)
+{
+    struct docker_client *client;
+    struct own_run *run = instance->services->run;
+    int result;
+
+    if (docker_client_new(&instance->endpoint, 0, &client, err) < 0)
+        return -1;
+    result = docker_client_ping(ctx, client, err);
+    instance->api_minor = docker_client_api_minor(client);
+    if (result == 0 && run)
+        result = own_run_note(run, OWN_ENDPOINT, instance->endpoint.url, err);
+    if (result == 0)
+        result = self_find(ctx, client, &instance->endpoint, &instance->self, err);
+    if (result == 0 && run && instance->self.place == SELF_IN_CONTAINER)
+        result = watchdog_start(ctx, instance, client, err);
+    instance_client_give(instance, client);
+    return result;
+}
+
+int docker_instance_connect(const struct ctx *ctx, const struct engine_services *services,
+                            const char *url, struct engine_instance **ret, struct err *err)
+{
+    struct docker_instance *instance;
+
+    if (strstr(url, "://"))
+        return err_set(err, ERR_INVALID,
+                       "engine docker takes no address (%s); use DOCKER_HOST or --docker-host",
+                       url);
+    instance = xcalloc(1, sizeof(*instance));
+    if (init(instance, services, err) < 0 || greet(ctx, instance, err) < 0) {
+        release(instance);
+        return -1;
+    }
+    *ret = (struct engine_instance *)instance;
+    return 0;
+}
+
+void docker_instance_disconnect(struct engine_instance *opaque)
+{
+    struct docker_instance *instance = (struct docker_instance *)opaque;
+    struct docker_client *client = NULL;
+    CLEANUP_CTX struct ctx ctx;
+    struct err err = ERR_INIT;
+
+    if (!instance)
+        return;
+    ctx_init_cleanup(&ctx, CLEANUP_MS);
+    if (instance_client_take(instance, &client, &err) == 0) {
+        if (!instance->services->keep)
+            tools_remove(&ctx, instance, client);
+        watchdog_stop(&ctx, instance, client);
+    }
+    instance_client_give(instance, client);
+    release(instance);
+}
+
+int docker_instance_probe(const struct ctx *ctx, struct engine_instance *opaque, struct buf *report,
+                          struct err *err)
+{
+    struct docker_instance *instance = (struct docker_instance *)opaque;
+    CLEANUP_DOCKER_INFO struct docker_info info = {0};
+    struct docker_client *client;
+    int result;
+
+    if (instance_client_take(instance, &client, err) < 0)
+        return -1;
+    result = docker_system_info(ctx, client, &info, err);
+    instance_client_give(instance, client);
+    if (result < 0)
+        return -1;
+    buf_addf(report, "%s (API 1.%d) at %s from %s: %s, %s, cgroup v%s, %lld CPUs, %lld MiB",
+             info.server_version, instance->api_minor, instance->endpoint.url,
+             instance->endpoint.source, info.operating_system, info.storage_driver,
+             info.cgroup_version, (long long)info.cpu_count, (long long)(info.memory_bytes >> 20));
+    return 0;
+}

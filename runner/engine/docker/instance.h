@@ -1,0 +1,60 @@
+/* One Docker daemon: its clients, and what all jobs on it share.
+ *
+ * Threads: may be used from any; every part locks for itself. A thread takes a client, uses it and
+ * gives it back; a client may travel with what is bound to it (a running wait). */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "apis/docker/client.h"
+#include "apis/docker/endpoint.h"
+#include "base/vec.h"
+#include "engine/docker/gate.h"
+#include "engine/docker/images.h"
+#include "engine/docker/self.h"
+#include "engine/docker/tools.h"
+#include "engine/docker/workers.h"
+#include "engine/engine.h"
+
+struct docker_instance {
+    const struct engine *engine;
+    const struct engine_services *services;
+    struct docker_endpoint endpoint;
+    int api_minor;
+    struct gate starts;    /* more starts at once than this only make each of them slower */
+    struct workers ahead;  /* get ready what comes next */
+    struct workers behind; /* remove what is over */
+    struct image_cache images;
+    struct tools tools;
+    struct self self;
+    char *watchdog; /* container id, or NULL */
+    struct http_stream *watchdog_lease;
+    atomic_uint place_count;
+    pthread_mutex_t mu;
+    VEC(struct docker_client *)
+    idle_clients; /* guarded by mu */
+};
+
+int docker_instance_connect(const struct ctx *ctx, const struct engine_services *services,
+                            const char *url, struct engine_instance **ret, struct err *err);
+void docker_instance_disconnect(struct engine_instance *instance);
+int docker_instance_probe(const struct ctx *ctx, struct engine_instance *instance,
+                          struct buf *report, struct err *err);
+
+int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
+                         struct err *err) __attribute__((warn_unused_result));
+/* Calls made with it must have been freed. NULL is fine. */
+void instance_client_give(struct docker_instance *instance, struct docker_client *client);
+
+/* The labels of an object: the run's, its role and what it serves. The map is to be released. */
+void instance_labels(const struct docker_instance *instance, const char *role, const char *id,
+                     struct strmap *ret);
+
+/* Removes a container with its anonymous volumes, whatever its state; tries for a while when the
+ * daemon does not answer. One that is not there is no error. */
+int instance_remove_container(const struct ctx *ctx, struct docker_client *client,
+                              const char *container, struct err *err)
+    __attribute__((warn_unused_result));
+int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, const char *volume,
+                           struct err *err) __attribute__((warn_unused_result));

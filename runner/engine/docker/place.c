@@ -1,0 +1,453 @@
+#include "engine/docker/place.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "engine/docker/session.h"
+#include "engine/docker/sweep.h"
+
+#define REMOVE_MS 60000
+
+char *place_object_name(struct docker_place *place)
+{
+    unsigned number;
+
+    pthread_mutex_lock(&place->mu);
+    number = ++place->next_number;
+    pthread_mutex_unlock(&place->mu);
+    return xasprintf("%s-%u", place->prefix, number);
+}
+
+static void task_begins(struct docker_place *place)
+{
+    pthread_mutex_lock(&place->mu);
+    place->tasks++;
+    pthread_mutex_unlock(&place->mu);
+}
+
+static void task_ends(struct docker_place *place)
+{
+    pthread_mutex_lock(&place->mu);
+    place->tasks--;
+    pthread_cond_broadcast(&place->changed);
+    pthread_mutex_unlock(&place->mu);
+}
+
+static void await_tasks(struct docker_place *place)
+{
+    pthread_mutex_lock(&place->mu);
+    while (place->tasks > 0)
+        pthread_cond_wait(&place->changed, &place->mu);
+    pthread_mutex_unlock(&place->mu);
+}
+
+/* --- removing behind --- */
+
+struct removal {
+    struct docker_place *place;
+    struct step_container *container;
+};
+
+static void remove_container(void *arg)
+{
+    struct removal *removal = arg;
+    struct step_container *container = removal->container;
+    CLEANUP_CTX struct ctx ctx;
+    struct err err = ERR_INIT;
+
+    ctx_init_cleanup(&ctx, REMOVE_MS);
+    docker_wait_free(steal_ptr(&container->wait));
+    http_stream_free(steal_ptr(&container->stream));
+    if (!container->instance->services->keep &&
+        instance_remove_container(&ctx, container->client, container->id, &err) < 0)
+        log_warn("docker", "the container %.12s is left behind: %s", container->id, err.message);
+    step_container_free(container);
+    task_ends(removal->place);
+    free(removal);
+}
+
+void place_remove_behind(struct docker_place *place, struct step_container *container)
+{
+    struct removal *removal;
+
+    if (!container)
+        return;
+    removal = xcalloc(1, sizeof(*removal));
+    removal->place = place;
+    removal->container = container;
+    task_begins(place);
+    workers_submit(&place->instance->behind, remove_container, removal);
+}
+
+/* --- making ahead --- */
+
+static int make_container(const struct ctx *ctx, struct docker_place *place,
+                          const struct runnable *runnable, struct step_container **ret,
+                          struct err *err)
+{
+    CLEANUP_RECIPE struct recipe recipe = {0};
+    struct docker_client *client;
+
+    if (instance_client_take(place->instance, &client, err) < 0)
+        return -1;
+    if (recipe_make(ctx, place, client, runnable, NULL, &recipe, err) < 0) {
+        instance_client_give(place->instance, client);
+        return -1;
+    }
+    return step_container_launch(ctx, place, client, &recipe, ret, err);
+}
+
+static struct step_container *find_shared(struct docker_place *place, const char *key)
+{
+    struct step_container *found = NULL;
+
+    pthread_mutex_lock(&place->mu);
+    for (struct step_container *c = place->shared; c && !found; c = c->next) {
+        if (!c->busy && strcmp(c->key, key) == 0)
+            found = c;
+    }
+    if (found)
+        found->busy = true;
+    pthread_mutex_unlock(&place->mu);
+    return found;
+}
+
+/* Gives a shared container back, or drops it from the list. */
+static void return_shared(struct docker_place *place, struct step_container *container,
+                          bool reusable)
+{
+    pthread_mutex_lock(&place->mu);
+    container->busy = false;
+    for (struct step_container **at = &place->shared; *at && !reusable; at = &(*at)->next) {
+        if (*at == container) {
+            *at = container->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&place->mu);
+    if (!reusable)
+        place_remove_behind(place, container);
+}
+
+/* One that exists and is free, else a new one, busy. Consumes `client`. */
+static int take_shared(const struct ctx *ctx, struct docker_place *place,
+                       struct docker_client *client, struct recipe *recipe,
+                       struct step_container **ret, struct err *err)
+{
+    struct step_container *container = NULL;
+    int result = 0;
+
+    if (gate_enter(ctx, &place->shared_busy, err) < 0) {
+        instance_client_give(place->instance, client);
+        return -1;
+    }
+    container = find_shared(place, recipe->key);
+    if (container) {
+        instance_client_give(place->instance, client);
+    } else {
+        result = step_container_launch(ctx, place, client, recipe, &container, err);
+        if (result == 0) {
+            pthread_mutex_lock(&place->mu);
+            container->busy = true;
+            container->next = place->shared;
+            place->shared = container;
+            pthread_mutex_unlock(&place->mu);
+        }
+    }
+    gate_leave(&place->shared_busy);
+    *ret = container;
+    return result;
+}
+
+static void prepare_shared(struct docker_place *place, const struct runnable *runnable)
+{
+    CLEANUP_RECIPE struct recipe recipe = {0};
+    struct step_container *container;
+    struct docker_client *client;
+    bool there = false;
+
+    if (instance_client_take(place->instance, &client, NULL) < 0)
+        return;
+    if (recipe_make(&place->background, place, client, runnable, NULL, &recipe, NULL) < 0) {
+        instance_client_give(place->instance, client);
+        return;
+    }
+    pthread_mutex_lock(&place->mu);
+    for (struct step_container *c = place->shared; c; c = c->next)
+        there = there || strcmp(c->key, recipe.key) == 0;
+    pthread_mutex_unlock(&place->mu);
+    if (there)
+        instance_client_give(place->instance, client);
+    else if (take_shared(&place->background, place, client, &recipe, &container, NULL) == 0)
+        return_shared(place, container, true);
+}
+
+static void prepared_free(struct prepared *prepared)
+{
+    gate_release(&prepared->done);
+    free(prepared);
+}
+
+static void make_ahead(void *arg)
+{
+    struct prepared *prepared = arg;
+    struct docker_place *place = prepared->place;
+    struct step_container *container = NULL;
+    struct err err = ERR_INIT;
+    bool wanted;
+
+    pthread_mutex_lock(&place->mu);
+    wanted = prepared->state == PREPARED_QUEUED && !ctx_done(&place->background);
+    if (prepared->state == PREPARED_QUEUED)
+        prepared->state = PREPARED_WORKING;
+    pthread_mutex_unlock(&place->mu);
+    if (wanted && prepared->runnable->container->shared)
+        prepare_shared(place, prepared->runnable);
+    else if (wanted &&
+             make_container(&place->background, place, prepared->runnable, &container, &err) < 0)
+        log_debug("docker", "%s cannot be prepared: %s", prepared->runnable->id, err.message);
+    pthread_mutex_lock(&place->mu);
+    if (prepared->state == PREPARED_WITHDRAWN) {
+        prepared_free(prepared);
+    } else {
+        prepared->container = container;
+        prepared->state = PREPARED_DONE;
+        gate_leave(&prepared->done);
+    }
+    pthread_mutex_unlock(&place->mu);
+    task_ends(place);
+}
+
+void docker_place_prepare(struct place *opaque, const struct runnable *next)
+{
+    struct docker_place *place = (struct docker_place *)opaque;
+    struct prepared *prepared;
+
+    if (!next->container)
+        return;
+    prepared = xcalloc(1, sizeof(*prepared));
+    prepared->place = place;
+    prepared->runnable = next;
+    if (gate_init(&prepared->done, 0, NULL) < 0) {
+        free(prepared);
+        return;
+    }
+    pthread_mutex_lock(&place->mu);
+    place->tasks++;
+    prepared->next = place->prepared;
+    place->prepared = prepared;
+    pthread_mutex_unlock(&place->mu);
+    workers_submit(&place->instance->ahead, make_ahead, prepared);
+}
+
+/* Takes the entry of a runnable out of the list. One whose turn has not come is withdrawn: it is
+ * faster to do it now. */
+static struct prepared *take_entry(struct docker_place *place, const struct runnable *runnable)
+{
+    struct prepared *found = NULL;
+
+    pthread_mutex_lock(&place->mu);
+    for (struct prepared **at = &place->prepared; *at; at = &(*at)->next) {
+        if ((*at)->runnable == runnable || strcmp((*at)->runnable->id, runnable->id) == 0) {
+            found = *at;
+            *at = found->next;
+            break;
+        }
+    }
+    if (found && found->state == PREPARED_QUEUED) {
+        found->state = PREPARED_WITHDRAWN;
+        found = NULL;
+    }
+    pthread_mutex_unlock(&place->mu);
+    return found;
+}
+
+/* The container made ahead for a runnable, or NULL in *ret. */
+static int take_prepared(const struct ctx *ctx, struct docker_place *place,
+                         const struct runnable *runnable, struct step_container **ret,
+                         struct err *err)
+{
+    struct prepared *prepared = take_entry(place, runnable);
+
+    *ret = NULL;
+    if (!prepared)
+        return 0;
+    if (gate_enter(ctx, &prepared->done, err) < 0) {
+        pthread_mutex_lock(&place->mu);
+        prepared->next = place->prepared;
+        place->prepared = prepared;
+        pthread_mutex_unlock(&place->mu);
+        return -1;
+    }
+    *ret = prepared->container;
+    prepared_free(prepared);
+    return 0;
+}
+
+/* --- running --- */
+
+/* Finds or makes the container that fits the recipe; consumes `client`. */
+static int get_container(const struct ctx *ctx, struct docker_place *place,
+                         struct docker_client *client, struct recipe *recipe,
+                         struct step_container *prepared, struct step_container **ret,
+                         struct err *err)
+{
+    if (prepared && strcmp(prepared->key, recipe->key) == 0) {
+        instance_client_give(place->instance, client);
+        *ret = prepared;
+        return 0;
+    }
+    place_remove_behind(place, prepared);
+    if (recipe->shared)
+        return take_shared(ctx, place, client, recipe, ret, err);
+    return step_container_launch(ctx, place, client, recipe, ret, err);
+}
+
+static enum session_end run_once(const struct ctx *ctx, struct docker_place *place,
+                                 const struct runnable *runnable, struct step_container *prepared,
+                                 struct output *output, struct exit_record *ret, struct err *err)
+{
+    CLEANUP_RECIPE struct recipe recipe = {0};
+    struct docker_client *client = NULL;
+    struct step_container *container;
+    enum session_end end;
+    bool reusable;
+
+    if (instance_client_take(place->instance, &client, err) < 0 ||
+        recipe_make(ctx, place, client, runnable, output, &recipe, err) < 0) {
+        instance_client_give(place->instance, client);
+        place_remove_behind(place, prepared);
+        return SESSION_FAILED;
+    }
+    if (get_container(ctx, place, client, &recipe, prepared, &container, err) < 0)
+        return SESSION_FAILED;
+    end = session_run(ctx, container, runnable, recipe.image, output, &reusable, ret, err);
+    if (recipe.shared)
+        return_shared(place, container, reusable);
+    else
+        place_remove_behind(place, container);
+    return end;
+}
+
+int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct runnable *runnable,
+                     struct output *output, struct exit_record *ret, struct err *err)
+{
+    struct docker_place *place = (struct docker_place *)opaque;
+    struct step_container *prepared;
+    struct err local = ERR_INIT;
+    enum session_end end;
+
+    if (!err)
+        err = &local;
+    if (!runnable->container)
+        return err_set(err, ERR_INVALID, "engine docker needs an `image`");
+    if (take_prepared(ctx, place, runnable, &prepared, err) < 0)
+        return -1;
+    end = run_once(ctx, place, runnable, prepared, output, ret, err);
+    /* The daemon may have been restarted since the container was made ahead. */
+    if (end == SESSION_NOT_BEGUN)
+        end = run_once(ctx, place, runnable, NULL, output, ret, err);
+    if (end == SESSION_NOT_BEGUN)
+        return err_set(err, ERR_LOST, "the container of %s ends before the step begins",
+                       runnable->name);
+    return end == SESSION_OVER ? 0 : -1;
+}
+
+/* --- opening and closing --- */
+
+static void release(struct docker_place *place)
+{
+    gate_release(&place->holder_busy);
+    gate_release(&place->shared_busy);
+    self_path_release(&place->workspace_path);
+    ctx_release(&place->background);
+    pthread_cond_destroy(&place->changed);
+    pthread_mutex_destroy(&place->mu);
+    http_stream_free(place->holder_lease);
+    free(place->holder);
+    free(place->volume);
+    free(place->id);
+    free(place->name);
+    free(place->workspace);
+    free(place->prefix);
+    free(place);
+}
+
+int docker_place_open(const struct ctx *ctx, struct engine_instance *opaque,
+                      const struct place_options *options, struct place **ret, struct err *err)
+{
+    struct docker_instance *instance = (struct docker_instance *)opaque;
+    struct docker_place *place = xcalloc(1, sizeof(*place));
+
+    (void)ctx;
+    place->engine = instance->engine;
+    place->instance = instance;
+    place->holder_busy.event_fd = place->shared_busy.event_fd = -1;
+    pthread_mutex_init(&place->mu, NULL);
+    pthread_cond_init(&place->changed, NULL);
+    place->id = xstrdup(options->id);
+    place->name = xstrdup(options->name);
+    place->workspace = xstrdup(options->workspace);
+    /* Numbered, as a job that is tried again has the same id and maybe kept containers. */
+    place->prefix =
+        xasprintf("runner-%s-%u", options->id, atomic_fetch_add(&instance->place_count, 1) + 1);
+    if (ctx_init_root(&place->background, NULL, err) < 0 ||
+        gate_init(&place->holder_busy, 1, err) < 0 || gate_init(&place->shared_busy, 1, err) < 0) {
+        release(place);
+        return -1;
+    }
+    *ret = (struct place *)place;
+    return 0;
+}
+
+/* What was made for steps. The lists are ours alone: all tasks have ended. */
+static void remove_steps(struct docker_place *place)
+{
+    while (place->prepared) {
+        struct prepared *prepared = place->prepared;
+
+        place->prepared = prepared->next;
+        place_remove_behind(place, prepared->container);
+        prepared_free(prepared);
+    }
+    while (place->shared) {
+        struct step_container *container = place->shared;
+
+        place->shared = container->next;
+        place_remove_behind(place, container);
+    }
+}
+
+static void remove_place(const struct ctx *ctx, struct docker_place *place)
+{
+    struct docker_client *client;
+    struct err err = ERR_INIT;
+
+    if (instance_client_take(place->instance, &client, &err) < 0) {
+        log_warn("docker", "containers of %s may be left behind: %s", place->name, err.message);
+        return;
+    }
+    place_holder_remove(ctx, place, client);
+    if (place->uncertain &&
+        sweep_place(ctx, client, own_run_id(place->instance->services->run), place->id, &err) < 0)
+        log_warn("docker", "containers of %s may be left behind: %s", place->name, err.message);
+    instance_client_give(place->instance, client);
+}
+
+void docker_place_close(struct place *opaque)
+{
+    struct docker_place *place = (struct docker_place *)opaque;
+    CLEANUP_CTX struct ctx ctx;
+
+    if (!place)
+        return;
+    ctx_init_cleanup(&ctx, REMOVE_MS);
+    ctx_cancel(&place->background, CTX_CAUSE_USER);
+    await_tasks(place);
+    remove_steps(place);
+    if (!place->instance->services->keep)
+        remove_place(&ctx, place);
+    await_tasks(place);
+    release(place);
+}

@@ -1,0 +1,67 @@
+/* What one job has on a daemon: its holder, its workspace, its containers.
+ *
+ * The holder is a container that does nothing. It owns the network that the containers of the job
+ * share (so that they have one localhost), and it is the lease of the job: its standard input is
+ * attached to the runner and ends with it, upon which the holder exits, which others can see.
+ *
+ * Threads: one runs steps; tasks in the background get the next ready and remove the last. What
+ * they share is guarded by `mu`. */
+#pragma once
+
+#include "engine/docker/instance.h"
+#include "engine/docker/step_container.h"
+
+/* A step whose container is being made, or was made, ahead of its turn. */
+struct prepared {
+    struct docker_place *place;
+    const struct runnable *runnable;
+    enum { PREPARED_QUEUED, PREPARED_WORKING, PREPARED_DONE, PREPARED_WITHDRAWN } state;
+    struct step_container *container; /* of PREPARED_DONE; NULL: it could not be made */
+    struct gate done;                 /* opens with PREPARED_DONE */
+    struct prepared *next;
+};
+
+struct docker_place {
+    const struct engine *engine;
+    struct docker_instance *instance;
+    char *id;
+    char *name;
+    char *workspace;
+    char *prefix;          /* of the names of its objects */
+    struct ctx background; /* of what is done ahead; cancelled by close */
+
+    struct gate holder_busy; /* guards the next five until holder_ready */
+    bool holder_ready;
+    char *holder; /* its name; NULL until it may exist */
+    char *volume; /* with a copy of the workspace; likewise */
+    struct http_stream *holder_lease;
+    struct self_path workspace_path; /* what to mount at `workspace` */
+
+    struct gate shared_busy; /* held while a shared container is looked for or made */
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    unsigned next_number; /* guarded by mu, as all below */
+    size_t tasks;         /* in the background */
+    struct prepared *prepared;
+    struct step_container *shared; /* isolation: job */
+    bool uncertain;                /* a create call was broken off: something may be there */
+};
+
+/* Network, lease and workspace; made on the first call. `output` may be NULL. */
+int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
+                        struct docker_client *client, struct output *output, struct err *err)
+    __attribute__((warn_unused_result));
+/* A fresh name for an object of the place. */
+char *place_object_name(struct docker_place *place);
+/* Removes holder and workspace. */
+void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
+                         struct docker_client *client);
+/* In the background; the container (may be NULL) is freed. */
+void place_remove_behind(struct docker_place *place, struct step_container *container);
+
+int docker_place_open(const struct ctx *ctx, struct engine_instance *instance,
+                      const struct place_options *options, struct place **ret, struct err *err);
+void docker_place_prepare(struct place *place, const struct runnable *next);
+int docker_place_run(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
+                     struct output *output, struct exit_record *ret, struct err *err);
+void docker_place_close(struct place *place);

@@ -1,0 +1,348 @@
+/* Contact with the daemon can be lost at any point. Then nothing is known for sure: the container's
+ * state may still be had, but its output may lack its end. So the record says EXIT_LOST, whatever
+ * the container's exit code may be. Only when the request cannot have arrived whole has the program
+ * not begun, and the caller may use another container. */
+#include "engine/docker/session.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "apis/http/retry.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/docker/instance.h"
+#include "engine/docker/mark.h"
+#include "engine/docker/oom.h"
+#include "helper/helper.h"
+
+#define KILL_WAIT_MS   15000 /* from SIGKILL to the end of the output */
+#define SIGNAL_WAIT_MS 2000
+#define DRAIN_WAIT_MS  5000 /* for the end of the output behind the exit */
+#define LOST_WAIT_MS   10000
+#define HEAD_SIZE      512
+
+struct session {
+    struct step_container *container;
+    struct output *output;
+    const struct ctx *ctx; /* bounds the writes to output */
+    struct buf request;
+    size_t sent;
+    char mark[MARK_SIZE];
+    struct mark_scan scans[2]; /* of a shared container */
+    bool stream_ended;
+    char head[HEAD_SIZE]; /* how standard error begins: the helper's own messages stand there */
+    size_t head_len;      /* may grow beyond HEAD_SIZE, then it is none */
+};
+
+static void add_arguments(struct buf *request, const struct runnable *runnable,
+                          const struct docker_image *image)
+{
+    const char *const *entrypoint = runnable->container->entrypoint;
+
+    if (!entrypoint)
+        entrypoint = (const char *const *)image->entrypoint.items;
+    for (; entrypoint && *entrypoint; entrypoint++)
+        helper_request_string(request, HELPER_ARG, *entrypoint);
+    for (const char *const *arg = runnable->argv; *arg; arg++)
+        helper_request_string(request, HELPER_ARG, *arg);
+}
+
+static int make_request(struct session *session, const struct runnable *runnable,
+                        const struct docker_image *image, struct err *err)
+{
+    struct buf *request = &session->request;
+    CLEANUP_FREE char *directory = xasprintf(".runner-%s", runnable->id);
+
+    helper_request_begin(request);
+    add_arguments(request, runnable, image);
+    if (runnable->environment)
+        helper_request_env(request, runnable->environment);
+    if (runnable->workdir)
+        helper_request_string(request, HELPER_CWD, runnable->workdir);
+    if (runnable->not_found)
+        helper_request_string(request, HELPER_NOT_FOUND, runnable->not_found);
+    if (session->container->shared)
+        helper_request_string(request, HELPER_MARK, session->mark);
+    helper_request_string(request, HELPER_DIRECTORY, directory);
+    for (size_t i = 0; i < runnable->file_count; i++)
+        helper_request_file(request, runnable->files[i].name, runnable->files[i].data,
+                            runnable->files[i].size, runnable->files[i].executable);
+    return helper_request_end(request, err);
+}
+
+static int write_stdout(void *arg, const char *data, size_t len, struct err *err)
+{
+    struct session *session = arg;
+
+    (void)err;
+    session->output->write(session->output, session->ctx, OUTPUT_STDOUT, data, len);
+    return 0;
+}
+
+static int write_stderr(void *arg, const char *data, size_t len, struct err *err)
+{
+    struct session *session = arg;
+
+    (void)err;
+    if (session->head_len + len <= HEAD_SIZE)
+        memcpy(session->head + session->head_len, data, len);
+    session->head_len += len;
+    session->output->write(session->output, session->ctx, OUTPUT_STDERR, data, len);
+    return 0;
+}
+
+static int on_output(void *arg, enum docker_output stream, const char *data, size_t len,
+                     struct err *err)
+{
+    struct session *session = arg;
+    bool out = stream == DOCKER_OUTPUT_STDOUT;
+    mark_output_fn *write = out ? write_stdout : write_stderr;
+
+    if (session->container->shared)
+        return mark_scan_feed(&session->scans[!out], data, len, write, session, err);
+    return write(session, data, len, err);
+}
+
+/* As much as goes in without waiting. */
+static int send_request(struct session *session, struct err *err)
+{
+    while (session->sent < session->request.len) {
+        ssize_t n =
+            http_stream_write(session->container->stream, session->request.data + session->sent,
+                              session->request.len - session->sent, err);
+
+        if (n == HTTP_STREAM_AGAIN)
+            return 0;
+        if (n < 0)
+            return -1;
+        session->sent += (size_t)n;
+    }
+    return 0;
+}
+
+static bool is_over(const struct session *session)
+{
+    return session->stream_ended || (session->scans[0].done && session->scans[1].done);
+}
+
+/* Waits until something can be read, written, or the container has exited. */
+static int idle(const struct ctx *ctx, struct session *session, struct err *err)
+{
+    struct step_container *container = session->container;
+    bool exited = container->wait && docker_wait_done(container->wait);
+    struct pollfd pollfd = {.fd = http_stream_fd(container->stream), .events = POLLIN};
+    int ready;
+
+    if (session->sent < session->request.len)
+        pollfd.events |= POLLOUT;
+    ready =
+        docker_client_poll(ctx, container->client, &pollfd, 1, exited ? DRAIN_WAIT_MS : -1, err);
+    /* Something else holds the stream open. Nothing of the container can write any more. */
+    if (ready == 0 && exited)
+        session->stream_ended = true;
+    return ready < 0 ? -1 : 0;
+}
+
+/* Moves everything until the program is over; -1 when the context ended or contact was lost. */
+static int drive(const struct ctx *ctx, struct session *session, struct err *err)
+{
+    struct step_container *container = session->container;
+
+    session->ctx = ctx;
+    while (!is_over(session)) {
+        if (ctx_check(ctx, err) < 0 || send_request(session, err) < 0)
+            return -1;
+        switch (docker_frames_pump(&container->frames, container->stream, err)) {
+        case DOCKER_PUMP_ERROR:
+            return -1;
+        case DOCKER_PUMP_END:
+            session->stream_ended = true;
+            break;
+        case DOCKER_PUMP_MORE:
+            break;
+        case DOCKER_PUMP_IDLE:
+            /* It may have given the last bytes and said so at once. */
+            if (!is_over(session) && idle(ctx, session, err) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+/* To the whole tree, through the helper; a helper that does not listen is killed with it. */
+static void send_signal(struct session *session, int number)
+{
+    struct step_container *container = session->container;
+    char message[HELPER_HEADER_SIZE];
+    CLEANUP_CTX struct ctx ctx;
+
+    ctx_init_cleanup(&ctx, SIGNAL_WAIT_MS);
+    helper_signal(message, number);
+    if (session->sent == session->request.len &&
+        http_stream_write_all(&ctx, container->stream, message, sizeof(message), NULL) == 0)
+        return;
+    if (docker_container_kill(&ctx, container->client, container->id, NULL, NULL) < 0)
+        return; /* not running any more, or out of reach: the removal follows */
+}
+
+static void kill_container(struct session *session)
+{
+    CLEANUP_CTX struct ctx ctx;
+
+    ctx_init_cleanup(&ctx, KILL_WAIT_MS);
+    if (docker_container_kill(&ctx, session->container->client, session->container->id, NULL,
+                              NULL) == 0 &&
+        drive(&ctx, session, NULL) < 0)
+        return; /* its output has no end: nothing more can be done */
+}
+
+/* The context ended: TERM, the grace, KILL. */
+static void end_program(const struct ctx *ctx, struct session *session, int64_t grace_ms)
+{
+    CLEANUP_CTX struct ctx grace;
+    CLEANUP_CTX struct ctx last;
+
+    ctx_init_grace(&grace, ctx, grace_ms);
+    send_signal(session, SIGTERM);
+    if (drive(&grace, session, NULL) == 0)
+        return;
+    if (session->container->shared) {
+        send_signal(session, SIGKILL);
+        ctx_init_cleanup(&last, DRAIN_WAIT_MS);
+        if (drive(&last, session, NULL) == 0)
+            return;
+    }
+    kill_container(session);
+}
+
+/* What the container's state says now, for people. */
+static void describe_container(struct session *session, char *text, size_t size)
+{
+    CLEANUP_DOCKER_CONTAINER struct docker_container found = {0};
+    struct step_container *container = session->container;
+    struct err err = ERR_INIT;
+    CLEANUP_CTX struct ctx ctx;
+    struct retry retry;
+    int result;
+
+    ctx_init_cleanup(&ctx, LOST_WAIT_MS);
+    retry_init(&retry,
+               &(struct retry_policy){.attempts = 20, .base_ms = 200, .max_delay_ms = 1000});
+    do {
+        result = docker_container_inspect(&ctx, container->client, container->id, &found, &err);
+    } while (result < 0 && retry_is_transient(&err) && retry_wait(&ctx, &retry, -1, NULL) == 0);
+    if (result < 0 && err.code == ERR_NOT_FOUND)
+        snprintf(text, size, "its container is gone");
+    else if (result < 0)
+        snprintf(text, size, "the daemon does not come back");
+    else if (found.running)
+        snprintf(text, size, "its container still ran, and is removed");
+    else
+        snprintf(text, size, "its container has ended with code %lld, maybe not by itself",
+                 (long long)found.exit_code);
+}
+
+static void record_loss(struct session *session, const struct err *why, struct exit_record *ret)
+{
+    char state[112];
+
+    describe_container(session, state, sizeof(state));
+    *ret = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
+    snprintf(ret->detail, sizeof(ret->detail), "contact with Docker was lost (%.100s); %.110s",
+             why->message, state);
+}
+
+/* A line of the helper's own about a program that could not be run is the detail. */
+static void record_message(const struct session *session, const struct runnable *runnable,
+                           struct exit_record *ret)
+{
+    size_t len = session->head_len;
+    bool own;
+
+    if (len == 0 || len > HEAD_SIZE || len > sizeof(ret->detail) || session->head[len - 1] != '\n')
+        return;
+    len--;
+    own = len > strlen(HELPER_MESSAGE_PREFIX) &&
+          memcmp(session->head, HELPER_MESSAGE_PREFIX, strlen(HELPER_MESSAGE_PREFIX)) == 0;
+    if (!own && runnable->not_found)
+        own = strlen(runnable->not_found) == len &&
+              memcmp(session->head, runnable->not_found, len) == 0;
+    if (own && !memchr(session->head, '\n', len)) {
+        memcpy(ret->detail, session->head, len);
+        ret->detail[len] = '\0';
+    }
+}
+
+static void record_exit(const struct ctx *ctx, struct session *session,
+                        const struct runnable *runnable, int code, struct exit_record *ret)
+{
+    *ret = (struct exit_record){.kind = EXIT_CODE, .code = code};
+    if (code == HELPER_EXIT_CANNOT || code == HELPER_EXIT_NOT_FOUND)
+        record_message(session, runnable, ret);
+    if (code != 0 && oom_killed(ctx, session->container, code)) {
+        ret->reason = REASON_OOM;
+        oom_describe(session->container->memory_bytes, ret->detail, sizeof(ret->detail));
+    }
+}
+
+/* The program is over: by its marks, or with its container. */
+static int find_code(const struct ctx *ctx, struct session *session, int *ret, struct err *err)
+{
+    struct step_container *container = session->container;
+    int64_t code;
+
+    if (session->scans[0].done && session->scans[1].done) {
+        *ret = session->scans[0].code;
+        return 0;
+    }
+    if (container->shared)
+        return err_set(err, ERR_LOST, "the container that the steps share ended");
+    if (docker_frames_end(&container->frames, err) < 0 ||
+        docker_wait_result(ctx, container->wait, &code, err) < 0)
+        return -1;
+    if (session->sent < session->request.len)
+        return err_set(err, ERR_LOST, "the container ended before the step began");
+    *ret = (int)code;
+    return 0;
+}
+
+static void init(struct session *session, struct step_container *container, struct output *output)
+{
+    *session =
+        (struct session){.container = container, .output = output, .request = (struct buf)BUF_INIT};
+    mark_make(session->mark);
+    session->scans[0].mark = session->scans[1].mark = session->mark;
+    container->begun_ms = clock_wall_ms();
+    docker_frames_init(&container->frames, false, on_output, session);
+}
+
+enum session_end session_run(const struct ctx *ctx, struct step_container *container,
+                             const struct runnable *runnable, const struct docker_image *image,
+                             struct output *output, bool *ret_reusable, struct exit_record *ret,
+                             struct err *err)
+{
+    enum session_end end = SESSION_OVER;
+    struct session session;
+    struct err why = ERR_INIT;
+    int code = -1;
+
+    *ret_reusable = false;
+    init(&session, container, output);
+    if (make_request(&session, runnable, image, err) < 0) {
+        end = SESSION_FAILED;
+    } else if (drive(ctx, &session, &why) == 0 && find_code(ctx, &session, &code, &why) == 0) {
+        record_exit(ctx, &session, runnable, code, ret);
+        *ret_reusable = container->shared;
+    } else if (ctx_done(ctx)) {
+        end_program(ctx, &session, runnable->grace_ms);
+        *ret_reusable = session.scans[0].done && session.scans[1].done;
+        ctx_check(ctx, err);
+        end = SESSION_FAILED;
+    } else if (session.sent < session.request.len) {
+        end = SESSION_NOT_BEGUN;
+    } else {
+        record_loss(&session, &why, ret);
+    }
+    buf_release(&session.request);
+    return end;
+}

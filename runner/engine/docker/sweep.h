@@ -1,0 +1,15 @@
+/* Finding and removing what runs left on a daemon, by the labels alone.
+ *
+ * An object belongs to a run and an owner. The owner is dead when its process is; when that cannot
+ * be told from here (another machine, another boot, another PID namespace) the run lives as long as
+ * a holder or a watchdog of it runs, as these end with their runner, or while its newest object is
+ * younger than a minute, as the lease may be about to be made. */
+#pragma once
+
+#include "engine/docker/instance.h"
+
+int docker_instance_sweep(const struct ctx *ctx, struct engine_instance *instance,
+                          const struct sweep_request *request, size_t *ret_count, struct err *err);
+/* The containers and volumes of one place and of its steps. */
+int sweep_place(const struct ctx *ctx, struct docker_client *client, const char *run_id,
+                const char *place_id, struct err *err) __attribute__((warn_unused_result));

@@ -1,0 +1,150 @@
+#include "engine/docker/tools.h"
+
+#include <string.h>
+
+#include "apis/docker/container.h"
+#include "apis/docker/image.h"
+#include "apis/docker/volume.h"
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "base/tar.h"
+#include "engine/docker/instance.h"
+#include "helper/helper.h"
+
+#define IMAGE_REPOSITORY "runner-helper"
+
+int tools_init(struct tools *tools, struct err *err)
+{
+    *tools = (struct tools){0};
+    return gate_init(&tools->busy, 1, err);
+}
+
+void tools_release(struct tools *tools)
+{
+    gate_release(&tools->busy);
+    free(tools->image);
+    free(tools->volume);
+}
+
+static int check_architecture(const struct ctx *ctx, struct docker_client *client, struct err *err)
+{
+    json_t *version;
+    const char *architecture;
+    int result = 0;
+
+    if (docker_system_version(ctx, client, &version, err) < 0)
+        return -1;
+    architecture = json_string_value(json_object_get(version, "Arch"));
+    if (architecture && strcmp(architecture, helper_architecture()) != 0)
+        result = err_set(err, ERR_UNSUPPORTED,
+                         "the Docker host is %s, but this runner was built for %s and brings no "
+                         "helper for other machines; use a runner of that architecture",
+                         architecture, helper_architecture());
+    json_decref(version);
+    return result;
+}
+
+static int ensure_image(const struct ctx *ctx, struct docker_client *client, const char *hash,
+                        const char *image, struct err *err)
+{
+    static const char *const changes[] = {"ENTRYPOINT [\"" TOOLS_HELPER "\"]", NULL};
+    CLEANUP_DOCKER_IMAGE struct docker_image found = {0};
+    CLEANUP_BUF struct buf tar = BUF_INIT;
+    struct err missing = ERR_INIT;
+
+    if (docker_image_inspect(ctx, client, image, &found, &missing) == 0)
+        return 0;
+    if (missing.code != ERR_NOT_FOUND) {
+        *err = missing;
+        return -1;
+    }
+    tar_add_directory(&tar, TOOLS_MOUNT + 1, 0755);
+    tar_add_file(&tar, TOOLS_HELPER + 1, 0755, helper_program, helper_program_size());
+    tar_add_end(&tar);
+    return docker_image_import(ctx, client, IMAGE_REPOSITORY, hash,
+                               &(struct docker_tar){.data = tar.data, .len = tar.len}, changes,
+                               NULL, err);
+}
+
+/* The daemon copies what an image has below a mount point into an empty volume when a container is
+ * created; the container need not run for that. */
+static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
+                       struct docker_client *client, struct err *err)
+{
+    CLEANUP_STRMAP struct strmap labels = {0};
+    struct docker_mount mount = {.type = DOCKER_MOUNT_VOLUME,
+                                 .source = instance->tools.volume,
+                                 .target = TOOLS_MOUNT};
+    CLEANUP_FREE char *name = xasprintf("%s-fill", instance->tools.volume);
+    CLEANUP_FREE char *id = NULL;
+    struct docker_create create = {.name = name,
+                                   .image = instance->tools.image,
+                                   .labels = &labels,
+                                   .mounts = &mount,
+                                   .mount_count = 1,
+                                   .network_mode = "none"};
+
+    instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
+    if (docker_container_create(ctx, client, &create, &id, err) < 0)
+        return -1;
+    return instance_remove_container(ctx, client, id, err);
+}
+
+static int make(const struct ctx *ctx, struct docker_instance *instance,
+                struct docker_client *client, struct err *err)
+{
+    CLEANUP_STRMAP struct strmap labels = {0};
+    struct docker_volume volume = {0};
+    struct docker_volume_create create = {.labels = &labels};
+    char hash[HELPER_HASH_SIZE];
+
+    helper_program_hash(hash);
+    free(instance->tools.image);
+    instance->tools.image = xasprintf(IMAGE_REPOSITORY ":%s", hash);
+    if (!instance->tools.volume)
+        instance->tools.volume = xasprintf("runner-%s-helper", own_run_id(instance->services->run));
+    if (check_architecture(ctx, client, err) < 0 ||
+        ensure_image(ctx, client, hash, instance->tools.image, err) < 0)
+        return -1;
+    instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
+    create.name = instance->tools.volume;
+    if (docker_volume_create(ctx, client, &create, &volume, err) < 0)
+        return -1;
+    docker_volume_release(&volume);
+    return fill_volume(ctx, instance, client, err);
+}
+
+int tools_ensure(const struct ctx *ctx, struct docker_instance *instance,
+                 struct docker_client *client, struct err *err)
+{
+    int result = 0;
+
+    if (gate_enter(ctx, &instance->tools.busy, err) < 0)
+        return -1;
+    if (!instance->tools.ready) {
+        result = make(ctx, instance, client, err);
+        if (result < 0)
+            err_wrap(err, "cannot bring the helper to the Docker host");
+        instance->tools.ready = result == 0;
+    }
+    gate_leave(&instance->tools.busy);
+    return result;
+}
+
+void tools_remove(const struct ctx *ctx, struct docker_instance *instance,
+                  struct docker_client *client)
+{
+    struct tools *tools = &instance->tools;
+    CLEANUP_FREE char *filler = NULL;
+    struct err err = ERR_INIT;
+
+    if (!tools->volume)
+        return;
+    if (!tools->ready) {
+        filler = xasprintf("%s-fill", tools->volume);
+        if (instance_remove_container(ctx, client, filler, &err) < 0)
+            log_debug("docker", "cannot remove the container %s: %s", filler, err.message);
+    }
+    if (instance_remove_volume(ctx, client, tools->volume, &err) < 0)
+        log_warn("docker", "the volume %s is left behind: %s", tools->volume, err.message);
+}
