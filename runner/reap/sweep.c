@@ -30,12 +30,14 @@ int sweep_endpoint(const struct ctx *ctx, const struct engine *const *engines,
                    const struct sweep_request *request, size_t *ret_count, struct err *err)
 {
     const struct engine *engine = engine_find(engines, url);
+    struct engine_services reaper = *services;
     struct engine_instance *instance;
     int result;
 
     if (!engine || !engine->sweep)
         return err_set(err, ERR_UNSUPPORTED, "no engine of this program can sweep %s", url);
-    if (engine->connect(ctx, services, url, &instance, err) < 0)
+    reaper.run = NULL; /* nothing is made for it any more */
+    if (engine->connect(ctx, &reaper, url, &instance, err) < 0)
         return -1;
     result = sweep_instance(ctx, engine, instance, request, ret_count, err);
     engine->disconnect(instance);

@@ -15,6 +15,7 @@
 #define AHEAD_THREADS   4
 #define BEHIND_THREADS  4
 #define REMOVE_ATTEMPTS 8
+#define SCHEME          "docker://"
 
 int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
                          struct err *err)
@@ -126,8 +127,29 @@ static void release(struct docker_instance *instance)
     free(instance);
 }
 
+/* The daemon of the environment; when the engine URL names one, that is it unless they are the
+ * same: then the environment knows its certificates. */
+static int find_endpoint(const struct engine_services *services, const char *url,
+                         struct docker_endpoint *ret, struct err *err)
+{
+    const char *const *environment = (const char *const *)environ;
+    const char *address = strncmp(url, SCHEME, strlen(SCHEME)) == 0 ? url + strlen(SCHEME) : NULL;
+    struct docker_endpoint own = {0};
+
+    if (!address)
+        return docker_endpoint_find(services->docker_host, environment, ret, err);
+    if (docker_endpoint_find(services->docker_host, environment, &own, NULL) == 0) {
+        if (strcmp(own.url, address) == 0) {
+            *ret = own;
+            return 0;
+        }
+        docker_endpoint_release(&own);
+    }
+    return docker_endpoint_find(address, environment, ret, err);
+}
+
 static int init(struct docker_instance *instance, const struct engine_services *services,
-                struct err *err)
+                const char *url, struct err *err)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -141,8 +163,15 @@ static int init(struct docker_instance *instance, const struct engine_services *
     if (gate_init(&instance->starts, cpus > 0 ? 2 * (unsigned)cpus : 2, err) < 0 ||
         tools_init(&instance->tools, err) < 0)
         return -1;
-    return docker_endpoint_find(services->docker_host, (const char *const *)environ,
-                                &instance->endpoint, err);
+    return find_endpoint(services, url, &instance->endpoint, err);
+}
+
+/* The engine URL that finds this daemon again, whatever the environment says then. */
+static int note_endpoint(struct docker_instance *instance, struct err *err)
+{
+    CLEANUP_FREE char *url = xasprintf(SCHEME "%s", instance->endpoint.url);
+
+    return own_run_note(instance->services->run, OWN_ENDPOINT, url, err);
 }
 
 /* Finds out what the daemon is, and leaves word of it before anything is made there. */
@@ -157,7 +186,7 @@ static int greet(const struct ctx *ctx, struct docker_instance *instance, struct
     result = docker_client_ping(ctx, client, err);
     instance->api_minor = docker_client_api_minor(client);
     if (result == 0 && run)
-        result = own_run_note(run, OWN_ENDPOINT, instance->endpoint.url, err);
+        result = note_endpoint(instance, err);
     if (result == 0)
         result = self_find(ctx, client, &instance->endpoint, &instance->self, err);
     if (result == 0 && run && instance->self.place == SELF_IN_CONTAINER)
@@ -169,14 +198,9 @@ static int greet(const struct ctx *ctx, struct docker_instance *instance, struct
 int docker_instance_connect(const struct ctx *ctx, const struct engine_services *services,
                             const char *url, struct engine_instance **ret, struct err *err)
 {
-    struct docker_instance *instance;
+    struct docker_instance *instance = xcalloc(1, sizeof(*instance));
 
-    if (strstr(url, "://"))
-        return err_set(err, ERR_INVALID,
-                       "engine docker takes no address (%s); use DOCKER_HOST or --docker-host",
-                       url);
-    instance = xcalloc(1, sizeof(*instance));
-    if (init(instance, services, err) < 0 || greet(ctx, instance, err) < 0) {
+    if (init(instance, services, url, err) < 0 || greet(ctx, instance, err) < 0) {
         release(instance);
         return -1;
     }

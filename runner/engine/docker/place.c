@@ -98,13 +98,20 @@ static int make_container(const struct ctx *ctx, struct docker_place *place,
     return step_container_launch(ctx, place, client, &recipe, ret, err);
 }
 
-static struct step_container *find_shared(struct docker_place *place, const char *key)
+/* A shared container of that kind, taken if it is free; *ret_exists tells whether there is one at
+ * all. */
+static struct step_container *find_shared(struct docker_place *place, const char *key,
+                                          bool *ret_exists)
 {
     struct step_container *found = NULL;
 
+    *ret_exists = false;
     pthread_mutex_lock(&place->mu);
     for (struct step_container *c = place->shared; c && !found; c = c->next) {
-        if (!c->busy && strcmp(c->key, key) == 0)
+        if (strcmp(c->key, key) != 0)
+            continue;
+        *ret_exists = true;
+        if (!c->busy)
             found = c;
     }
     if (found)
@@ -130,20 +137,22 @@ static void return_shared(struct docker_place *place, struct step_container *con
         place_remove_behind(place, container);
 }
 
-/* One that exists and is free, else a new one, busy. Consumes `client`. */
+/* One that exists and is free, else a new one, busy. With `ahead` one that is not free will do as
+ * well, as it will be by the time it is needed: *ret is then NULL. Consumes `client`. */
 static int take_shared(const struct ctx *ctx, struct docker_place *place,
-                       struct docker_client *client, struct recipe *recipe,
+                       struct docker_client *client, struct recipe *recipe, bool ahead,
                        struct step_container **ret, struct err *err)
 {
-    struct step_container *container = NULL;
+    struct step_container *container;
+    bool exists;
     int result = 0;
 
     if (gate_enter(ctx, &place->shared_busy, err) < 0) {
         instance_client_give(place->instance, client);
         return -1;
     }
-    container = find_shared(place, recipe->key);
-    if (container) {
+    container = find_shared(place, recipe->key, &exists);
+    if (container || (exists && ahead)) {
         instance_client_give(place->instance, client);
     } else {
         result = step_container_launch(ctx, place, client, recipe, &container, err);
@@ -163,9 +172,8 @@ static int take_shared(const struct ctx *ctx, struct docker_place *place,
 static void prepare_shared(struct docker_place *place, const struct runnable *runnable)
 {
     CLEANUP_RECIPE struct recipe recipe = {0};
-    struct step_container *container;
+    struct step_container *container = NULL;
     struct docker_client *client;
-    bool there = false;
 
     if (instance_client_take(place->instance, &client, NULL) < 0)
         return;
@@ -173,13 +181,8 @@ static void prepare_shared(struct docker_place *place, const struct runnable *ru
         instance_client_give(place->instance, client);
         return;
     }
-    pthread_mutex_lock(&place->mu);
-    for (struct step_container *c = place->shared; c; c = c->next)
-        there = there || strcmp(c->key, recipe.key) == 0;
-    pthread_mutex_unlock(&place->mu);
-    if (there)
-        instance_client_give(place->instance, client);
-    else if (take_shared(&place->background, place, client, &recipe, &container, NULL) == 0)
+    if (take_shared(&place->background, place, client, &recipe, true, &container, NULL) == 0 &&
+        container)
         return_shared(place, container, true);
 }
 
@@ -300,7 +303,7 @@ static int get_container(const struct ctx *ctx, struct docker_place *place,
     }
     place_remove_behind(place, prepared);
     if (recipe->shared)
-        return take_shared(ctx, place, client, recipe, ret, err);
+        return take_shared(ctx, place, client, recipe, false, ret, err);
     return step_container_launch(ctx, place, client, recipe, ret, err);
 }
 
