@@ -6,9 +6,10 @@
 #include "base/alloc.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
+#include "engine/docker/docker.h"
 #include "engine/host/host.h"
 
-const struct engine *const runner_engines[] = {&host_engine, NULL};
+const struct engine *const runner_engines[] = {&host_engine, &docker_engine, NULL};
 
 const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin, &step_kind_language,
                                                      &step_kind_command, NULL};
