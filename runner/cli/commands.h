@@ -14,5 +14,6 @@ extern const struct cli_command *const runner_commands[];
 extern const struct cli_command cmd_exec;
 extern const struct cli_command cmd_validate;
 extern const struct cli_command cmd_reap;
+extern const struct cli_command cmd_watchdog;
 extern const struct cli_command cmd_version;
 extern const struct cli_command cmd_help;

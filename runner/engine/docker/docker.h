@@ -1,9 +1,11 @@
 /* The engine "docker": steps in containers, through the Docker Engine API (Docker, podman).
+ * "docker://ADDRESS", e.g. docker://unix:///run/docker.sock, names a daemon; "docker" alone means
+ * services.docker_host, or what the docker command would use.
  *
  * Lifecycle of what it makes on the daemon, all of it labelled with OWN_LABEL_*:
  *
- *     connect      the watchdog container, only when the runner itself runs in a container
- *     first place  image runner-helper:HASH (stays: it is a cache), volume runner-RUN-helper
+ *     first place  the watchdog container, only when the runner itself runs in a container;
+ *                  image runner-helper:HASH (stays: it is a cache), volume runner-RUN-helper
  *     place        one holder container: owns the job's network and is the run's lease; the volume
  *                  runner-RUN-…-workspace when the daemon cannot see the workdir
  *     run          a container for each step, joined to the holder's network, in which the helper

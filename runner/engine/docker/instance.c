@@ -166,31 +166,32 @@ static int init(struct docker_instance *instance, const struct engine_services *
     return find_endpoint(services, url, &instance->endpoint, err);
 }
 
-/* The engine URL that finds this daemon again, whatever the environment says then. */
-static int note_endpoint(struct docker_instance *instance, struct err *err)
+int instance_begin(const struct ctx *ctx, struct docker_instance *instance,
+                   struct docker_client *client, struct err *err)
 {
+    /* The engine URL that finds this daemon again, whatever the environment says then. */
     CLEANUP_FREE char *url = xasprintf(SCHEME "%s", instance->endpoint.url);
 
-    return own_run_note(instance->services->run, OWN_ENDPOINT, url, err);
+    if (own_run_note(instance->services->run, OWN_ENDPOINT, url, err) < 0)
+        return -1;
+    if (instance->self.place != SELF_IN_CONTAINER || instance->services->keep ||
+        instance->watchdog)
+        return 0;
+    return watchdog_start(ctx, instance, client, err);
 }
 
-/* Finds out what the daemon is, and leaves word of it before anything is made there. */
+/* Finds out what the daemon is, and where we are for it. */
 static int greet(const struct ctx *ctx, struct docker_instance *instance, struct err *err)
 {
     struct docker_client *client;
-    struct own_run *run = instance->services->run;
     int result;
 
     if (docker_client_new(&instance->endpoint, 0, &client, err) < 0)
         return -1;
     result = docker_client_ping(ctx, client, err);
     instance->api_minor = docker_client_api_minor(client);
-    if (result == 0 && run)
-        result = note_endpoint(instance, err);
     if (result == 0)
         result = self_find(ctx, client, &instance->endpoint, &instance->self, err);
-    if (result == 0 && run && instance->self.place == SELF_IN_CONTAINER)
-        result = watchdog_start(ctx, instance, client, err);
     instance_client_give(instance, client);
     return result;
 }

@@ -42,6 +42,11 @@ void docker_instance_disconnect(struct engine_instance *instance);
 int docker_instance_probe(const struct ctx *ctx, struct engine_instance *instance,
                           struct buf *report, struct err *err);
 
+/* Before anything is made on the daemon: leaves word of it, and starts the watchdog. */
+int instance_begin(const struct ctx *ctx, struct docker_instance *instance,
+                   struct docker_client *client, struct err *err)
+    __attribute__((warn_unused_result));
+
 int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
                          struct err *err) __attribute__((warn_unused_result));
 /* Calls made with it must have been freed. NULL is fine. */

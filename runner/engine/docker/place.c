@@ -174,15 +174,15 @@ static void prepare_shared(struct docker_place *place, const struct runnable *ru
     CLEANUP_RECIPE struct recipe recipe = {0};
     struct step_container *container = NULL;
     struct docker_client *client;
+    struct err err = ERR_INIT;
 
-    if (instance_client_take(place->instance, &client, NULL) < 0)
+    if (instance_client_take(place->instance, &client, &err) < 0)
         return;
-    if (recipe_make(&place->background, place, client, runnable, NULL, &recipe, NULL) < 0) {
+    if (recipe_make(&place->background, place, client, runnable, NULL, &recipe, &err) < 0)
         instance_client_give(place->instance, client);
-        return;
-    }
-    if (take_shared(&place->background, place, client, &recipe, true, &container, NULL) == 0 &&
-        container)
+    else if (take_shared(&place->background, place, client, &recipe, true, &container, &err) < 0)
+        log_debug("docker", "%s cannot be prepared: %s", runnable->id, err.message);
+    else if (container)
         return_shared(place, container, true);
 }
 

@@ -103,7 +103,7 @@ static int make(const struct ctx *ctx, struct docker_instance *instance,
     instance->tools.image = xasprintf(IMAGE_REPOSITORY ":%s", hash);
     if (!instance->tools.volume)
         instance->tools.volume = xasprintf("runner-%s-helper", own_run_id(instance->services->run));
-    if (check_architecture(ctx, client, err) < 0 ||
+    if (check_architecture(ctx, client, err) < 0 || instance_begin(ctx, instance, client, err) < 0 ||
         ensure_image(ctx, client, hash, instance->tools.image, err) < 0)
         return -1;
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);

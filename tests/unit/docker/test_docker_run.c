@@ -362,6 +362,23 @@ static void removes_what_was_prepared_and_never_run(void **state)
     /* docker_fixture_release() counts. */
 }
 
+static void shares_the_container_that_is_there_when_preparing(void **state)
+{
+    struct runnable second;
+    char id[64];
+
+    (void)state;
+    f->shape.shared = true;
+    snprintf(id, sizeof(id), "%s.0.0.1", own_run_id(f->run));
+    second = f->runnable;
+    second.id = id;
+    second.argv = (const char *[]){"true", NULL};
+    docker_engine.prepare(f->place, &second);
+    docker_fixture_expect(f, "echo state > /state; sleep 0.5", 0, "", "");
+    docker_fixture_expect(f, "cat /state", 0, "state\n", "");
+    assert_int_equal(docker_fixture_containers(f), 2);
+}
+
 static void shares_a_container(void **state)
 {
     (void)state;
@@ -446,6 +463,7 @@ int main(int argc, char **argv)
         TEST(runs_what_was_prepared),
         TEST(removes_what_was_prepared_and_never_run),
         TEST(shares_a_container),
+        TEST(shares_the_container_that_is_there_when_preparing),
         TEST(names_memory_as_the_cause_in_a_shared_container),
         TEST(needs_an_image),
         TEST(tells_what_it_talks_to),
