@@ -1,7 +1,8 @@
 /* The child is made with vfork(): it borrows the parent's memory until exec, which costs a tenth
- * of copying page tables and lets it report an errno by plain assignment. The price is that the
- * child may only do system calls: everything it needs is prepared before. User and group are
- * switched by raw system calls, because the C library's wrappers act on all threads. */
+ * of copying page tables. The price is that the child may only do system calls: everything it needs
+ * is prepared before. User and group are switched by raw system calls, because the C library's
+ * wrappers act on all threads. What fails before exec comes back through a pipe that exec closes,
+ * which also holds where a sanitizer makes a fork of the vfork. */
 #include "base/process.h"
 
 #include <errno.h>
@@ -62,8 +63,8 @@ static char *resolve_program(const struct process_options *o, struct err *err)
 enum child_step { STEP_NONE, STEP_FDS, STEP_USER, STEP_CWD, STEP_EXEC };
 
 struct child_failure {
-    volatile enum child_step step;
-    volatile int errnum;
+    enum child_step step;
+    int errnum; /* 0: none, the program runs */
 };
 
 static bool switch_user(const struct process_user *user)
@@ -104,27 +105,33 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void __attribute__((noreturn)) child(const struct process_options *o, const char *program,
-                                            int null_fd, struct child_failure *failure)
+static void __attribute__((noreturn))
+child(const struct process_options *o, const char *program, int null_fd, int failure_fd)
 {
     const int fds[3] = {o->stdin_fd, o->stdout_fd, o->stderr_fd};
+    struct child_failure failure = {0};
+    ssize_t ignored;
 
+    if (failure_fd < 3) /* place_fds() would overwrite it */
+        failure_fd = fcntl(failure_fd, F_DUPFD_CLOEXEC, 3);
     if (o->new_session)
         setsid();
-    failure->step = STEP_FDS;
+    failure.step = STEP_FDS;
     if (!place_fds(fds, null_fd))
         goto failed;
-    failure->step = STEP_USER;
+    failure.step = STEP_USER;
     if (o->user && !switch_user(o->user))
         goto failed;
-    failure->step = STEP_CWD;
+    failure.step = STEP_CWD;
     if (o->cwd && chdir(o->cwd) < 0)
         goto failed;
-    failure->step = STEP_EXEC;
+    failure.step = STEP_EXEC;
     reset_signals();
     execve(program, (char *const *)o->argv, (char *const *)o->envp);
 failed:
-    failure->errnum = errno;
+    failure.errnum = errno;
+    ignored = write(failure_fd, &failure, sizeof(failure));
+    (void)ignored;
     _exit(127);
 }
 
@@ -157,14 +164,47 @@ static int spawn_error(const struct process_options *o, const struct child_failu
     return -1;
 }
 
+/* No handler of the parent may run in the child while it shares its memory. */
+static pid_t fork_child(const struct process_options *options, const char *program, int null_fd,
+                        int failure_fd)
+{
+    sigset_t all;
+    sigset_t before;
+    pid_t pid;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = vfork();
+    if (pid == 0)
+        child(options, program, null_fd, failure_fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+/* Starts the child and waits until it has executed the program or said why not. */
+static int start_child(const struct process_options *options, const char *program, int null_fd,
+                       pid_t *ret_pid, struct child_failure *ret_failure, struct err *err)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(err, "cannot make a pipe");
+    *ret_pid = fork_child(options, program, null_fd, ends[1]);
+    close(ends[1]);
+    if (*ret_pid < 0)
+        err_errno(err, "cannot start %s", options->argv[0]);
+    while (*ret_pid > 0 && read(ends[0], ret_failure, sizeof(*ret_failure)) < 0 && errno == EINTR)
+        ;
+    close(ends[0]);
+    return *ret_pid < 0 ? -1 : 0;
+}
+
 int process_spawn(const struct process_options *options, pid_t *ret_pid, struct err *err)
 {
     struct child_failure failure = {0};
     CLEANUP_FREE char *program = resolve_program(options, err);
     CLEANUP_FD int null_fd = -1;
-    sigset_t all;
-    sigset_t before;
-    pid_t pid;
+    pid_t pid = -1;
 
     if (options->ret_exec_failed)
         *options->ret_exec_failed = !program;
@@ -173,15 +213,8 @@ int process_spawn(const struct process_options *options, pid_t *ret_pid, struct 
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null_fd < 0)
         return err_errno(err, "cannot open /dev/null");
-    /* No handler of the parent may run in the child while it shares its memory. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = vfork();
-    if (pid == 0)
-        child(options, program, null_fd, &failure);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0)
-        return err_errno(err, "cannot start %s", options->argv[0]);
+    if (start_child(options, program, null_fd, &pid, &failure, err) < 0)
+        return -1;
     if (failure.errnum) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
