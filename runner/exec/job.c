@@ -132,8 +132,11 @@ static int open_place(struct job_run *j, const struct ctx *ctx, const char *url,
     CLEANUP_BUF struct buf id = BUF_INIT;
     struct place_options options = {.name = j->plan->name, .workspace = j->run->plan->workdir};
 
-    if (instances_get(j->run->instances, ctx, url, &new.instance, &new.engine, err) < 0)
+    if (instances_get(j->run->instances, ctx, url, &new.instance, &new.engine, err) < 0) {
+        if (!ctx_done(ctx))
+            atomic_store(&j->run->unavailable, true);
         return -1;
+    }
     *ret = find_place(j, new.instance);
     if (*ret)
         return 0;
