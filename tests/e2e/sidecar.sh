@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The runner in a container, beside the daemon whose socket it has mounted: steps are its siblings.
+source "$(dirname "$0")/../lib.sh"
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+socket=${DOCKER_HOST#unix://}
+image=runner-test/runner
+# The packages of both stages are installed on a machine's first run.
+declare -A case_timeout=([test_workspace_at_another_path]=600 [test_workspace_in_a_volume]=300
+    [test_workspace_of_the_container_alone]=300 [test_killed_sidecar_leaves_nothing]=300
+    [test_missing_source_names_both_paths]=300)
+
+# sidecar OPTION… -- ARGUMENT…: runs the runner's image with the socket and the options.
+sidecar() {
+    local options=()
+    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$root" >"$case_dir/build.log" || fail "docker build failed"
+    while [[ $1 != -- ]]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    run docker run --rm -v "$socket:/var/run/docker.sock" "${options[@]}" "$image" "$@"
+}
+
+pipeline() {
+    printf 'name: p\nimage: busybox:1.36\nstages: [{name: s, jobs: [{name: j, steps: [%s]}]}]\n' "$1"
+}
+
+test_workspace_at_another_path() {
+    mkdir project
+    pipeline '{name: a, command: "pwd; echo made >made"}, {name: b, command: cat made}' >project/p.yaml
+    sidecar -v "$PWD/project:/elsewhere" -w /elsewhere -- exec p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" "[step(1/2): a] /elsewhere"
+    assert_contains "$stdout" "[step(2/2): b] made"
+    assert_eq made "$(cat project/made)" "the file on the host"
+}
+
+test_workspace_in_a_volume() {
+    docker volume create sidecar-workspace >/dev/null
+    docker run --rm -i -v sidecar-workspace:/w busybox:1.36 sh -c 'cat >/w/p.yaml' \
+        <<<"$(pipeline '{name: a, command: "echo kept >kept"}')"
+    sidecar -v sidecar-workspace:/w -w /w -- exec p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_eq kept "$(docker run --rm -v sidecar-workspace:/w busybox:1.36 cat /w/kept)"
+    docker volume rm sidecar-workspace >/dev/null
+}
+
+test_workspace_of_the_container_alone() {
+    pipeline '{name: a, command: "ls; cat given"}' >p.yaml
+    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$root" >/dev/null
+    run docker run --rm -v "$socket:/var/run/docker.sock" -v "$PWD/p.yaml:/p.yaml:ro" --entrypoint sh \
+        "$image" -c 'mkdir /inside && cd /inside && echo filled >given && exec runner exec /p.yaml'
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" "] filled"
+}
+
+test_missing_source_names_both_paths() {
+    mkdir project
+    pipeline '{name: a, volumes: ["/in/the/sidecar:/data"], command: ls /data}' >project/p.yaml
+    sidecar -v "$PWD/project:/elsewhere" -w /elsewhere -- exec p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "/in/the/sidecar"
+}
+
+test_killed_sidecar_leaves_nothing() {
+    mkdir project
+    pipeline '{name: a, command: "touch up; sleep 300"}' >project/p.yaml
+    sidecar -- version
+    spawn docker run --rm --name sidecar-killed -v "$socket:/var/run/docker.sock" \
+        -v "$PWD/project:$PWD/project" -w "$PWD/project" "$image" exec p.yaml
+    wait_for 60 test -e project/up
+    assert_contains "$(docker ps --format '{{.Names}}')" watchdog "running containers"
+    docker kill -s KILL sidecar-killed >/dev/null
+    finish
+    assert_no_leftovers 60
+}
+
+run_tests "$@"
