@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,13 @@ int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     while (len > 0) {
         ssize_t put = write(fd, at, len);
 
+        if (put < 0 && errno == EAGAIN) {
+            /* Somebody who shares the file has made it non-blocking. */
+            struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+            poll(&room, 1, -1);
+            continue;
+        }
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
