@@ -59,6 +59,7 @@ static int run(void *args, const struct strvec *operands)
     int signal;
 
     (void)operands;
+    signals_block();
     if (ctx_signal_init(&hurry, &err) == 0 && ctx_init_root(&ctx, &hurry, &err) == 0 &&
         signals_start(&ctx, &hurry, &signals, &err) == 0)
         status = reap(&ctx, args, &err);

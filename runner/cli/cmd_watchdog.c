@@ -3,6 +3,7 @@
 
 #include "base/ctx.h"
 #include "cli/commands.h"
+#include "cli/signals.h"
 #include "engine/docker/docker.h"
 
 struct watchdog_args {
@@ -29,7 +30,8 @@ static int run(void *args, const struct strvec *operands)
         fprintf(stderr, "runner watchdog: --run is missing\n");
         return CLI_EXIT_USAGE;
     }
-    /* Signals stay blocked: it ends with its standard input, whatever is sent to the container. */
+    /* It ends with its standard input, whatever is sent to the container. */
+    signals_block();
     if (ctx_init_root(&ctx, NULL, &err) < 0 ||
         docker_watchdog_main(&ctx, watchdog->docker_host, watchdog->run, &err) < 0) {
         fprintf(stderr, "runner watchdog: %s\n", err.message);

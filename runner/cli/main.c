@@ -1,11 +1,14 @@
 /* The composition root: which commands, engines and step kinds exist. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
 #include "engine/docker/docker.h"
 #include "engine/host/host.h"
 
@@ -65,8 +68,9 @@ const struct cli_command cmd_help = {.name = "help",
                                      .args_size = sizeof(struct help_args),
                                      .run = show_help};
 
-const struct cli_command *const runner_commands[] = {
-    &cmd_exec, &cmd_validate, &cmd_reap, &cmd_watchdog, &cmd_version, &cmd_help, NULL};
+const struct cli_command *const runner_commands[] = {&cmd_exec,     &cmd_validate, &cmd_reap,
+                                                     &cmd_watchdog, &cmd_version,  &cmd_help,
+                                                     NULL};
 
 static int run_command(const struct cli_command *command, char *const *argv)
 {
@@ -101,12 +105,25 @@ static const char *first_word(const char *argument)
     return strcmp(argument, "--version") == 0 ? "version" : argument;
 }
 
+/* A standard descriptor that is closed would be the next one to be opened, and output would go into
+ * a journal. Standard output stays an error to write to; there is nobody to tell about the others.
+ */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd)
+            abort();
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct cli_command *command;
     struct err err = ERR_INIT;
 
-    signals_block();
+    open_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
     command = cli_find_command(runner_commands, first_word(argc > 1 ? argv[1] : NULL), &err);
     if (!command) {
         fprintf(stderr, "runner: %s\n", err.message);

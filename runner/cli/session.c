@@ -16,6 +16,8 @@
 #include "own/own.h"
 #include "reap/keeper.h"
 
+enum { OUTPUT_LAST_MS = 1000 };
+
 struct session {
     const struct cli_session_options *options;
     struct own_run *run;
@@ -51,6 +53,7 @@ static int begin(struct session *s, struct err *err)
                                     .services = &s->services,
                                     .supervisor = supervisor_main};
 
+    signals_block();
     if (own_run_begin(NULL, &s->run, err) < 0)
         return -1;
     s->services = (struct engine_services){.run = s->run,
@@ -98,23 +101,56 @@ static int exit_status(const struct exec_verdict *verdict, int signal)
     return verdict->engine_unavailable ? CLI_EXIT_UNAVAILABLE : CLI_EXIT_FAILED;
 }
 
+/* Waits for the output to be written, which a reader that does not read holds up: a signal that
+ * comes now, or the second one, ends that a moment later. -1 if it did. */
+static int drain_output(struct session *s)
+{
+    struct ctx hurry;
+    struct ctx last;
+    bool cancelled = ctx_done(&s->ctx);
+    int result;
+
+    ctx_init_grace(&hurry, &s->ctx, INT64_MAX);
+    result = output_queue_drain(s->queue, cancelled ? &hurry : &s->ctx);
+    if (result < 0) {
+        ctx_init_cleanup(&last, OUTPUT_LAST_MS);
+        result = output_queue_drain(s->queue, &last);
+        ctx_release(&last);
+    }
+    ctx_release(&hurry);
+    return result;
+}
+
+/* What goes wrong with the output is said only while somebody may read it. */
+static int finish_output(struct session *s, int status)
+{
+    struct err err = ERR_INIT;
+
+    if (drain_output(s) < 0) {
+        output_queue_abandon(steal_ptr(&s->queue));
+        return 128 + signals_first(s->signals);
+    }
+    if (output_queue_finish(steal_ptr(&s->queue), &err) < 0) {
+        fprintf(stderr, "runner: %s\n", err.message);
+        return status ? status : CLI_EXIT_FAILED;
+    }
+    return status;
+}
+
 /* Shows and writes what remains when everything has ended; returns the exit status. */
 static int conclude(struct session *s, const struct exec_verdict *verdict)
 {
-    int status = exit_status(verdict, signals_stop(steal_ptr(&s->signals)));
+    int status = exit_status(verdict, signals_first(s->signals));
     struct err err = ERR_INIT;
 
     if (s->options->progress != CLI_PROGRESS_JSON)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
     if (s->options->report_json && write_report(s, &err) < 0) {
-        fprintf(stderr, "runner: %s\n", err.message);
+        buf_addf(output_queue_begin(s->queue), "runner: %s\n", err.message);
+        output_queue_commit(s->queue, STDERR_FILENO);
         status = status ? status : CLI_EXIT_FAILED;
     }
-    if (output_queue_finish(steal_ptr(&s->queue), &err) < 0) {
-        fprintf(stderr, "runner: %s\n", err.message);
-        status = status ? status : CLI_EXIT_FAILED;
-    }
-    return status;
+    return finish_output(s, status);
 }
 
 static void end(struct session *s)

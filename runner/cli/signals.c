@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
@@ -15,15 +16,20 @@ struct signals {
     int signal_fd;
     int stop_fd;
     pthread_t thread;
-    int first; /* the thread's until it has been joined */
+    atomic_int first;
 };
 
+/* A signal that is ignored, as nohup has it, stays so: blocked, it would be read all the same. */
 static void signal_set(sigset_t *set)
 {
+    static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++) {
+        if (sigaction(watched[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(set, watched[i]);
+    }
 }
 
 void signals_block(void)
@@ -32,7 +38,6 @@ void signals_block(void)
 
     signal_set(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 static void *signals_main(void *arg)
@@ -48,10 +53,10 @@ static void *signals_main(void *arg)
             break;
         if (!fds[0].revents || read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
             continue;
-        if (s->first)
+        if (atomic_load(&s->first))
             ctx_signal_raise(s->hurry, CTX_CAUSE_USER);
         else
-            s->first = (int)info.ssi_signo;
+            atomic_store(&s->first, (int)info.ssi_signo);
         ctx_cancel(s->cancel, CTX_CAUSE_USER);
     }
     return NULL;
@@ -84,6 +89,11 @@ int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals *
     return 0;
 }
 
+int signals_first(const struct signals *s)
+{
+    return s ? atomic_load(&s->first) : 0;
+}
+
 int signals_stop(struct signals *s)
 {
     int first;
@@ -92,7 +102,7 @@ int signals_stop(struct signals *s)
         return 0;
     eventfd_write(s->stop_fd, 1);
     pthread_join(s->thread, NULL);
-    first = s->first;
+    first = atomic_load(&s->first);
     close(s->signal_fd);
     close(s->stop_fd);
     free(s);

@@ -6,11 +6,14 @@
 
 struct signals;
 
-/* At the start of the program, before any thread or child: blocks what the thread will read, in
- * all threads to come, and ignores SIGPIPE. Programs that are started get all of it reset. */
+/* Before any thread or child: blocks what the thread will read, in all threads to come. Until then
+ * signals end the program as usual. Those that it was started to ignore stay ignored. Programs that
+ * are started get all of it reset. */
 void signals_block(void);
 /* Both stay the caller's until signals_stop(). */
 int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals **ret,
                   struct err *err) __attribute__((warn_unused_result));
-/* Returns the first signal that came, 0 if none did. NULL is fine. */
+/* The first signal that came, 0 if none did. NULL is fine. */
+int signals_first(const struct signals *signals);
+/* Returns the same. */
 int signals_stop(struct signals *signals);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -33,6 +34,7 @@ struct output_queue {
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
     int room_fd;
+    int ended_fd; /* readable when the writer has ended */
     atomic_bool full; /* changed under mu */
     bool stop;
     bool broken[FDS_MAX]; /* a write to this descriptor failed; the writer's alone until it ended */
@@ -96,6 +98,7 @@ static void *writer_main(void *arg)
         pthread_mutex_lock(&q->mu);
     }
     pthread_mutex_unlock(&q->mu);
+    eventfd_write(q->ended_fd, 1);
     return NULL;
 }
 
@@ -108,10 +111,14 @@ int output_queue_new(struct output_queue **ret, struct err *err)
     pthread_cond_init(&q->changed, NULL);
     q->pending.bytes = q->writing.bytes = (struct buf)BUF_INIT;
     q->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    failed = q->room_fd < 0 ? errno : pthread_create(&q->thread, NULL, writer_main, q);
+    q->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (q->room_fd < 0 || q->ended_fd < 0)
+        failed = errno;
+    else
+        failed = pthread_create(&q->thread, NULL, writer_main, q);
     if (failed) {
-        if (q->room_fd >= 0)
-            close(q->room_fd);
+        cleanup_fd(&q->room_fd);
+        cleanup_fd(&q->ended_fd);
         free(q);
         errno = failed;
         return err_errno(err, "cannot start the output thread");
@@ -156,16 +163,34 @@ int output_queue_room_fd(struct output_queue *q)
     return atomic_load(&q->full) ? q->room_fd : -1;
 }
 
+static void stop(struct output_queue *q)
+{
+    pthread_mutex_lock(&q->mu);
+    q->stop = true;
+    pthread_cond_signal(&q->changed);
+    pthread_mutex_unlock(&q->mu);
+}
+
+int output_queue_drain(struct output_queue *q, const struct ctx *ctx)
+{
+    struct pollfd ended = {.fd = q->ended_fd, .events = POLLIN};
+
+    stop(q);
+    return ctx_poll(ctx, &ended, 1, -1, NULL) < 0 ? -1 : 0;
+}
+
+void output_queue_abandon(struct output_queue *q)
+{
+    pthread_detach(q->thread);
+}
+
 int output_queue_finish(struct output_queue *q, struct err *err)
 {
     int result = 0;
 
     if (!q)
         return 0;
-    pthread_mutex_lock(&q->mu);
-    q->stop = true;
-    pthread_cond_signal(&q->changed);
-    pthread_mutex_unlock(&q->mu);
+    stop(q);
     pthread_join(q->thread, NULL);
     if (q->failure.code) {
         result = -1;
@@ -173,6 +198,7 @@ int output_queue_finish(struct output_queue *q, struct err *err)
             *err = q->failure;
     }
     close(q->room_fd);
+    close(q->ended_fd);
     buf_release(&q->pending.bytes);
     buf_release(&q->writing.bytes);
     vec_release(&q->pending.runs);

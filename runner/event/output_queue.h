@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "base/err.h"
+#include "base/ctx.h"
 
 struct output_queue;
 
@@ -22,6 +22,13 @@ struct buf *output_queue_begin(struct output_queue *queue);
 void output_queue_commit(struct output_queue *queue, int fd);
 /* -1 while there is room, else a descriptor that becomes readable when there is again. */
 int output_queue_room_fd(struct output_queue *queue);
+/* Returns 0 when all has been written that can be, -1 when ctx ended before; nothing may be added
+ * any more. */
+int output_queue_drain(struct output_queue *queue, const struct ctx *ctx)
+    __attribute__((warn_unused_result));
+/* Leaves the writer to itself, and its memory with it, because it may be stuck for good in a write
+ * that nobody reads. For the end of the process. */
+void output_queue_abandon(struct output_queue *queue);
 /* Writes all that is left and frees. -1: some write failed, err says which and how. NULL is fine.
  */
 int output_queue_finish(struct output_queue *queue, struct err *err);

@@ -354,4 +354,84 @@ test_disk_full_in_workdir() {
     assert_contains "$stderr" "No space left on device"
 }
 
+test_interrupt_before_the_run() {
+    mkfifo in
+    exec 9<>in
+    # shellcheck disable=SC2016
+    spawn bash -c 'exec "$0" exec - <in' "$RUNNER"
+    wait_for 20 grep -q '^runner' "/proc/$spawned/comm"
+    sleep 0.2
+    kill -INT "$spawned"
+    finish
+    exec 9>&-
+    assert_eq 130 "$status" "exit status"
+}
+
+test_ignored_hangup_stays_ignored() {
+    pipeline '{name: a, command: "echo up; until [ -e go ]; do sleep 0.05; done"}'
+    spawn env --ignore-signal=HUP "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -HUP "$spawned"
+    sleep 0.2
+    touch go
+    finish
+    assert_eq 0 "$status" "exit status"
+}
+
+test_hangup_cancels() {
+    pipeline '{name: a, command: "echo up; sleep 60"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -HUP "$spawned"
+    finish
+    assert_eq 129 "$status" "exit status"
+    assert_contains "$stderr" "[step(1/1): a] cancelled"
+}
+
+test_missing_standard_descriptors() {
+    pipeline '{name: a, command: "echo hello"}'
+    run bash -c "'$RUNNER' exec --keep p.yaml >&- <&-"
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "cannot write to standard output: write failed: Bad file descriptor"
+    ! grep -rq hello "$case_dir/home" "$case_dir/runtime" || fail "output went into a journal"
+    run bash -c "'$RUNNER' exec p.yaml 2>&-"
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" hello
+    "$RUNNER" reap >/dev/null
+}
+
+# A reader that stops reading, as a terminal does after Ctrl-S.
+test_signal_ends_the_wait_for_a_reader() {
+    pipeline '{name: a, timeout: 1, grace: 100ms, command: "yes | head -c 5000000; sleep 60"}'
+    mkfifo out
+    exec 9<>out
+    spawn bash -c 'exec "$0" exec --report json=r.json p.yaml >out' "$RUNNER"
+    wait_for 20 test -e r.json
+    sleep 0.2
+    kill -0 "$spawned" || fail "it did not wait for its reader"
+    kill -INT "$spawned"
+    wait_for 10 bash -c "! kill -0 $spawned"
+    finish
+    exec 9>&-
+    assert_eq 130 "$status" "exit status"
+    assert_eq timeout "$(jq -r .reason r.json)" reason
+}
+
+test_nonblocking_output() {
+    pipeline '{name: a, command: "seq 100000"}'
+    write run.py <<'P'
+import os, subprocess, sys, time
+ours, theirs = os.pipe()
+os.set_blocking(theirs, False)
+child = subprocess.Popen([sys.argv[1], "exec", "p.yaml"], stdout=theirs)
+os.close(theirs)
+time.sleep(0.5)
+text = open(ours).read()
+# Lines that had to wait may be cut in two.
+print(child.wait(), text.count("\n") >= 100000, text.endswith("100000\n"))
+P
+    assert_exit 0 python3 run.py "$RUNNER"
+    assert_eq "0 True True" "$stdout"
+}
+
 run_tests "$@"
