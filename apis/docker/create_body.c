@@ -1,6 +1,7 @@
 #include "apis/docker/body.h"
 #include "apis/docker/create.h"
 #include "base/alloc.h"
+#include "base/vec.h"
 
 enum {
     API_CGROUPNS = 41,
@@ -100,19 +101,44 @@ static json_t *mount_body(struct body *b, const struct docker_mount *m, int api_
     return mount;
 }
 
+/* Named volumes go into Binds when that can express them: podman (4.3) drops them from Mounts. A
+ * bind of a path never does, because there a missing source would be made in silence. */
+static bool goes_into_binds(const struct docker_mount *m)
+{
+    return m->type == DOCKER_MOUNT_VOLUME && m->source && !m->volume_subpath &&
+           !(m->volume_labels && m->volume_labels->len);
+}
+
+static void add_volume_bind(struct strvec *binds, const struct docker_mount *m)
+{
+    const char *options = m->read_only && m->volume_nocopy ? ":ro,nocopy"
+                          : m->read_only                   ? ":ro"
+                          : m->volume_nocopy               ? ":nocopy"
+                                                           : "";
+
+    strvec_pushf(binds, "%s:%s%s", m->source, m->target, options);
+}
+
 static void add_storage(struct body *b, json_t *host, const struct docker_create *c, int api_minor)
 {
-    body_list(b, host, "Binds", c->binds);
+    CLEANUP_STRVEC struct strvec binds = {0};
+    json_t *mounts = json_array();
+
+    strvec_extend(&binds, (char *const *)c->binds);
+    for (size_t i = 0; i < c->mount_count; i++) {
+        if (goes_into_binds(&c->mounts[i]))
+            add_volume_bind(&binds, &c->mounts[i]);
+        else
+            json_array_append_new(mounts, mount_body(b, &c->mounts[i], api_minor));
+    }
+    body_list(b, host, "Binds", (const char *const *)binds.items);
     body_list(b, host, "VolumesFrom", c->volumes_from);
     body_map(b, host, "Tmpfs", c->tmpfs);
     body_map(b, host, "StorageOpt", c->storage_opt);
-    if (c->mount_count) {
-        json_t *mounts = json_array();
-
-        for (size_t i = 0; i < c->mount_count; i++)
-            json_array_append_new(mounts, mount_body(b, &c->mounts[i], api_minor));
+    if (json_array_size(mounts))
         json_object_set_new(host, "Mounts", mounts);
-    }
+    else
+        json_decref(mounts);
 }
 
 static json_t *endpoint_body(struct body *b, const struct docker_network_attach *a, int api_minor)

@@ -66,8 +66,8 @@ static int ensure_image(const struct ctx *ctx, struct docker_client *client, con
                                NULL, err);
 }
 
-/* The daemon copies what an image has below a mount point into an empty volume when a container is
- * created; the container need not run for that. */
+/* Through a container that has the volume mounted and never runs. Docker would fill an empty volume
+ * from the image by itself when the container is created, podman only when it starts. */
 static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
                        struct docker_client *client, struct err *err)
 {
@@ -77,6 +77,7 @@ static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
                                  .target = TOOLS_MOUNT};
     CLEANUP_FREE char *name = xasprintf("%s-fill", instance->tools.volume);
     CLEANUP_FREE char *id = NULL;
+    CLEANUP_BUF struct buf tar = BUF_INIT;
     struct docker_create create = {.name = name,
                                    .image = instance->tools.image,
                                    .labels = &labels,
@@ -85,7 +86,12 @@ static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
                                    .network_mode = "none"};
 
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
-    if (docker_container_create(ctx, client, &create, &id, err) < 0)
+    tar_add_file(&tar, strrchr(TOOLS_HELPER, '/') + 1, 0755, helper_program, helper_program_size());
+    tar_add_end(&tar);
+    if (docker_container_create(ctx, client, &create, &id, err) < 0 ||
+        docker_container_archive_put(ctx, client, id, TOOLS_MOUNT,
+                                     &(struct docker_tar){.data = tar.data, .len = tar.len},
+                                     err) < 0)
         return -1;
     return instance_remove_container(ctx, client, id, err);
 }
@@ -103,7 +109,8 @@ static int make(const struct ctx *ctx, struct docker_instance *instance,
     instance->tools.image = xasprintf(IMAGE_REPOSITORY ":%s", hash);
     if (!instance->tools.volume)
         instance->tools.volume = xasprintf("runner-%s-helper", own_run_id(instance->services->run));
-    if (check_architecture(ctx, client, err) < 0 || instance_begin(ctx, instance, client, err) < 0 ||
+    if (check_architecture(ctx, client, err) < 0 ||
+        instance_begin(ctx, instance, client, err) < 0 ||
         ensure_image(ctx, client, hash, instance->tools.image, err) < 0)
         return -1;
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
