@@ -93,15 +93,16 @@ static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *ro
 void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_options *options,
               struct node *root, struct exec_verdict *ret)
 {
+    struct ctx own;
     struct run run = {.plan = plan,
                       .options = options,
                       .bus = options->bus,
+                      .ctx = &own,
                       .flusher = log_flusher_new(),
                       .instances = instances_new(options->engines, options->services),
                       .id = own_run_id(options->services->run)};
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
     CLEANUP_FREE char *label = NULL;
-    struct ctx own;
 
     name_nodes(root, plan);
     label = timeout_label(root);
@@ -110,8 +111,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     run_pipeline(&run, &own, root);
     *ret = (struct exec_verdict){
         .state = (enum state)root->state,
-        .own_deadline = root->state == STATE_FAILED && root->reason == REASON_TIMEOUT &&
-                        own.deadline_from == &own && ctx_expired(&own),
+        .own_deadline = outcome_is_timeout_of(&own, root),
         .engine_unavailable = atomic_load(&run.unavailable) && !atomic_load(&run.steps_run),
     };
     instances_free(run.instances);

@@ -34,6 +34,21 @@ static char *timeout_error(const struct ctx *ctx)
     return xasprintf("%.*s timeout after %s: context deadline exceeded", word, from->label, limit);
 }
 
+bool outcome_is_timeout_of(const struct ctx *ctx, const struct node *node)
+{
+    CLEANUP_FREE char *error = NULL;
+
+    if (node->state != STATE_FAILED || node->reason != REASON_TIMEOUT || !ctx_expired(ctx))
+        return false;
+    error = timeout_error(ctx);
+    return node->error && strcmp(node->error, error) == 0;
+}
+
+bool outcome_timed_out(const struct ctx *ctx)
+{
+    return ctx_expired(ctx) && ctx_cancel_cause(ctx) == CTX_CAUSE_NONE;
+}
+
 static enum reason reason_of(enum err_code code)
 {
     switch (code) {
@@ -96,6 +111,12 @@ void outcome_record(struct run *run, struct node *node, const struct exit_record
     node_set_state(run->bus, node, STATE_FAILED, &result);
 }
 
+static char *failure_of(const struct node *child, const char *why)
+{
+    return xasprintf("%s \"%s\" failed: %s", node_level_name((enum node_level)child->level),
+                     child->name, why ? why : "");
+}
+
 void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node)
 {
     const struct node *failed = NULL;
@@ -108,25 +129,28 @@ void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *no
     for (uint32_t i = 0; i < node->child_count; i++) {
         const struct node *child = &node->children[i];
 
-        incomplete = incomplete || child->state == STATE_CANCELLED ||
-                     child->reason == REASON_DEPENDENCY;
+        /* The failure of `post` counts when all was well before it. */
+        if (incomplete && !node->parent && run->plan->stages[i].kind == PLAN_STAGE_POST)
+            break;
+        incomplete =
+            incomplete || child->state == STATE_CANCELLED || child->reason == REASON_DEPENDENCY;
         /* Of several failed children the one that failed first tells why. */
         if (child->state == STATE_FAILED && (!failed || child->ended_at_ms < failed->ended_at_ms))
             failed = child;
+    }
+    /* A deadline can pass between two children, when neither of them fails by it. */
+    if (failed ? outcome_is_timeout_of(ctx, failed) : incomplete && outcome_timed_out(ctx)) {
+        ctx_timeout_error(ctx, &err);
+        outcome_error(run, ctx, node, &err, NULL);
+        return;
     }
     if (!failed) {
         node_set_state(run->bus, node, incomplete ? STATE_CANCELLED : STATE_SUCCEEDED, NULL);
         return;
     }
     result.reason = (enum reason)failed->reason;
-    if (failed->reason == REASON_TIMEOUT && ctx_expired(ctx)) {
-        ctx_timeout_error(ctx, &err);
-        error = timeout_error(ctx);
-        message = xstrdup(err.message);
-    } else {
-        error = xasprintf("%s \"%s\" failed: %s", node_level_name((enum node_level)failed->level),
-                          failed->name, failed->error ? failed->error : "");
-    }
+    error = failure_of(failed, failed->error);
+    message = failure_of(failed, node_message(failed));
     result.error = error;
     result.message = message;
     node_set_state(run->bus, node, STATE_FAILED, &result);

@@ -13,6 +13,7 @@ struct run {
     struct event_bus *bus;
     struct log_flusher *flusher;
     struct instances *instances;
+    const struct ctx *ctx; /* the pipeline's */
     const char *id;
     atomic_uint steps_run;   /* steps for which an engine gave an exit record */
     atomic_bool unavailable; /* some engine could not be reached */
@@ -33,6 +34,10 @@ void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, co
 /* Ends a step by its exit record. */
 void outcome_record(struct run *run, struct node *node, const struct exit_record *record,
                     const char *tail);
+/* Whether it was the limit of `ctx`, not a tighter one below it, that the node ended by. */
+bool outcome_is_timeout_of(const struct ctx *ctx, const struct node *node);
+/* Whether the time of a context is up and nothing else ended it before. */
+bool outcome_timed_out(const struct ctx *ctx);
 /* Ends a node by the states of its children. */
 void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node);
 /* Ends a node that never started, and what is below it. */

@@ -94,6 +94,8 @@ static bool *select_post(struct run *run, const struct plan_stage *stage, const 
         else if (before->state == STATE_CANCELLED && outcome == PLAN_POST_SUCCESS)
             outcome = PLAN_POST_CANCELLED;
     }
+    if (outcome == PLAN_POST_CANCELLED && outcome_timed_out(run->ctx))
+        outcome = PLAN_POST_FAILURE;
     *ret_none = true;
     for (uint32_t i = 0; i < job->step_count; i++) {
         enum plan_post when = plan_post_of(run->plan, &job->steps[i]);

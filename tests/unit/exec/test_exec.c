@@ -5,7 +5,7 @@
 #include "exec/exec.h"
 #include "own/own.h"
 
-/* --- an engine whose steps are scripts like "exit 3", "lost", "signal", "wait", "error" --- */
+/* --- an engine whose steps are scripts like "3", "lost", "signal", "wait", "late", "error" --- */
 
 static atomic_int open_places;
 static atomic_int prepared;
@@ -54,6 +54,12 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
     output->write(output, ctx, OUTPUT_STDOUT, script, strlen(script));
     if (strcmp(script, "wait") == 0)
         return ctx_sleep(ctx, 60000, err);
+    if (script[0] == '0' && script[1] == '.')
+        assert_int_equal(ctx_sleep(ctx, 200, err), 0);
+    if (strcmp(script, "late") == 0) {
+        assert_int_equal(ctx_sleep(ctx, 60000, err), -1);
+        script = "0";
+    }
     if (strcmp(script, "error") == 0)
         return err_set(err, ERR_IMAGE_PULL, "image x cannot be pulled");
     if (strcmp(script, "lost") == 0)
@@ -269,6 +275,71 @@ static void own_deadline_of_the_pipeline(void **state)
     done(&f);
 }
 
+/* The time can be up when no step runs. */
+static void deadline_between_children(void **state)
+{
+    struct fixture f;
+    const char *error = "job timeout after 20 milliseconds: context deadline exceeded";
+
+    (void)state;
+    make(&f, 1, 2);
+    f.jobs[0].common.timeout_ms = 20;
+    f.steps[0][0].command = str("late");
+    run(&f);
+    assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
+    assert_ended(step_node(&f, 0, 1), STATE_CANCELLED, REASON_NONE, NULL);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, error);
+    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT, NULL);
+    assert_false(f.verdict.own_deadline);
+    done(&f);
+
+    make(&f, 1, 1);
+    f.spec.stage_count = 2;
+    f.spec.post.failure = str("5");
+    f.spec.post.cancelled = str("6");
+    f.spec.common.timeout_ms = 20;
+    f.steps[0][0].command = str("late");
+    run(&f);
+    assert_ended(&f.root.children[0], STATE_SUCCEEDED, REASON_NONE, NULL);
+    assert_ended(&f.root.children[1], STATE_CANCELLED, REASON_NONE, NULL);
+    assert_ended(&f.root.children[2].children[0].children[0], STATE_FAILED, REASON_ERROR,
+                 "exit code 5");
+    assert_true(f.verdict.own_deadline);
+    done(&f);
+
+    make(&f, 1, 1);
+    f.spec.stage_count = 2;
+    f.spec.common.timeout_ms = 20;
+    f.steps[0][0].command = str("late");
+    run(&f);
+    assert_true(f.verdict.own_deadline);
+    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
+                 "pipeline timeout after 20 milliseconds: context deadline exceeded");
+    done(&f);
+}
+
+/* What ended a step stays the reason when the limit of a level above passes afterwards. */
+static void later_deadline_is_not_blamed(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, 1);
+    f.spec.common.timeout_ms = 100;
+    f.spec.post.always = str("0.pause");
+    f.steps[0][0].command = str("wait");
+    f.steps[0][0].common.timeout_ms = 20;
+    run(&f);
+    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
+                 "stage \"stage-1\" failed: job \"job-1\" failed: step \"step-1\" failed: "
+                 "step timeout after 20 milliseconds: context deadline exceeded");
+    assert_string_equal(f.root.message,
+                        "stage \"stage-1\" failed: job \"job-1\" failed: step \"step-1\" failed: "
+                        "step \"step-1\" timeout after 20 milliseconds");
+    assert_false(f.verdict.own_deadline);
+    done(&f);
+}
+
 static void cancelled_before_it_starts(void **state)
 {
     struct fixture f;
@@ -279,6 +350,13 @@ static void cancelled_before_it_starts(void **state)
     run(&f);
     assert_int_equal(f.verdict.state, STATE_CANCELLED);
     assert_ended(step_node(&f, 1, 1), STATE_CANCELLED, REASON_NONE, NULL);
+    done(&f);
+    make(&f, 1, 1);
+    f.spec.post.always = str("5");
+    ctx_cancel(&f.ctx, CTX_CAUSE_USER);
+    run(&f);
+    assert_int_equal(f.root.children[1].state, STATE_FAILED);
+    assert_int_equal(f.verdict.state, STATE_CANCELLED);
     done(&f);
 }
 
@@ -322,6 +400,8 @@ int main(void)
         cmocka_unit_test(unavailable_engine_is_told_apart),
         cmocka_unit_test(tighter_deadline_is_named_at_every_level),
         cmocka_unit_test(own_deadline_of_the_pipeline),
+        cmocka_unit_test(deadline_between_children),
+        cmocka_unit_test(later_deadline_is_not_blamed),
         cmocka_unit_test(cancelled_before_it_starts),
         cmocka_unit_test(skipped_for_a_sibling_is_no_success),
         cmocka_unit_test(first_failure_cancels_siblings),
