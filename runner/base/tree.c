@@ -79,17 +79,25 @@ static bool contains(const pid_t *pids, size_t count, pid_t pid)
     return false;
 }
 
+/* Each is killed as soon as its children are known, which stops trees that grow while they are
+ * walked. Its children can then be waited for by nobody but us (they become ours), so their numbers
+ * cannot pass to other processes before we come to them. */
 size_t tree_kill_children(const pid_t *except, size_t except_count)
 {
-    CLEANUP_PIDVEC struct pidvec children = {0};
+    CLEANUP_PIDVEC struct pidvec below = {0};
     size_t count = 0;
+    size_t direct;
 
-    tree_children(getpid(), &children);
-    vec_foreach (pid_t *, pid, &children) {
-        if (contains(except, except_count, *pid))
+    tree_children(getpid(), &below);
+    direct = below.len;
+    for (size_t i = 0; i < below.len; i++) {
+        pid_t pid = below.items[i];
+
+        if (i < direct && contains(except, except_count, pid))
             continue;
-        kill(*pid, SIGKILL);
-        count++;
+        tree_children(pid, &below);
+        kill(pid, SIGKILL);
+        count += i < direct;
     }
     return count;
 }

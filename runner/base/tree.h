@@ -34,8 +34,9 @@ bool tree_supported(void);
 void tree_children(pid_t pid, struct pidvec *out);
 /* Adds all that is below pid, parents before their children. */
 void tree_descendants(pid_t pid, struct pidvec *out);
-/* Sends SIGKILL to every child but those in `except`; returns how many there were. One round: what
- * they leave behind turns up in the next. */
+/* Sends SIGKILL to every child but those in `except`, and to all that is below the killed ones;
+ * returns how many children there were. One round: what was forked meanwhile turns up in the next.
+ */
 size_t tree_kill_children(const pid_t *except, size_t except_count);
 /* Sends sig to the process group and to all descendants of this process that are not in it, each
  * once. 0: there is no such group (the number of a leader that has been waited for may be somebody
