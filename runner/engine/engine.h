@@ -117,7 +117,7 @@ struct runnable {
 
 /* What the program gives to engines. */
 struct engine_services {
-    struct own_run *run;
+    struct own_run *run; /* NULL: only for a sweep, nothing will be created */
     /* Gives the caller a connected socket to a fresh step supervisor (see host/supervisor.h). */
     int (*supervisor)(void *arg, const struct ctx *ctx, int *ret_fd, struct err *err);
     void *supervisor_arg;

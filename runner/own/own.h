@@ -6,7 +6,7 @@
  * where to look (which daemons were used, which directories were made). A journal whose lock is
  * free belongs to a dead owner.
  *
- *     own_run_begin(&run, &options, err)        journal created and locked
+ *     own_run_begin(NULL, &run, err)            journal locked; to be found once it has a note
  *     own_run_note(run, OWN_ENDPOINT, url)      before the first request to that daemon
  *     own_run_note(run, OWN_DIRECTORY, path)    before mkdir
  *     own_run_forget(...)                       after it is gone again
@@ -36,7 +36,8 @@
 
 enum own_kind {
     OWN_ENDPOINT,  /* an engine URL that may hold objects of the run, in the form that both
-                    * engine_find() and connect() take: "docker://unix:///var/run/docker.sock" */
+                    * engine_find() and connect() take: "docker://unix:///var/run/docker.sock",
+                    * "host" */
     OWN_DIRECTORY, /* a temporary directory (absolute), removed with everything in it */
 };
 

@@ -18,6 +18,7 @@ struct own_run {
     int fd;     /* append-only, locked */
     struct strmap labels;
     pthread_mutex_t mu;
+    bool named;          /* the journal can be found; guarded by mu */
     struct strvec noted; /* "KIND WHAT"; guarded by mu */
     char *temp_dir;      /* guarded by mu */
 };
@@ -58,28 +59,37 @@ static int open_state_dir(const char *path, struct err *err)
     return fd;
 }
 
-/* Creates and locks. Between the two a sweep may have taken the file for a dead owner's and
- * removed it: then it has no link any more, and the next try makes another. */
-static int create_journal(int dir_fd, const char *dir, struct own_run *run, struct err *err)
+/* Without a name until something is noted: a run that dies before it has made anything leaves
+ * nothing, and no sweep meets the file before it is locked. */
+static int create_unnamed(const char *dir, struct own_run *run, struct err *err)
 {
-    CLEANUP_FREE char *name = xasprintf("%s" JOURNAL_SUFFIX, run->id);
+    CLEANUP_FD int fd = open(dir, O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
 
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return err_errno(err, "cannot create a journal in %s", dir);
+    run->fd = steal_fd(&fd);
+    return 0;
+}
+
+/* For file systems that have no unnamed files. Between creation and lock a sweep may have taken the
+ * file for a dead owner's and removed it: then it has no link any more, and the next try makes
+ * another. */
+static int create_named(const char *dir, struct own_run *run, struct err *err)
+{
     for (int attempt = 0; attempt < 10; attempt++) {
-        CLEANUP_FD int fd =
-            openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-                   0600);
+        CLEANUP_FD int fd = open(run->path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
         struct stat st;
 
         if (fd < 0)
             return err_errno(err, "cannot create a journal in %s", dir);
         if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0) {
             err_errno(err, "cannot lock the journal in %s", dir);
-            unlinkat(dir_fd, name, 0);
+            unlink(run->path);
             return -1;
         }
         if (st.st_nlink > 0) {
-            run->path = fs_join(dir, name);
             run->fd = steal_fd(&fd);
+            run->named = true;
             return 0;
         }
     }
@@ -89,8 +99,17 @@ static int create_journal(int dir_fd, const char *dir, struct own_run *run, stru
 static int begin_in(const char *dir, struct own_run *run, struct err *err)
 {
     CLEANUP_FD int dir_fd = open_state_dir(dir, err);
+    struct err why = ERR_INIT;
 
-    return dir_fd < 0 ? -1 : create_journal(dir_fd, dir, run, err);
+    if (dir_fd < 0)
+        return -1;
+    free(run->path);
+    run->path = xasprintf("%s/%s" JOURNAL_SUFFIX, dir, run->id);
+    if (create_unnamed(dir, run, &why) == 0)
+        return 0;
+    if (why.errnum == EOPNOTSUPP || why.errnum == EISDIR)
+        return create_named(dir, run, err);
+    return err_set(err, why.code, "%s", why.message);
 }
 
 int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
@@ -162,6 +181,18 @@ static int append(struct own_run *run, const char *verb, enum own_kind kind, con
     return -1;
 }
 
+static int give_name(struct own_run *run, struct err *err)
+{
+    char source[64];
+
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", run->fd);
+    /* EEXIST: a forked copy of this run was first. */
+    if (linkat(AT_FDCWD, source, AT_FDCWD, run->path, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+        return err_errno(err, "cannot create the journal %s", run->path);
+    run->named = true;
+    return 0;
+}
+
 static ssize_t find_noted(const struct own_run *run, const char *entry)
 {
     for (size_t i = 0; i < run->noted.len; i++) {
@@ -177,6 +208,8 @@ static int note_locked(struct own_run *run, enum own_kind kind, const char *what
 
     if (find_noted(run, entry) >= 0)
         return 0;
+    if (!run->named && give_name(run, err) < 0)
+        return -1;
     if (append(run, "note", kind, what, err) < 0)
         return -1;
     strvec_push_owned(&run->noted, steal_ptr(&entry));

@@ -120,12 +120,14 @@ static bool sweep_until_done(const struct ctx *ctx, const struct keeper_options 
                              const char *url)
 {
     const struct sweep_request request = {.run_id = own_run_id(options->run)};
+    struct engine_services services = *options->services;
     struct err err = ERR_INIT;
     size_t count;
 
+    services.run = NULL; /* nothing is to be created any more, and so nothing noted */
+    services.supervisor = NULL;
     for (;;) {
-        if (sweep_endpoint(ctx, options->engines, options->services, url, &request, &count, &err) ==
-            0)
+        if (sweep_endpoint(ctx, options->engines, &services, url, &request, &count, &err) == 0)
             return true;
         if (err.code == ERR_UNSUPPORTED || ctx_sleep(ctx, RETRY_MS, NULL) < 0)
             return false;
@@ -142,10 +144,6 @@ static void clean_up(const struct keeper_options *options)
     if (options->services->keep || own_run_journal(options->run, &journal, NULL) < 0)
         return;
     ctx_init_cleanup(&ctx, SWEEP_MS);
-    for (const struct engine *const *engine = options->engines; *engine; engine++) {
-        if ((*engine)->capabilities & ENGINE_LOCAL)
-            clean &= sweep_until_done(&ctx, options, (*engine)->name);
-    }
     for (size_t i = 0; i < journal->endpoint_count; i++)
         clean &= sweep_until_done(&ctx, options, journal->endpoints[i]);
     ctx_release(&ctx);

@@ -50,7 +50,7 @@ static void add_endpoint(struct reaping *r, const char *url)
 static void choose_endpoints(struct reaping *r)
 {
     for (const struct engine *const *engine = r->engines; *engine; engine++) {
-        if ((*engine)->sweep && (r->request->all || ((*engine)->capabilities & ENGINE_LOCAL)))
+        if (r->request->all && (*engine)->sweep)
             add_endpoint(r, (*engine)->name);
     }
     for (size_t i = 0; i < r->journal_count; i++) {
@@ -85,10 +85,6 @@ static int sweep_endpoints(struct reaping *r, struct err *err)
 /* Whether nothing of the run can be left but its own directories. */
 static bool is_clean(const struct reaping *r, const struct own_journal *journal)
 {
-    for (const struct engine *const *engine = r->engines; *engine; engine++) {
-        if (((*engine)->capabilities & ENGINE_LOCAL) && !strmap_has(&r->swept, (*engine)->name))
-            return false;
-    }
     for (size_t i = 0; i < journal->endpoint_count; i++) {
         if (!strmap_has(&r->swept, journal->endpoints[i]))
             return false;

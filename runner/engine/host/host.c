@@ -10,11 +10,13 @@
 static int host_connect(const struct ctx *ctx, const struct engine_services *services,
                         const char *url, struct engine_instance **ret, struct err *err)
 {
-    struct host_instance *instance = xcalloc(1, sizeof(*instance));
+    struct host_instance *instance;
 
     (void)ctx;
     (void)url;
-    (void)err;
+    if (services->run && own_run_note(services->run, OWN_ENDPOINT, host_engine.name, err) < 0)
+        return -1;
+    instance = xcalloc(1, sizeof(*instance));
     instance->engine = &host_engine;
     instance->services = services;
     pthread_mutex_init(&instance->mu, NULL);

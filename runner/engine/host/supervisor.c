@@ -1,10 +1,10 @@
 /* One poll loop over three descriptors: requests, the keeper's pipe, and SIGCHLD.
  *
- * Killing goes in rounds: SIGKILL to all direct children, then collect with waitpid(WNOHANG). The
- * children of what was killed become ours and are met in the next round, which the SIGCHLD of the
- * last one starts. A round without progress (a process that is stuck in the kernel, or that may not
- * be signalled because it is another user's) is repeated at growing intervals, for ever: whether to
- * go on waiting is the engine's decision. */
+ * Killing goes in rounds: SIGKILL to everything below, then collect with waitpid(WNOHANG). What was
+ * forked in the meantime has become ours and is met in the next round, which the SIGCHLD of this
+ * one starts. A round without progress (a process that is stuck in the kernel, or that may not be
+ * signalled because it is another user's) is repeated at growing intervals, for ever: whether to go
+ * on waiting is the engine's decision. */
 #include "engine/host/supervisor.h"
 
 #include <errno.h>
@@ -173,7 +173,8 @@ static void advance(struct supervisor *s)
         tree_kill_children(NULL, 0);
         collect(s);
     }
-    if (!s->busy || !s->exited)
+    /* To an orphan's killing nobody listens, or would take it for an end of the step's own. */
+    if (!s->busy || !s->exited || s->orphaned)
         return;
     replies[0].status = s->status;
     if (s->childless) {

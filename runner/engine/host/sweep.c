@@ -20,6 +20,7 @@ enum {
     ENVIRON_MAX_BYTES = 32 * 1024 * 1024,
     BATCH = 128, /* processes killed before waiting for them */
     DEATH_MS = 1000,
+    SETTLE_MS = 20, /* a process in the middle of its exec shows no environment */
 };
 
 struct scan {
@@ -176,6 +177,8 @@ static int sweep(const struct ctx *ctx, struct scan *scan, size_t *ret_count, st
         empty = count ? 0 : empty + 1;
         if (scan->request->dry_run)
             break;
+        if (empty == 1 && ctx_sleep(ctx, SETTLE_MS, err) < 0)
+            return -1;
     }
     *ret_count = total;
     return 0;

@@ -46,6 +46,15 @@ static struct own_run *begin(void)
     return run;
 }
 
+/* A run without a note has no journal to be found. */
+static struct own_run *begin_noted(void)
+{
+    struct own_run *run = begin();
+
+    assert_int_equal(0, own_run_note(run, OWN_ENDPOINT, "host", NULL));
+    return run;
+}
+
 static struct own_journal *read_journals(size_t *count)
 {
     struct own_journal *journals;
@@ -73,6 +82,22 @@ static void ids_sort_by_time(void **state)
     assert_true(strcmp(own_run_id(first), own_run_id(second)) < 0);
     own_run_end(first);
     own_run_end(second);
+}
+
+static void nothing_to_be_found_before_the_first_note(void **state)
+{
+    struct own_run *run = begin();
+    CLEANUP_FREE char *path = journal_path(run);
+    struct own_journal *found;
+    size_t count;
+
+    (void)state;
+    found = read_journals(&count);
+    assert_int_equal(0, count);
+    own_journals_free(found, count);
+    assert_int_equal(0, own_run_note(run, OWN_ENDPOINT, "host", NULL));
+    assert_true(fs_exists(path));
+    own_run_end(run);
 }
 
 static void labels(void **state)
@@ -171,7 +196,7 @@ static void abandoned_run_is_a_dead_owners(void **state)
 
 static void living_journal_is_not_removed(void **state)
 {
-    struct own_run *run = begin();
+    struct own_run *run = begin_noted();
     struct err err = ERR_INIT;
     struct own_journal *found;
     size_t count;
@@ -237,7 +262,7 @@ static void torn_and_foreign_lines_are_ignored(void **state)
                                "{\"note\":\"directory\",\"what\":7}\n"
                                "{\"note\":\"directory\",\"what\":\"/tmp/a\"}\n"
                                "{\"note\":\"directory\",\"what\":\"/tmp/torn";
-    struct own_run *run = begin();
+    struct own_run *run = begin_noted();
     CLEANUP_FREE char *path = journal_path(run);
     struct own_journal *found;
     size_t count;
@@ -283,7 +308,7 @@ static void short_write_is_taken_back(void **state)
 
 static void other_files_are_no_journals(void **state)
 {
-    struct own_run *run = begin();
+    struct own_run *run = begin_noted();
     CLEANUP_FREE char *text = xasprintf("%s/runner/README", scratch);
     CLEANUP_FREE char *link = xasprintf("%s/runner/abc.journal", scratch);
     struct own_journal *found;
@@ -340,7 +365,7 @@ static void falls_back_to_the_next_state_directory(void **state)
 
     (void)state;
     assert_int_equal(0, fs_write_file(blocked, "x", 1, 0600, NULL));
-    run = begin();
+    run = begin_noted();
     CLEANUP_FREE char *expected =
         xasprintf("%s/.local/state/runner/%s.journal", scratch, own_run_id(run));
     found = read_journals(&count);
@@ -431,6 +456,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(ids_sort_by_time),
+        TEST(nothing_to_be_found_before_the_first_note),
         TEST(labels),
         TEST(notes_are_found_while_the_run_lives),
         TEST(what_is_not_utf8_cannot_be_noted),
