@@ -183,8 +183,10 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
     if (find_report(args, &session.report_json, &err) < 0 || check_nesting(args, spec, &err) < 0)
         return usage_error(&err);
     plan = make_plan(args, spec, &in, diags);
-    show_diagnostics(source, diags);
     if (plan)
+        step_check(runner_step_kinds, plan, diags);
+    show_diagnostics(source, diags);
+    if (plan && !diags->error_count)
         status = cli_session_run(plan, &session);
     strmap_release(&in.automatic);
     strmap_release(&in.passthrough);

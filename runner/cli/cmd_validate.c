@@ -50,6 +50,8 @@ static void check_plan(const struct validate_args *args, const struct spec_pipel
     inputs_automatic(current_dir, &automatic);
     inputs_passthrough(&nothing, false, &passthrough);
     plan = plan_build(spec, &inputs, diags);
+    if (plan)
+        step_check(runner_step_kinds, plan, diags);
 }
 
 /* Returns whether the file is valid. */

@@ -107,6 +107,7 @@ static int slot_fill(struct job_run *j, uint32_t index, struct err *err)
     slot->url = engine_url(step, &slot->settings);
     engine = engine_find(j->run->options->engines, slot->url);
     context.local = engine && (engine->capabilities & ENGINE_LOCAL);
+    slot->settings.local = context.local;
     set_identity(j, index, &slot->identity);
     node_id(&j->node->children[index], j->run->id, &id);
     context.id = id.data;

@@ -5,45 +5,13 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "plan/check.h"
 #include "plan/settings.h"
 
 struct build {
     struct plan *plan;
     struct diag_list *diags;
 };
-
-static bool is_template(const struct spec_str *s)
-{
-    return s->text && strstr(s->text, "${");
-}
-
-static bool pairs_have_template(const struct spec_pairs *pairs)
-{
-    for (size_t i = 0; i < pairs->len; i++) {
-        if (is_template(&pairs->items[i].value))
-            return true;
-    }
-    return false;
-}
-
-static bool common_has_template(const struct spec_common *c)
-{
-    return pairs_have_template(&c->environment) || is_template(&c->workdir) ||
-           is_template(&c->image) || is_template(&c->engine) || is_template(&c->shell) ||
-           is_template(&c->user) || is_template(&c->image_registry) ||
-           is_template(&c->image_registry_username) || is_template(&c->image_registry_password) ||
-           is_template(&c->data_dir_outer) || is_template(&c->data_dir_inner);
-}
-
-/* Expands a scope's own strings once, for the diagnostics alone. */
-static void check_scope(const struct build *b, const struct plan_scope *scope)
-{
-    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
-
-    if (common_has_template(scope->common) &&
-        plan_settings_resolve(b->plan, scope, &settings, b->diags, NULL) < 0)
-        settings = (struct plan_settings){0};
-}
 
 /* A name with its ${…} expanded in the scope around it; "LEVEL-N" when there is none. */
 static char *make_name(const struct build *b, const struct plan_scope *parent,
@@ -54,7 +22,7 @@ static char *make_name(const struct build *b, const struct plan_scope *parent,
 
     if (!name->text)
         return xasprintf("%s-%zu", level, index + 1);
-    if (!is_template(name))
+    if (!plan_is_template(name))
         return xstrdup(name->text);
     if (plan_settings_resolve(b->plan, parent, &settings, NULL, NULL) < 0 ||
         plan_expand(b->plan, &settings, name, &expanded, b->diags, NULL) < 0)
@@ -68,7 +36,7 @@ static void build_step(const struct build *b, const struct plan_job *job, struct
     step->spec = spec;
     step->scope = (struct plan_scope){.parent = &job->scope, .common = &spec->common};
     step->name = make_name(b, &job->scope, &spec->name, "step", index);
-    check_scope(b, &step->scope);
+    plan_check_step(b->plan, step, b->diags);
 }
 
 static void build_job(const struct build *b, const struct plan_stage *stage, struct plan_job *job,
@@ -76,7 +44,7 @@ static void build_job(const struct build *b, const struct plan_stage *stage, str
 {
     job->scope = (struct plan_scope){.parent = &stage->scope, .common = &spec->common};
     job->name = make_name(b, &stage->scope, &spec->name, "job", index);
-    check_scope(b, &job->scope);
+    plan_check_scope(b->plan, &job->scope, b->diags);
     job->step_count = (uint32_t)spec->step_count;
     job->steps = xcalloc(spec->step_count, sizeof(*job->steps));
     for (size_t i = 0; i < spec->step_count; i++)
@@ -88,7 +56,7 @@ static void build_stage(const struct build *b, struct plan_stage *stage,
 {
     stage->scope = (struct plan_scope){.parent = &b->plan->scope, .common = &spec->common};
     stage->name = make_name(b, &b->plan->scope, &spec->name, "stage", index);
-    check_scope(b, &stage->scope);
+    plan_check_scope(b->plan, &stage->scope, b->diags);
     stage->serial = spec->run_mode == SPEC_RUN_MODE_SERIAL;
     stage->fail_fast = spec->fail_fast != SPEC_FALSE;
     stage->max_parallel = spec->max_parallel > 0 ? (uint32_t)spec->max_parallel : 0;
@@ -164,7 +132,6 @@ static void set_workdir(const struct build *b)
     CLEANUP_FREE char *expanded = NULL;
     CLEANUP_FREE char *joined = NULL;
 
-    plan->workdir = xstrdup(inputs->current_dir);
     if (inputs->workdir)
         expanded = xstrdup(inputs->workdir);
     else if (plan_settings_resolve(plan, &plan->scope, &settings, NULL, NULL) < 0 ||
@@ -190,11 +157,12 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     plan->scope = (struct plan_scope){.common = &spec->common};
     if (inputs->automatic)
         strmap_merge(&plan->automatic, inputs->automatic);
+    plan->workdir = xstrdup(inputs->current_dir);
     plan->name = make_name(&b, &plan->scope, &spec->name, "pipeline", 0);
     strmap_set(&plan->automatic, "PIPELINE_NAME", plan->name);
     set_workdir(&b);
     strmap_set(&plan->automatic, "PIPELINE_WORKDIR", plan->workdir);
-    check_scope(&b, &plan->scope);
+    plan_check_scope(plan, &plan->scope, diags);
     if (diags->error_count == errors_before)
         build_stages(&b);
     if (diags->error_count == errors_before)

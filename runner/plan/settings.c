@@ -140,8 +140,16 @@ static const struct {
 #undef ROW
 };
 
+/* Which of the two that choose the engine a level has. */
+struct given {
+    bool image;
+    bool engine;
+};
+
+/* A string that expands to nothing counts as not set, like one that is empty in the file. */
 static int add_strings(const struct plan *plan, const struct plan_scope *scope,
-                       struct plan_settings *s, struct diag_list *diags, struct err *err)
+                       struct plan_settings *s, struct given *given, struct diag_list *diags,
+                       struct err *err)
 {
     struct expansion x = {.plan = plan,
                           .first = &s->environment,
@@ -159,10 +167,14 @@ static int add_strings(const struct plan *plan, const struct plan_scope *scope,
         x.pos = from->pos;
         if (expand(&x, from->text, &value, err) < 0)
             return -1;
-        free(*to);
-        *to = *value ? value : NULL;
-        if (!*to)
+        if (!*value) {
             free(value);
+            continue;
+        }
+        free(*to);
+        *to = value;
+        given->image = given->image || from == &scope->common->image;
+        given->engine = given->engine || from == &scope->common->engine;
     }
     return 0;
 }
@@ -177,14 +189,14 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
                      struct plan_settings *s, struct diag_list *diags, struct err *err)
 {
     const struct spec_common *common = scope->common;
+    struct given given = {0};
 
     if (scope->parent && add_level(plan, scope->parent, s, NULL, err) < 0)
         return -1;
     if (add_environment(plan, scope, &s->environment, diags, err) < 0 ||
-        add_strings(plan, scope, s, diags, err) < 0)
+        add_strings(plan, scope, s, &given, diags, err) < 0)
         return -1;
-    if (common->image.text && !common->engine.text &&
-        (!s->engine || strncmp(s->engine, "k", 1) != 0))
+    if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0)
         set_string(&s->engine, "docker");
     if (common->resources)
         s->resources = common->resources;
@@ -228,8 +240,7 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
         plan_settings_release(&s);
         return -1;
     }
-    if (!s.engine)
-        s.engine = xstrdup("host");
+    s.local = strcmp(s.engine, "host") == 0;
     anchor_workdir(plan, &s);
     *ret = s;
     return 0;
@@ -248,7 +259,7 @@ int plan_expand(const struct plan *plan, const struct plan_settings *settings,
 {
     struct expansion x = {.plan = plan,
                           .first = &settings->environment,
-                          .local = strcmp(settings->engine, "host") == 0,
+                          .local = settings->local,
                           .pos = text->pos,
                           .diags = diags};
 
@@ -257,4 +268,20 @@ int plan_expand(const struct plan *plan, const struct plan_settings *settings,
         return 0;
     }
     return expand(&x, text->text, ret, err);
+}
+
+bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,
+                        const struct spec_str *text)
+{
+    const struct expansion x = {.plan = plan,
+                                .first = &settings->environment,
+                                .local = settings->local};
+    CLEANUP_FREE char *name = NULL;
+    const char *start;
+    size_t len;
+
+    if (!text->text || !interpolate_is_name(text->text, &start, &len))
+        return false;
+    name = xstrndup(start, len);
+    return !lookup((void *)&x, name);
 }

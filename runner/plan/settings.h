@@ -23,6 +23,8 @@ struct plan_settings {
     uint8_t pull_count;
     enum spec_isolation isolation;
     int64_t grace_ms;
+    /* The engine shares the runner's environment, so ${NAME} may mean that. */
+    bool local;
 };
 
 #define CLEANUP_PLAN_SETTINGS CLEANUP(plan_settings_release)
@@ -40,3 +42,6 @@ void plan_settings_release(struct plan_settings *settings);
 int plan_expand(const struct plan *plan, const struct plan_settings *settings,
                 const struct spec_str *text, char **ret, struct diag_list *diags, struct err *err)
     __attribute__((warn_unused_result));
+/* Whether the text is exactly one ${NAME} of something that is not set. */
+bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,
+                        const struct spec_str *text);

@@ -55,3 +55,7 @@ bool step_implies_container(const struct spec_step *spec);
 int step_lower(const struct step_kind *const *kinds, const struct step_context *context,
                struct step_lowered **ret, struct err *err) __attribute__((warn_unused_result));
 void step_lowered_free(struct step_lowered *lowered);
+
+/* Adds what lowering the steps of a plan would find wrong, so that it is known before they run. */
+void step_check(const struct step_kind *const *kinds, const struct plan *plan,
+                struct diag_list *diags);

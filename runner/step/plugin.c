@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/base64.h"
-#include "base/interpolate.h"
 #include "step/lower.h"
 
 #define DEFAULT_ENTRYPOINT "/pipeline/plugin/run"
@@ -24,20 +23,6 @@ static char *setting_name(const char *key)
     return name;
 }
 
-/* A setting that is exactly one ${NAME} of something unset is left out. */
-static bool is_unset(const struct step_context *context, const char *text)
-{
-    const char *name;
-    size_t len;
-    CLEANUP_FREE char *copy = NULL;
-
-    if (!text || !interpolate_is_name(text, &name, &len))
-        return false;
-    copy = xstrndup(name, len);
-    return !strmap_has(&context->settings->environment, copy) &&
-           !strmap_has(&context->plan->automatic, copy);
-}
-
 static int add_settings(const struct step_context *context, struct step_lowered *lowered,
                         struct err *err)
 {
@@ -47,7 +32,7 @@ static int add_settings(const struct step_context *context, struct step_lowered 
         CLEANUP_FREE char *name = setting_name(settings->items[i].key);
         const char *value;
 
-        if (is_unset(context, settings->items[i].value.text))
+        if (plan_is_unset_name(context->plan, context->settings, &settings->items[i].value))
             continue;
         if (lower_string(context, lowered, &settings->items[i].value, &value, err) < 0)
             return -1;

@@ -193,4 +193,36 @@ test_options_from_the_environment() {
     assert_contains "$stdout" '[step(1/1): a]'
 }
 
+test_what_only_shows_when_steps_are_lowered() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        steps:
+          - name: a
+            command: print(1)
+            language: {name: pyton, version: 3}
+          - {name: b, command: "true", image: i, volumes: ["a:/b:zz"]}
+Y
+    assert_invalid 'p.yaml:7:13: error: language "pyton" is not known; there are bash, '
+    assert_invalid 'p.yaml:10:13: error: volume "a:/b:zz": the mode must be ro or rw'
+}
+
+test_names_in_plugins() {
+    write p.yaml <<'Y'
+name: "${TITLE:-titled}"
+stages:
+  - name: s
+    jobs:
+      - name: j
+        steps:
+          - name: a
+            plugin: {image: i, settings: {key: "${KEY:?give it with -e}"}}
+Y
+    assert_invalid 'p.yaml:8:48: error: KEY: give it with -e'
+    assert_exit 0 "$RUNNER" validate -e KEY=1 p.yaml
+}
+
 run_tests "$@"
