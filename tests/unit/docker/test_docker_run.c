@@ -95,8 +95,8 @@ static void makes_the_working_directory(void **state)
 {
     (void)state;
     f->runnable.workdir = "/some/where/else";
-    f->runnable.user = "guest";
-    docker_fixture_expect(f, "pwd; id -un", 0, "/some/where/else\nguest\n", "");
+    f->runnable.user = "nobody";
+    docker_fixture_expect(f, "pwd; id -un", 0, "/some/where/else\nnobody\n", "");
 }
 
 static void overlays_the_environment_of_the_image(void **state)
@@ -171,7 +171,7 @@ static void brings_files(void **state)
     assert_string_equal(f->output.streams[OUTPUT_STDERR].data, "");
     assert_string_equal(f->output.streams[OUTPUT_STDOUT].data, "arg data\n");
     f->shape.sandbox = true;
-    f->runnable.user = "guest";
+    f->runnable.user = "nobody";
     assert_int_equal(0, docker_fixture_run(f, &f->root, argv));
     assert_string_equal(f->output.streams[OUTPUT_STDOUT].data, "arg data\n");
 }
@@ -341,8 +341,8 @@ static void runs_what_was_prepared(void **state)
     /* Prepared for one shape, run with another. */
     snprintf(id, sizeof(id), "%s.0.0.2", own_run_id(f->run));
     docker_engine.prepare(f->place, &second);
-    f->runnable.user = "guest";
-    docker_fixture_expect(f, "id -un", 0, "guest\n", "");
+    f->runnable.user = "nobody";
+    docker_fixture_expect(f, "id -un", 0, "nobody\n", "");
 }
 
 static void removes_what_was_prepared_and_never_run(void **state)
@@ -393,9 +393,9 @@ static void shares_a_container(void **state)
     assert_int_equal(docker_fixture_containers(f), 2);
     f->runnable.workdir = "/other";
     docker_fixture_expect(f, "cat /state; pwd", 0, "one\n/other\n", "");
-    f->runnable.user = "guest";
+    f->runnable.user = "nobody";
     f->runnable.workdir = NULL;
-    docker_fixture_expect(f, "cat /state; id -un", 0, "guest\n", NULL);
+    docker_fixture_expect(f, "cat /state; id -un", 0, "nobody\n", NULL);
     docker_fixture_shell(f, "kill -9 1; kill -9 $PPID; echo still; exit 137");
     docker_fixture_shell(f, "yes | head -c 10000000");
     assert_int_equal(f->output.streams[OUTPUT_STDOUT].len, 10000000);
