@@ -34,7 +34,7 @@ struct output_queue {
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
     int room_fd;
-    int ended_fd; /* readable when the writer has ended */
+    int ended_fd;     /* readable when the writer has ended */
     atomic_bool full; /* changed under mu */
     bool stop;
     bool broken[FDS_MAX]; /* a write to this descriptor failed; the writer's alone until it ended */

@@ -13,8 +13,8 @@ build=(
 )
 # shellcheck disable=SC2034 # used by name in main
 test=(
-    curl git iproute2 jq openssl procps python3 util-linux
-    clang 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
+    curl git iproute2 jq openssl procps python3 time util-linux
+    clang clang-format 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
     docker.io iptables podman docker-registry apache2-utils
     busybox-static debian-archive-keyring debootstrap
 )

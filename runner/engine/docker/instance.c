@@ -174,8 +174,7 @@ int instance_begin(const struct ctx *ctx, struct docker_instance *instance,
 
     if (own_run_note(instance->services->run, OWN_ENDPOINT, url, err) < 0)
         return -1;
-    if (instance->self.place != SELF_IN_CONTAINER || instance->services->keep ||
-        instance->watchdog)
+    if (instance->self.place != SELF_IN_CONTAINER || instance->services->keep || instance->watchdog)
         return 0;
     return watchdog_start(ctx, instance, client, err);
 }

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Every header compiles by itself.
+#   tests/headers.sh [COMPILER]
+set -eu
+cd "$(dirname "$0")/.."
+bad=0
+for header in $(find runner apis -name '*.h' | sort); do
+    printf '#include "%s"\n' "$header" |
+        "${1:-cc}" -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only \
+            -Irunner -I. -x c - || bad=1
+done
+exit $bad
