@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* Length of the sequence at s, 0 if it is not a valid one. */
 static size_t sequence(const unsigned char *s, size_t len)
@@ -51,4 +52,31 @@ size_t utf8_valid_prefix(const void *data, size_t len)
 bool utf8_valid(const void *data, size_t len)
 {
     return utf8_valid_prefix(data, len) == len;
+}
+
+/* C0, DEL, and C1, which are two bytes long. */
+static bool is_control(const unsigned char *s, size_t len)
+{
+    return (len == 1 && (s[0] < 0x20 || s[0] == 0x7f)) || (len == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+void utf8_add_visible(struct buf *out, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t len = strlen(text);
+
+    while (len > 0) {
+        size_t step = sequence(s, len);
+
+        if (*s == '\n') {
+            buf_addstr(out, "\\n");
+        } else if (!step || is_control(s, step)) {
+            for (size_t i = 0; i < (step ? step : 1); i++)
+                buf_addf(out, "\\x%02x", s[i]);
+        } else {
+            buf_add(out, s, step);
+        }
+        s += step ? step : 1;
+        len -= step ? step : 1;
+    }
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "event/event.h"
 
 static const char *const level_names[] = {"pipeline", "stage", "job", "step"};
@@ -30,8 +31,10 @@ static void add_prefix(const struct node *node, struct buf *out)
     if (!node->parent)
         return;
     add_prefix(node->parent, out);
-    buf_addf(out, "[%s(%u/%u): %s]", node_level_name(node->level), node->index + 1,
-             node->parent->child_count, node->name);
+    buf_addf(out, "[%s(%u/%u): ", node_level_name(node->level), node->index + 1,
+             node->parent->child_count);
+    utf8_add_visible(out, node->name);
+    buf_addch(out, ']');
 }
 
 void node_prefix(const struct node *node, struct buf *out)

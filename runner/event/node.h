@@ -53,7 +53,8 @@ struct node_result {
 const char *node_level_name(enum node_level level);
 /* Appends RUN.0.1: the run's id and the path of indices. */
 void node_id(const struct node *node, const char *run_id, struct buf *out);
-/* Appends "[stage(1/2): build][job(1/1): unit][step(1/3): compile]", "[workflow]" for the root. */
+/* Appends "[stage(1/2): build][job(1/1): unit][step(1/3): compile]", "[workflow]" for the root.
+ * Names are made visible: a newline in one cannot break the line. */
 void node_prefix(const struct node *node, struct buf *out);
 /* Allocates `count` pending children of `node`. */
 void node_add_children(struct node *node, uint32_t count);

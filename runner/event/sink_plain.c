@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "event/advice.h"
 
 enum { SUMMARY_TAIL_LINES = 20 };
@@ -55,8 +56,10 @@ static void show_state(struct sink_plain *plain, const struct event *event)
                 : state == STATE_SUCCEEDED ? "done"
                                            : state_name(state),
                 out);
-    if (node_message(node))
-        buf_addf(out, ": %s", node_message(node));
+    if (node_message(node)) {
+        buf_addstr(out, ": ");
+        utf8_add_visible(out, node_message(node));
+    }
     if (state_is_final(state))
         add_duration(node, out);
     buf_addch(out, '\n');
@@ -98,7 +101,9 @@ static void show_note(struct sink_plain *plain, const struct event *event)
 
     add_time(plain, event->time_ms, out);
     node_prefix(event->node, out);
-    buf_addf(out, " %s\n", event->text);
+    buf_addch(out, ' ');
+    utf8_add_visible(out, event->text);
+    buf_addch(out, '\n');
     output_queue_commit(plain->queue, STDERR_FILENO);
 }
 
@@ -144,8 +149,9 @@ static void add_row(struct sink_plain *plain, const struct node *node, struct bu
     buf_addf(&state, "%-9s", state_name((enum state)node->state));
     buf_addstr(out, "  ");
     add_colored(plain, (enum state)node->state, state.data, out);
-    buf_addf(out, "  %8s  %8u  %s%s %s", duration, node->attempt, indents[node->level],
-             node_level_name((enum node_level)node->level), node->name);
+    buf_addf(out, "  %8s  %8u  %s%s ", duration, node->attempt, indents[node->level],
+             node_level_name((enum node_level)node->level));
+    utf8_add_visible(out, node->name);
     if (node->reason != REASON_NONE && node->reason != REASON_ERROR)
         buf_addf(out, " (%s)", reason_name((enum reason)node->reason));
     buf_addch(out, '\n');
@@ -169,8 +175,11 @@ static void add_failure(const struct node *node, struct buf *out)
             at += len + (at[len] == '\n');
         }
     }
-    if (node_message(node))
-        buf_addf(out, "  cause: %s\n", node_message(node));
+    if (node_message(node)) {
+        buf_addstr(out, "  cause: ");
+        utf8_add_visible(out, node_message(node));
+        buf_addch(out, '\n');
+    }
     if (*advice)
         buf_addf(out, "  next:  %s\n", advice);
 }

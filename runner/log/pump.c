@@ -151,6 +151,8 @@ void log_pump_finish(struct log_pump *pump)
 char *log_pump_tail(const struct log_pump *pump, unsigned lines)
 {
     const char *start = pump->tail.data + pump->tail.len;
+    size_t size;
+    char *tail;
 
     if (!pump->tail.len)
         return NULL;
@@ -160,7 +162,11 @@ char *log_pump_tail(const struct log_pump *pump, unsigned lines)
         if (start[-1] == '\n' && --lines == 0)
             break;
     }
-    return xstrndup(start, (size_t)(pump->tail.data + pump->tail.len - start));
+    size = (size_t)(pump->tail.data + pump->tail.len - start);
+    tail = xcalloc(1, size + 1);
+    for (size_t i = 0; i < size; i++)
+        tail[i] = start[i] ? start[i] : '?';
+    return tail;
 }
 
 void log_pump_release(struct log_pump *pump)

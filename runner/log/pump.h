@@ -54,6 +54,7 @@ void log_pump_write(struct log_pump *pump, const struct ctx *ctx, enum event_str
                     const void *data, size_t size);
 /* Emits what is left and frees everything but the tail. */
 void log_pump_finish(struct log_pump *pump);
-/* The last lines, at most `lines` of them, of what was written; the caller frees. NULL: nothing. */
+/* The last lines, at most `lines` of them, of what was written, NUL bytes as "?"; the
+ * caller frees. NULL: nothing. */
 char *log_pump_tail(const struct log_pump *pump, unsigned lines);
 void log_pump_release(struct log_pump *pump);

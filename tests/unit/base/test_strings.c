@@ -133,6 +133,16 @@ static void base64_url_alphabet_and_errors(void **state)
     assert_string_equal(err.message, "not base64: it ends in the middle of a byte");
 }
 
+static void utf8_makes_visible(void **state)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT;
+
+    (void)state;
+    utf8_add_visible(&out, "a\nb\t\x1b[31m\x7f \xc2\x9b \xff\xc3 \xc3\xa9\xf0\x9f\x98\x80\xc2\xa0");
+    assert_string_equal(out.data, "a\\nb\\x09\\x1b[31m\\x7f \\xc2\\x9b \\xff\\xc3 "
+                                  "\xc3\xa9\xf0\x9f\x98\x80\xc2\xa0");
+}
+
 static void utf8_accepts_and_rejects(void **state)
 {
     static const char *const good[] = {"",
@@ -163,13 +173,10 @@ static void utf8_accepts_and_rejects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_grows_and_is_terminated),
-        cmocka_unit_test(buf_keeps_nul_bytes),
-        cmocka_unit_test(buf_steal_leaves_an_empty_one),
-        cmocka_unit_test(strvec_is_an_argv),
-        cmocka_unit_test(map_keeps_order_and_values),
-        cmocka_unit_test(base64_vectors),
-        cmocka_unit_test(base64_url_alphabet_and_errors),
+        cmocka_unit_test(buf_grows_and_is_terminated),    cmocka_unit_test(buf_keeps_nul_bytes),
+        cmocka_unit_test(buf_steal_leaves_an_empty_one),  cmocka_unit_test(strvec_is_an_argv),
+        cmocka_unit_test(map_keeps_order_and_values),     cmocka_unit_test(base64_vectors),
+        cmocka_unit_test(base64_url_alphabet_and_errors), cmocka_unit_test(utf8_makes_visible),
         cmocka_unit_test(utf8_accepts_and_rejects),
     };
 
