@@ -1,6 +1,7 @@
 #include "exec/exec.h"
 
 #include "base/alloc.h"
+#include "base/fs.h"
 #include "exec/run.h"
 #include "exec/workdir.h"
 
@@ -56,17 +57,18 @@ static void run_stages(struct run *run, const struct ctx *ctx, struct node *root
     }
 }
 
-static void clean_workdir(struct run *run, const struct node *root, bool created)
+/* `made` as workdir_prepare() gave it. */
+static void clean_workdir(struct run *run, const struct node *root, const char *made)
 {
     const struct exec_options *options = run->options;
     const char *path = run->plan->workdir;
     struct err err = ERR_INIT;
 
     if (root->state != STATE_SUCCEEDED || options->keep) {
-        if (created)
+        if (made && fs_exists(path))
             event_bus_note(run->bus, root, "workdir kept: %s", path);
-    } else if ((created || options->force_clean) && workdir_is_removable(path)) {
-        if (workdir_remove(path, &err) < 0)
+    } else if ((made || options->force_clean) && workdir_is_removable(path)) {
+        if (workdir_remove(path, made, &err) < 0)
             event_bus_note(run->bus, root, "the workdir could not be removed: %s", err.message);
     }
 }
@@ -74,11 +76,11 @@ static void clean_workdir(struct run *run, const struct node *root, bool created
 static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *root)
 {
     struct err err = ERR_INIT;
-    bool created = false;
+    CLEANUP_FREE char *made = NULL;
 
     node_set_state(run->bus, root, STATE_RUNNING, NULL);
     announce_timeout(run, root, plan_timeout_ms(&run->plan->scope));
-    if (workdir_prepare(run->plan->workdir, &created, &err) < 0) {
+    if (workdir_prepare(run->plan->workdir, &made, &err) < 0) {
         for (uint32_t i = 0; i < root->child_count; i++)
             outcome_not_started(run, &root->children[i], STATE_SKIPPED, REASON_DEPENDENCY);
         outcome_error(run, ctx, root, &err, NULL);
@@ -87,7 +89,7 @@ static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *ro
     run_stages(run, ctx, root);
     instances_free(steal_ptr(&run->instances));
     outcome_of_children(run, ctx, root);
-    clean_workdir(run, root, created);
+    clean_workdir(run, root, made);
 }
 
 void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_options *options,

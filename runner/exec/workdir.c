@@ -7,17 +7,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/ctx.h"
 #include "base/fs.h"
 
 enum { REMOVE_ATTEMPTS = 3, REMOVE_DELAY_MS = 200 };
 
-int workdir_prepare(const char *path, bool *ret_created, struct err *err)
+/* The first directory on the way to `path` that does not exist; NULL: all do. */
+static char *first_missing(const char *path)
 {
-    if (fs_mkdir_p(path, 0777, ret_created, err) < 0)
+    for (size_t len = 1;; len++) {
+        CLEANUP_FREE char *partial = NULL;
+
+        len += strcspn(path + len, "/");
+        partial = xstrndup(path, len);
+        if (!fs_exists(partial))
+            return steal_ptr(&partial);
+        if (!path[len])
+            return NULL;
+    }
+}
+
+int workdir_prepare(const char *path, char **ret_made, struct err *err)
+{
+    CLEANUP_FREE char *made = first_missing(path);
+
+    if (fs_mkdir_p(path, 0777, NULL, err) < 0)
         return err_wrap(err, "cannot prepare the workdir");
     if (access(path, R_OK | X_OK) < 0)
         return err_errno(err, "cannot use the workdir %s", path);
+    *ret_made = steal_ptr(&made);
     return 0;
 }
 
@@ -30,13 +50,13 @@ static bool same_directory(const char *a, const char *b)
            sa.st_ino == sb.st_ino;
 }
 
-/* Whether `path` is the current directory or holds it. */
-static bool holds_current_directory(const char *path)
+/* Whether `path` is the directory `inner`, or one above it. */
+static bool holds(const char *path, const char *inner)
 {
     char here[PATH_MAX];
 
-    if (!getcwd(here, sizeof(here)))
-        return true;
+    if (!inner || !realpath(inner, here))
+        return false;
     for (;;) {
         char *slash;
 
@@ -49,24 +69,40 @@ static bool holds_current_directory(const char *path)
     }
 }
 
-static bool is_home(const char *path)
+static bool holds_home(const char *path)
 {
     struct passwd *entry;
-    bool found = same_directory(path, getenv("HOME"));
+    bool found = holds(path, getenv("HOME"));
 
     setpwent();
     while (!found && (entry = getpwent()))
-        found = same_directory(path, entry->pw_dir);
+        found = holds(path, entry->pw_dir);
     endpwent();
     return found;
 }
 
 bool workdir_is_removable(const char *path)
 {
-    return !same_directory(path, "/") && !holds_current_directory(path) && !is_home(path);
+    char here[PATH_MAX];
+
+    return !same_directory(path, "/") && getcwd(here, sizeof(here)) && !holds(path, here) &&
+           !holds_home(path);
 }
 
-int workdir_remove(const char *path, struct err *err)
+static void remove_made_parents(const char *path, const char *made)
+{
+    CLEANUP_FREE char *parent = xstrdup(path);
+
+    for (;;) {
+        char *slash = strrchr(parent, '/');
+
+        *slash = '\0';
+        if (strlen(parent) < strlen(made) || rmdir(parent) < 0)
+            return;
+    }
+}
+
+int workdir_remove(const char *path, const char *made, struct err *err)
 {
     struct ctx ctx;
     int result = -1;
@@ -78,5 +114,7 @@ int workdir_remove(const char *path, struct err *err)
         result = fs_remove_tree(path, err);
     }
     ctx_release(&ctx);
+    if (result == 0 && made)
+        remove_made_parents(path, made);
     return result;
 }
