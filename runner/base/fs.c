@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -71,7 +72,8 @@ int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     return 0;
 }
 
-int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+static int replace_file(const char *path, const void *data, size_t len, mode_t mode,
+                        struct err *err)
 {
     CLEANUP_FREE char *temp = xasprintf("%s.XXXXXX", path);
     CLEANUP_FD int fd = mkostemp(temp, O_CLOEXEC);
@@ -86,6 +88,27 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, s
         return err_errno(err, "cannot write %s", path);
     }
     return 0;
+}
+
+/* A device or a pipe is written to; a pipe without a reader is an error, not a wait. */
+static int write_special(const char *path, const void *data, size_t len, struct err *err)
+{
+    CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 || fs_write_all(fd, data, len, err) < 0)
+        return err_errno(err, "cannot write %s", path);
+    return 0;
+}
+
+int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
+{
+    CLEANUP_FREE char *target = NULL;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return write_special(path, data, len, err);
+    target = realpath(path, NULL);
+    return replace_file(target ? target : path, data, len, mode, err);
 }
 
 int fs_mkdir_p(const char *path, mode_t mode, bool *ret_created, struct err *err)

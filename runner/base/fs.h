@@ -13,7 +13,8 @@ int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err)
     __attribute__((warn_unused_result));
 int fs_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err *err)
     __attribute__((warn_unused_result));
-/* Writes a temporary file beside `path` and renames it: readers see the old or the new content. */
+/* Writes a temporary file beside `path`, or beside what that links to, and renames it: readers see
+ * the old or the new content. What is no regular file is written to as it is. */
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
     __attribute__((warn_unused_result));
 /* Writes all of it; resumes after short writes and EINTR. */

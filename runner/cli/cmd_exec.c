@@ -103,6 +103,8 @@ static int find_report(const struct exec_args *args, const char **ret, struct er
 
         if (strncmp(report, "json=", 5) != 0 || !report[5])
             return err_set(err, ERR_INVALID, "--report takes json=FILE, not \"%s\"", report);
+        if (*ret)
+            return err_set(err, ERR_INVALID, "--report json=FILE is given twice");
         *ret = report + 5;
     }
     return 0;
@@ -166,7 +168,8 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
     struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
                                           .no_color = args->no_color,
                                           .timestamps = args->timestamps,
-                                          .jobs = (uint32_t)args->jobs,
+                                          .jobs = args->jobs < UINT32_MAX ? (uint32_t)args->jobs
+                                                                          : UINT32_MAX,
                                           .force_clean = args->force_clean,
                                           .keep = args->keep,
                                           .docker_host = args->docker_host};

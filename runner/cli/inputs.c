@@ -1,8 +1,10 @@
 #include "cli/inputs.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -55,7 +57,8 @@ static const char *architecture(const char *machine)
 void inputs_automatic(const char *current_dir, struct strmap *out)
 {
     struct utsname kernel = {0};
-    const char *user = getenv("USER");
+    const struct passwd *account = getenv("USER") ? NULL : getpwuid(geteuid());
+    const char *user = account ? account->pw_name : getenv("USER");
 
     uname(&kernel);
     strmap_set(out, "PIPELINE_RUNNER", "pipeline");

@@ -434,4 +434,105 @@ P
     assert_eq "0 True True" "$stdout"
 }
 
+test_names_cannot_break_lines() {
+    pipeline '{name: "a\nb\e[31m", command: "echo x; printf \"one\\0two\"; exit 1"}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" '[step(1/1): a\nb\x1b[31m] x'
+    assert_not_contains "$stderr" $'\e'
+    assert_contains "$stderr" 'step "a\nb\x1b[31m" failed: exit code 1'
+    assert_contains "$stderr" '        step a\nb\x1b[31m'
+    assert_contains "$stderr" '    | one?two'
+}
+
+test_report_goes_where_links_and_pipes_lead() {
+    pipeline '{name: a, command: "true"}'
+    ln -s target link
+    echo old >target
+    mkfifo pipe
+    assert_exit 0 "$RUNNER" exec --report json=link p.yaml
+    [[ -L link ]] || fail "the link has been replaced"
+    assert_eq succeeded "$(jq -r .status target)"
+    run "$RUNNER" exec --report json=pipe p.yaml
+    assert_eq 1 "$status"
+    assert_contains "$stderr" "runner: cannot write the report: cannot write pipe: "
+    timeout 20 cat pipe >got &
+    sleep 0.1
+    assert_exit 0 "$RUNNER" exec --report json=pipe p.yaml
+    wait $!
+    assert_eq succeeded "$(jq -r .status got)"
+    [[ -p pipe ]] || fail "the pipe has been replaced"
+    assert_exit 1 "$RUNNER" exec --report json=no/dir p.yaml
+    assert_contains "$stderr" "cannot create a file beside no/dir: No such file or directory"
+    assert_exit 2 "$RUNNER" exec --report json=a --report json=b p.yaml
+    assert_contains "$stderr" "--report json=FILE is given twice"
+}
+
+test_made_parents_of_the_workdir_go_too() {
+    mkdir there
+    pipeline '{name: a, command: "touch ${MAKE:-new}"}'
+    assert_exit 0 "$RUNNER" exec -w there/a/b/c p.yaml
+    assert_eq "" "$(ls there)" "what is left of the workdir"
+    assert_exit 0 "$RUNNER" exec -w there/a/b/c -e MAKE=../file p.yaml
+    assert_eq "there/a/b/file" "$(find there -type f)"
+    [[ ! -e there/a/b/c ]] || fail "the workdir is still there"
+}
+
+test_force_clean_spares_homes_and_the_current_directory() {
+    mkdir -p top/home top/here link-to
+    pipeline '{name: a, command: "true"}'
+    assert_exit 0 env HOME="$PWD/top/home" "$RUNNER" exec --force-clean -w top p.yaml
+    [[ -d top/home ]] || fail "a directory that holds the home has been removed"
+    assert_exit 0 env HOME="$PWD/top/home" "$RUNNER" exec --force-clean -w top/home p.yaml
+    [[ -d top/home ]] || fail "the home has been removed"
+    ln -s ../../top top/here/up
+    assert_exit 0 env HOME="$PWD/top/here/up/home" "$RUNNER" exec --force-clean -w top p.yaml
+    [[ -d top/home ]] || fail "the home behind a link has been removed"
+    (cd top/here && assert_exit 0 "$RUNNER" exec --force-clean -w ../../top ../../p.yaml)
+    [[ -d top/here ]] || fail "the current directory has been removed"
+    assert_exit 0 "$RUNNER" exec --force-clean -w top p.yaml
+    [[ ! -e top ]] || fail "--force-clean left the workdir"
+}
+
+test_keep() {
+    pipeline '{name: a, command: "pwd"}'
+    assert_exit 0 "$RUNNER" exec --keep -w new p.yaml
+    assert_contains "$stderr" "[workflow] workdir kept: $PWD/new"
+    [[ -d new ]] || fail "--keep removed the workdir"
+    assert_exit 0 "$RUNNER" exec --keep --force-clean -w new p.yaml
+    [[ -d new ]] || fail "--force-clean won over --keep"
+    leftovers_allowed=1
+}
+
+test_colors() {
+    pipeline '{name: a, command: "true"}'
+    CLICOLOR_FORCE=1 assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" $'\e[32mdone\e[0m'
+    CLICOLOR_FORCE=1 assert_exit 0 "$RUNNER" exec --no-color p.yaml
+    assert_not_contains "$stderr" $'\e'
+    CLICOLOR_FORCE=1 NO_COLOR=1 assert_exit 0 "$RUNNER" exec p.yaml
+    assert_not_contains "$stderr" $'\e'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_not_contains "$stderr" $'\e'
+    assert_exit 0 env TERM=xterm script -qec "$RUNNER exec p.yaml" typescript
+    assert_contains "$stdout" $'\e[32mdone\e[0m'
+    assert_exit 0 env TERM=dumb script -qec "$RUNNER exec p.yaml" typescript
+    assert_not_contains "$stdout" $'\e'
+}
+
+test_timestamps() {
+    local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z '
+    pipeline '{name: a, command: "echo x; echo y >&2", timeout: 5}'
+    assert_exit 0 "$RUNNER" exec --timestamps p.yaml
+    assert_match "$stdout" "^$time\[stage\(1/1\): s\]\[job\(1/1\): j\]\[step\(1/1\): a\] x\$"
+    assert_eq 0 "$(sed '/^$/,$d' "$case_dir/stderr" | grep -cvE "^$time\[")" "lines without time"
+    assert_match "$stderr" "$time[^ ]* \[?.*timeout: 5 seconds"
+}
+
+test_runner_user_without_USER() {
+    # shellcheck disable=SC2016
+    pipeline '{name: a, command: "echo $PIPELINE_RUNNER_USER"}'
+    assert_exit 0 env -u USER "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "] $(id -un)"
+}
+
 run_tests "$@"
