@@ -12,7 +12,7 @@ add_custom_command(
   COMMAND
     ${CMAKE_C_COMPILER} -std=gnu17 -Os -ffreestanding -fno-stack-protector -fno-pie
     -fno-asynchronous-unwind-tables -fno-unwind-tables -Wall -Wextra -Werror -nostdlib -static
-    -no-pie -s -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,-z,noexecstack
+    -s -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,-z,noexecstack
     ${helper_sources} -o ${helper_program}
   DEPENDS ${helper_sources} ${helper_headers} ${helper_dir}/request.h
   COMMENT "Building the static helper"
