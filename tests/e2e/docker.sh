@@ -296,7 +296,7 @@ test_reap_leaves_the_living_alone() {
 test_50_random_kills() {
     pipeline '{name: a, command: "sleep 0.3"}, {name: b, command: "sleep 0.3"}' 'workdir: w'
     local i
-    for i in $(seq 50); do
+    for i in $(seq "${RUNNER_TEST_KILLS:-50}"); do
         spawn "$RUNNER" exec p.yaml
         sleep "$(printf '0.%03d' $((RANDOM % 900)))"
         kill -KILL "$spawned" 2>/dev/null || true

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Long campaigns, too long for every change: fuzzers, and a runner that is killed over and over.
+#
+#   tests/soak.sh [--seconds N] [--kills N]     600 s for each fuzzer, 500 kills
+#
+# The figures of the last campaign stand in docs/soak.md.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+seconds=600 kills=500
+while (($#)); do
+    case $1 in
+    --seconds) seconds=$2 ;;
+    --kills) kills=$2 ;;
+    *)
+        sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"
+        exit 2
+        ;;
+    esac
+    shift 2
+done
+
+fuzz() {
+    local build=$root/build/fuzz program corpus
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang -DRUNNER_FUZZ=ON \
+        -DRUNNER_TESTS=OFF >/dev/null
+    cmake --build "$build" >/dev/null
+    for program in "$build"/tests/fuzz_*; do
+        corpus=${XDG_CACHE_HOME:-$HOME/.cache}/runner-tests/fuzz/$(basename "$program")
+        mkdir -p "$corpus"
+        echo "== $(basename "$program"), $seconds s"
+        "$program" -max_total_time="$seconds" -rss_limit_mb=2048 -print_final_stats=1 \
+            -artifact_prefix="$corpus/" "$corpus" 2>&1 | grep -E '^stat::(number|average)|ERROR|SUMMARY'
+    done
+}
+
+# The case of tests/e2e/docker.sh that kills the runner at random moments, as often as asked for.
+kill_campaign() {
+    echo "== $kills kills"
+    RUNNER_TEST_KILLS=$kills RUNNER_TEST_TIMEOUT_FACTOR=$((kills / 50 + 1)) \
+        RUNNER=$root/build/release/runner "$root/tests/e2e/docker.sh" test_50_random_kills
+}
+
+"$root/tests/env/packages.sh" build test
+fuzz
+(cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
+exports=$("$root/tests/env/up.sh")
+eval "$exports"
+trap '"$root/tests/env/down.sh" "$RUNNER_TEST_SLOT"' EXIT
+kill_campaign
