@@ -16,7 +16,7 @@
 #include "own/own.h"
 #include "reap/keeper.h"
 
-enum { OUTPUT_LAST_MS = 1000 };
+enum { OUTPUT_CANCELLED_MS = 10000, OUTPUT_LAST_MS = 1000 };
 
 struct session {
     const struct cli_session_options *options;
@@ -102,7 +102,8 @@ static int exit_status(const struct exec_verdict *verdict, int signal)
 }
 
 /* Waits for the output to be written, which a reader that does not read holds up: a signal that
- * comes now, or the second one, ends that a moment later. -1 if it did. */
+ * comes now, or the second one, ends that a moment later. Nobody sends a second SIGTERM or SIGHUP.
+ * -1 if it was ended. */
 static int drain_output(struct session *s)
 {
     struct ctx hurry;
@@ -110,7 +111,8 @@ static int drain_output(struct session *s)
     bool cancelled = ctx_done(&s->ctx);
     int result;
 
-    ctx_init_grace(&hurry, &s->ctx, INT64_MAX);
+    ctx_init_grace(&hurry, &s->ctx,
+                   signals_first(s->signals) == SIGINT ? INT64_MAX : OUTPUT_CANCELLED_MS);
     result = output_queue_drain(s->queue, cancelled ? &hurry : &s->ctx);
     if (result < 0) {
         ctx_init_cleanup(&last, OUTPUT_LAST_MS);

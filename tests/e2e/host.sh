@@ -417,6 +417,20 @@ test_signal_ends_the_wait_for_a_reader() {
     assert_eq timeout "$(jq -r .reason r.json)" reason
 }
 
+# Whoever sends SIGTERM waits for the end and kills after a while; no second one comes.
+test_terminated_with_a_stuck_reader() {
+    pipeline '{name: a, grace: 100ms, command: "yes"}'
+    mkfifo out
+    exec 9<>out
+    spawn bash -c 'exec "$0" exec p.yaml >out' "$RUNNER"
+    wait_for 20 grep -q 'step(1/1): a. start' "$case_dir/stderr"
+    sleep 0.5
+    kill -TERM "$spawned"
+    finish
+    exec 9>&-
+    assert_eq 143 "$status" "exit status"
+}
+
 test_nonblocking_output() {
     pipeline '{name: a, command: "seq 100000"}'
     write run.py <<'P'
