@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/fs.h"
 #include "base/logger.h"
@@ -16,7 +17,7 @@
 #include "own/own.h"
 #include "reap/keeper.h"
 
-enum { OUTPUT_CANCELLED_MS = 10000, OUTPUT_LAST_MS = 1000 };
+enum { OUTPUT_CANCELLED_MS = 10000, OUTPUT_LAST_MS = 1000, DESCRIPTORS_WANTED = 65536 };
 
 struct session {
     const struct cli_session_options *options;
@@ -46,6 +47,18 @@ static bool wants_color(const struct cli_session_options *options)
     return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
+/* A few descriptors for each job that runs: 1024, the usual limit, is soon reached. Host steps come
+ * from the keeper and keep the limit that the runner was started with. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
@@ -64,6 +77,7 @@ static int begin(struct session *s, struct err *err)
     if (keeper_start(&keeper, &s->keeper, err) < 0)
         return -1;
     s->services.supervisor_arg = s->keeper;
+    raise_descriptor_limit();
     if (ctx_signal_init(&s->hurry, err) < 0 || ctx_init_root(&s->ctx, &s->hurry, err) < 0 ||
         signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
         output_queue_new(&s->queue, err) < 0)

@@ -431,6 +431,24 @@ test_terminated_with_a_stuck_reader() {
     assert_eq 143 "$status" "exit status"
 }
 
+test_many_jobs_at_a_time() {
+    local i
+    {
+        printf 'name: p\nstages: [{name: s, jobs: ['
+        for i in {1..400}; do
+            printf '{name: j%s, steps: [{name: a, command: "ulimit -Sn; until [ -e go ]; do sleep 0.3; done"}]},' "$i"
+        done
+        echo ']}]'
+    } >p.yaml
+    ulimit -Sn 1024
+    spawn "$RUNNER" exec -j 400 p.yaml
+    wait_for 40 bash -c "[ \$(wc -l <'$case_dir/stdout') = 400 ]"
+    touch go
+    finish
+    assert_eq 0 "$status" "exit status"
+    assert_eq 1024 "$(sed 's/.*\] //' "$case_dir/stdout" | sort -u)" "limit of the steps"
+}
+
 test_nonblocking_output() {
     pipeline '{name: a, command: "seq 100000"}'
     write run.py <<'P'
