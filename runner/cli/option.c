@@ -42,7 +42,7 @@ static int set_choice(const struct cli_option *option, const char *name, const c
 
 static int set_flag(const char *name, const char *value, bool *ret, struct err *err)
 {
-    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "", "on"};
+    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on", ""};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
         if (strcasecmp(words[i], value) == 0) {
