@@ -269,8 +269,11 @@ static int next_entry(struct tar_tree *tree, struct err *err)
     switch (found->fts_info) {
     case FTS_DNR:
     case FTS_ERR:
+    case FTS_NS:
         errno = found->fts_errno;
-        return errno == ENOENT ? 0 : err_errno(err, "cannot read %s", found->fts_path);
+        if (errno == ENOENT && found->fts_level > 0)
+            return 0;
+        return err_errno(err, "cannot read %s", found->fts_path);
     case FTS_D:
     case FTS_F:
     case FTS_SL:

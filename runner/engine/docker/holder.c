@@ -64,8 +64,8 @@ static int fill_copy(const struct ctx *ctx, struct docker_place *place,
     return result < 0 ? err_wrap(err, "cannot copy %s to the Docker host", place->workspace) : 0;
 }
 
-static int create_with_copy(const struct ctx *ctx, struct docker_place *place,
-                            struct docker_client *client, struct output *output, struct err *err)
+static int make_volume(const struct ctx *ctx, struct docker_place *place,
+                       struct docker_client *client, struct output *output, struct err *err)
 {
     CLEANUP_STRMAP struct strmap labels = {0};
     struct docker_volume_create create = {.labels = &labels};
@@ -82,12 +82,24 @@ static int create_with_copy(const struct ctx *ctx, struct docker_place *place,
     if (docker_volume_create(ctx, client, &create, &volume, err) < 0)
         return -1;
     docker_volume_release(&volume);
+    return 0;
+}
+
+/* The volume outlives its holder: when that is made anew, what steps changed is still there. */
+static int create_with_copy(const struct ctx *ctx, struct docker_place *place,
+                            struct docker_client *client, struct output *output, struct err *err)
+{
+    if (!place->volume && make_volume(ctx, place, client, output, err) < 0)
+        return -1;
     self_path_release(&place->workspace_path);
     place->workspace_path =
         (struct self_path){.type = DOCKER_MOUNT_VOLUME, .source = xstrdup(place->volume)};
     if (create_holder(ctx, place, client, err) < 0)
         return -1;
-    return fill_copy(ctx, place, client, err);
+    if (!place->volume_filled && fill_copy(ctx, place, client, err) < 0)
+        return -1;
+    place->volume_filled = true;
+    return 0;
 }
 
 /* Whether the daemon refused a mount because it has no such directory. */
@@ -157,7 +169,7 @@ static int create_with_workspace(const struct ctx *ctx, struct docker_place *pla
     struct err why = ERR_INIT;
 
     self_path_release(&place->workspace_path);
-    if (self->place == SELF_ELSEWHERE ||
+    if (place->volume || self->place == SELF_ELSEWHERE ||
         self_translate(self, place->workspace, place->instance->api_minor, &place->workspace_path,
                        NULL) < 0)
         return create_with_copy(ctx, place, client, output, err);
@@ -194,11 +206,15 @@ static int make(const struct ctx *ctx, struct docker_place *place, struct docker
 {
     if (tools_ensure(ctx, place->instance, client, err) < 0)
         return -1;
-    place->holder = xasprintf("%s-holder", place->prefix);
+    /* A creation that was broken off may still take its name. */
+    place->holder = place->holder_count++ == 0
+                        ? xasprintf("%s-holder", place->prefix)
+                        : xasprintf("%s-holder-%u", place->prefix, place->holder_count);
     if (create_with_workspace(ctx, place, client, output, err) < 0 ||
         start_holder(ctx, place, client, err) < 0) {
         CLEANUP_CTX struct ctx cleanup;
 
+        instance_create_failed(place->instance, err);
         ctx_init_cleanup(&cleanup, 10000);
         place_holder_remove(&cleanup, place, client);
         return err_wrap(err, "cannot make the network of the job");
@@ -206,8 +222,24 @@ static int make(const struct ctx *ctx, struct docker_place *place, struct docker
     return 0;
 }
 
+static void view(const struct docker_place *place, struct arena *arena, struct place_view *ret)
+{
+    const struct self_path *path = &place->workspace_path;
+    CLEANUP_FREE char *mode = xasprintf("container:%s", place->holder);
+
+    ret->network_mode = arena_strndup(arena, mode, strlen(mode));
+    ret->workspace =
+        (struct docker_mount){.type = path->type,
+                              .source = arena_strndup(arena, path->source, strlen(path->source)),
+                              .volume_subpath = path->subpath ? arena_strndup(arena, path->subpath,
+                                                                              strlen(path->subpath))
+                                                              : NULL,
+                              .target = place->workspace};
+}
+
 int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
-                        struct docker_client *client, struct output *output, struct err *err)
+                        struct docker_client *client, struct output *output, struct arena *arena,
+                        struct place_view *ret, struct err *err)
 {
     int result = 0;
 
@@ -217,8 +249,46 @@ int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
         result = make(ctx, place, client, output, err);
         place->holder_ready = result == 0;
     }
+    if (result == 0)
+        view(place, arena, ret);
     gate_leave(&place->holder_busy);
     return result;
+}
+
+/* Holding holder_busy. */
+static bool forget_if_ended(const struct ctx *ctx, struct docker_place *place,
+                            struct docker_client *client)
+{
+    CLEANUP_DOCKER_CONTAINER struct docker_container holder = {0};
+    struct err err = ERR_INIT;
+
+    if (!place->holder_ready)
+        return false;
+    if (docker_container_inspect(ctx, client, place->holder, &holder, &err) < 0) {
+        if (err.code != ERR_NOT_FOUND)
+            return false;
+    } else if (holder.running || instance_remove_container(ctx, client, place->holder, &err) < 0) {
+        return false;
+    }
+    http_stream_free(steal_ptr(&place->holder_lease));
+    free(steal_ptr(&place->holder));
+    place->holder_ready = false;
+    return true;
+}
+
+bool place_holder_is_lost(const struct ctx *ctx, struct docker_place *place)
+{
+    struct docker_client *client = NULL;
+    struct err err = ERR_INIT;
+    bool lost = false;
+
+    if (instance_client_take(place->instance, &client, &err) == 0 &&
+        gate_enter(ctx, &place->holder_busy, &err) == 0) {
+        lost = forget_if_ended(ctx, place, client);
+        gate_leave(&place->holder_busy);
+    }
+    instance_client_give(place->instance, client);
+    return lost;
 }
 
 void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
@@ -233,4 +303,5 @@ void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
         log_warn("docker", "the volume %s is left behind: %s", place->volume, err.message);
     free(steal_ptr(&place->holder));
     free(steal_ptr(&place->volume));
+    place->volume_filled = false;
 }

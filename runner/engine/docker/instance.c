@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/logger.h"
 #include "engine/docker/docker.h"
+#include "engine/docker/sweep.h"
 #include "engine/docker/watchdog.h"
 
 #define CLEANUP_MS      60000
@@ -39,6 +40,12 @@ void instance_client_give(struct docker_instance *instance, struct docker_client
     pthread_mutex_lock(&instance->mu);
     vec_push(&instance->idle_clients, client);
     pthread_mutex_unlock(&instance->mu);
+}
+
+void instance_create_failed(struct docker_instance *instance, const struct err *err)
+{
+    if (err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT || err->code == ERR_LOST)
+        atomic_store(&instance->uncertain, true);
 }
 
 void instance_labels(const struct docker_instance *instance, const char *role, const char *id,
@@ -208,6 +215,16 @@ int docker_instance_connect(const struct ctx *ctx, const struct engine_services 
     return 0;
 }
 
+static void sweep_run(const struct ctx *ctx, struct docker_instance *instance)
+{
+    const struct sweep_request request = {.run_id = own_run_id(instance->services->run)};
+    struct err err = ERR_INIT;
+    size_t count;
+
+    if (docker_instance_sweep(ctx, (struct engine_instance *)instance, &request, &count, &err) < 0)
+        log_warn("docker", "something may be left behind: %s", err.message);
+}
+
 void docker_instance_disconnect(struct engine_instance *opaque)
 {
     struct docker_instance *instance = (struct docker_instance *)opaque;
@@ -215,15 +232,17 @@ void docker_instance_disconnect(struct engine_instance *opaque)
     CLEANUP_CTX struct ctx ctx;
     struct err err = ERR_INIT;
 
+    ctx_init_cleanup(&ctx, CLEANUP_MS);
     if (!instance)
         return;
-    ctx_init_cleanup(&ctx, CLEANUP_MS);
     if (instance_client_take(instance, &client, &err) == 0) {
         if (!instance->services->keep)
             tools_remove(&ctx, instance, client);
         watchdog_stop(&ctx, instance, client);
     }
     instance_client_give(instance, client);
+    if (atomic_load(&instance->uncertain) && !instance->services->keep)
+        sweep_run(&ctx, instance);
     release(instance);
 }
 

@@ -324,7 +324,7 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
         return SESSION_FAILED;
     }
     if (get_container(ctx, place, client, &recipe, prepared, &container, err) < 0)
-        return SESSION_FAILED;
+        return place_holder_is_lost(ctx, place) ? SESSION_NOT_BEGUN : SESSION_FAILED;
     end = session_run(ctx, container, runnable, recipe.image, output, &reusable, ret, err);
     if (recipe.shared)
         return_shared(place, container, reusable);
@@ -348,8 +348,9 @@ int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct r
     if (take_prepared(ctx, place, runnable, &prepared, err) < 0)
         return -1;
     end = run_once(ctx, place, runnable, prepared, output, ret, err);
-    /* The daemon may have been restarted since the container was made ahead. */
-    if (end == SESSION_NOT_BEGUN)
+    /* Since the container was made ahead, the daemon may have been restarted, or out of reach, and
+     * the holder may be gone as well: two things to find out, hence three tries. */
+    for (int i = 0; i < 2 && end == SESSION_NOT_BEGUN; i++)
         end = run_once(ctx, place, runnable, NULL, output, ret, err);
     if (end == SESSION_NOT_BEGUN)
         return err_set(err, ERR_LOST, "the container of %s ends before the step begins",
@@ -432,7 +433,7 @@ static void remove_place(const struct ctx *ctx, struct docker_place *place)
         return;
     }
     place_holder_remove(ctx, place, client);
-    if (place->uncertain &&
+    if (atomic_load(&place->instance->uncertain) &&
         sweep_place(ctx, client, own_run_id(place->instance->services->run), place->id, &err) < 0)
         log_warn("docker", "containers of %s may be left behind: %s", place->name, err.message);
     instance_client_give(place->instance, client);
@@ -443,9 +444,9 @@ void docker_place_close(struct place *opaque)
     struct docker_place *place = (struct docker_place *)opaque;
     CLEANUP_CTX struct ctx ctx;
 
+    ctx_init_cleanup(&ctx, REMOVE_MS);
     if (!place)
         return;
-    ctx_init_cleanup(&ctx, REMOVE_MS);
     ctx_cancel(&place->background, CTX_CAUSE_USER);
     await_tasks(place);
     remove_steps(place);

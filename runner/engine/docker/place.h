@@ -30,10 +30,12 @@ struct docker_place {
     char *prefix;          /* of the names of its objects */
     struct ctx background; /* of what is done ahead; cancelled by close */
 
-    struct gate holder_busy; /* guards the next five until holder_ready */
+    struct gate holder_busy; /* guards all of these */
     bool holder_ready;
     char *holder; /* its name; NULL until it may exist */
     char *volume; /* with a copy of the workspace; likewise */
+    bool volume_filled;
+    unsigned holder_count; /* made so far, for their names */
     struct http_stream *holder_lease;
     struct self_path workspace_path; /* what to mount at `workspace` */
 
@@ -44,15 +46,25 @@ struct docker_place {
     size_t tasks;         /* in the background */
     struct prepared *prepared;
     struct step_container *shared; /* isolation: job */
-    bool uncertain;                /* a create call was broken off: something may be there */
 };
 
-/* Network, lease and workspace; made on the first call. `output` may be NULL. */
+/* What a step's container needs of the place. */
+struct place_view {
+    const char *network_mode;
+    struct docker_mount workspace;
+};
+
+/* Network, lease and workspace; made on the first call. The strings of *ret go into the arena.
+ * `output` may be NULL. */
 int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
-                        struct docker_client *client, struct output *output, struct err *err)
+                        struct docker_client *client, struct output *output, struct arena *arena,
+                        struct place_view *ret, struct err *err)
     __attribute__((warn_unused_result));
 /* A fresh name for an object of the place. */
 char *place_object_name(struct docker_place *place);
+/* Whether the holder has ended, as it does when contact was lost for a moment; the next call of
+ * place_holder_ensure() then makes another. */
+bool place_holder_is_lost(const struct ctx *ctx, struct docker_place *place);
 /* Removes holder and workspace. */
 void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
                          struct docker_client *client);

@@ -136,7 +136,8 @@ static bool has_target(const struct container_shape *shape, const char *target)
 }
 
 static int add_mounts(struct recipe *recipe, struct docker_place *place,
-                      const struct container_shape *shape, struct err *err)
+                      const struct docker_mount *workspace, const struct container_shape *shape,
+                      struct err *err)
 {
     struct docker_mount *mounts =
         arena_alloc(&recipe->arena, (shape->mount_count + MOUNTS_MAX_BESIDES) * sizeof(*mounts));
@@ -148,10 +149,7 @@ static int add_mounts(struct recipe *recipe, struct docker_place *place,
                                             .read_only = true,
                                             .volume_nocopy = true};
     if (!has_target(shape, place->workspace))
-        mounts[count++] = (struct docker_mount){.type = place->workspace_path.type,
-                                                .source = place->workspace_path.source,
-                                                .volume_subpath = place->workspace_path.subpath,
-                                                .target = place->workspace};
+        mounts[count++] = *workspace;
     for (size_t i = 0; i < shape->mount_count; i++) {
         if (add_mount(recipe, place, &shape->mounts[i], &mounts[count++], err) < 0)
             return -1;
@@ -162,7 +160,7 @@ static int add_mounts(struct recipe *recipe, struct docker_place *place,
 }
 
 static void add_basics(struct recipe *recipe, struct docker_place *place,
-                       const struct runnable *runnable)
+                       const struct place_view *view, const struct runnable *runnable)
 {
     static const char *const entrypoint[] = {TOOLS_HELPER, NULL};
     static const char *const one[] = {"exec", NULL};
@@ -190,11 +188,8 @@ static void add_basics(struct recipe *recipe, struct docker_place *place,
         create->network_mode = shape->network;
     else if (shape->sandbox)
         create->network_mode = "none";
-    else {
-        CLEANUP_FREE char *mode = xasprintf("container:%s", place->holder);
-
-        create->network_mode = keep(recipe, mode);
-    }
+    else
+        create->network_mode = view->network_mode;
 }
 
 /* Name and labels are still missing in `create`, as they differ for each container. */
@@ -218,19 +213,20 @@ int recipe_make(const struct ctx *ctx, struct docker_place *place, struct docker
 {
     const struct container_shape *shape = runnable->container;
     struct docker_instance *instance = place->instance;
+    struct place_view view;
 
     if (image_ensure(ctx, instance, client, &shape->source, shape->platform, output, &recipe->image,
                      err) < 0 ||
-        place_holder_ensure(ctx, place, client, output, err) < 0)
+        place_holder_ensure(ctx, place, client, output, &recipe->arena, &view, err) < 0)
         return -1;
-    add_basics(recipe, place, runnable);
+    add_basics(recipe, place, &view, runnable);
     if (shape->resources)
         add_resources(recipe, shape->resources);
     if (add_security(recipe, shape, err) < 0)
         return -1;
     if (shape->sandbox && add_sandbox(recipe, shape, err) < 0)
         return -1;
-    if (add_mounts(recipe, place, shape, err) < 0)
+    if (add_mounts(recipe, place, &view.workspace, shape, err) < 0)
         return -1;
     recipe->key = make_key(recipe, instance->api_minor, err);
     if (!recipe->key)

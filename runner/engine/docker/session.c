@@ -200,15 +200,16 @@ static void kill_container(struct session *session)
 static void end_program(const struct ctx *ctx, struct session *session, int64_t grace_ms)
 {
     CLEANUP_CTX struct ctx grace;
-    CLEANUP_CTX struct ctx last;
 
     ctx_init_grace(&grace, ctx, grace_ms);
     send_signal(session, SIGTERM);
     if (drive(&grace, session, NULL) == 0)
         return;
     if (session->container->shared) {
-        send_signal(session, SIGKILL);
+        CLEANUP_CTX struct ctx last;
+
         ctx_init_cleanup(&last, DRAIN_WAIT_MS);
+        send_signal(session, SIGKILL);
         if (drive(&last, session, NULL) == 0)
             return;
     }

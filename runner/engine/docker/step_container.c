@@ -23,12 +23,7 @@ static int create(const struct ctx *ctx, struct docker_place *place,
     recipe->create.name = name;
     if (docker_container_create(ctx, container->client, &recipe->create, &container->id, err) == 0)
         return 0;
-    /* When the answer was not awaited the container may come to be all the same. */
-    if (err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT || err->code == ERR_LOST) {
-        pthread_mutex_lock(&place->mu);
-        place->uncertain = true;
-        pthread_mutex_unlock(&place->mu);
-    }
+    instance_create_failed(place->instance, err);
     return err_wrap(err, "cannot create a container of %s", recipe->create.image);
 }
 

@@ -12,6 +12,7 @@
 #include "helper/helper.h"
 
 #define IMAGE_REPOSITORY "runner-helper"
+#define REMOVE_MS        30000
 
 int tools_init(struct tools *tools, struct err *err)
 {
@@ -75,25 +76,28 @@ static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
     struct docker_mount mount = {.type = DOCKER_MOUNT_VOLUME,
                                  .source = instance->tools.volume,
                                  .target = TOOLS_MOUNT};
-    CLEANUP_FREE char *name = xasprintf("%s-fill", instance->tools.volume);
     CLEANUP_FREE char *id = NULL;
     CLEANUP_BUF struct buf tar = BUF_INIT;
-    struct docker_create create = {.name = name,
-                                   .image = instance->tools.image,
+    CLEANUP_CTX struct ctx cleanup;
+    struct docker_create create = {.image = instance->tools.image,
                                    .labels = &labels,
                                    .mounts = &mount,
                                    .mount_count = 1,
                                    .network_mode = "none"};
+    int result;
 
+    ctx_init_cleanup(&cleanup, REMOVE_MS);
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
     tar_add_file(&tar, strrchr(TOOLS_HELPER, '/') + 1, 0755, helper_program, helper_program_size());
     tar_add_end(&tar);
-    if (docker_container_create(ctx, client, &create, &id, err) < 0 ||
-        docker_container_archive_put(ctx, client, id, TOOLS_MOUNT,
-                                     &(struct docker_tar){.data = tar.data, .len = tar.len},
-                                     err) < 0)
+    if (docker_container_create(ctx, client, &create, &id, err) < 0)
         return -1;
-    return instance_remove_container(ctx, client, id, err);
+    result =
+        docker_container_archive_put(ctx, client, id, TOOLS_MOUNT,
+                                     &(struct docker_tar){.data = tar.data, .len = tar.len}, err);
+    if (instance_remove_container(&cleanup, client, id, result < 0 ? NULL : err) < 0)
+        result = -1;
+    return result;
 }
 
 static int make(const struct ctx *ctx, struct docker_instance *instance,
@@ -130,8 +134,10 @@ int tools_ensure(const struct ctx *ctx, struct docker_instance *instance,
         return -1;
     if (!instance->tools.ready) {
         result = make(ctx, instance, client, err);
-        if (result < 0)
+        if (result < 0) {
+            instance_create_failed(instance, err);
             err_wrap(err, "cannot bring the helper to the Docker host");
+        }
         instance->tools.ready = result == 0;
     }
     gate_leave(&instance->tools.busy);
@@ -142,16 +148,10 @@ void tools_remove(const struct ctx *ctx, struct docker_instance *instance,
                   struct docker_client *client)
 {
     struct tools *tools = &instance->tools;
-    CLEANUP_FREE char *filler = NULL;
     struct err err = ERR_INIT;
 
     if (!tools->volume)
         return;
-    if (!tools->ready) {
-        filler = xasprintf("%s-fill", tools->volume);
-        if (instance_remove_container(ctx, client, filler, &err) < 0)
-            log_debug("docker", "cannot remove the container %s: %s", filler, err.message);
-    }
     if (instance_remove_volume(ctx, client, tools->volume, &err) < 0)
         log_warn("docker", "the volume %s is left behind: %s", tools->volume, err.message);
 }

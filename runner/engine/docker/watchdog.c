@@ -118,24 +118,28 @@ static int await_end_of_input(const struct ctx *ctx, struct err *err)
     return 0;
 }
 
+static int sweep(struct engine_instance *instance, const char *run_id, struct err *err)
+{
+    struct sweep_request request = {.run_id = run_id};
+    CLEANUP_CTX struct ctx ctx;
+    size_t count;
+
+    ctx_init_cleanup(&ctx, SWEEP_MS);
+    return docker_engine.sweep(&ctx, instance, &request, &count, err);
+}
+
 int docker_watchdog_main(const struct ctx *ctx, const char *docker_host, const char *run_id,
                          struct err *err)
 {
     struct engine_services services = {.docker_host = docker_host};
-    struct sweep_request request = {.run_id = run_id};
     struct engine_instance *instance;
-    CLEANUP_CTX struct ctx cleanup;
-    size_t count;
     int result;
 
     if (docker_engine.connect(ctx, &services, "docker", &instance, err) < 0)
         return -1;
-    if (await_end_of_input(ctx, err) < 0) {
-        docker_engine.disconnect(instance);
-        return -1;
-    }
-    ctx_init_cleanup(&cleanup, SWEEP_MS);
-    result = docker_engine.sweep(&cleanup, instance, &request, &count, err);
+    result = await_end_of_input(ctx, err);
+    if (result == 0)
+        result = sweep(instance, run_id, err);
     docker_engine.disconnect(instance);
     return result;
 }

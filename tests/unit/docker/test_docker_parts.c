@@ -1,0 +1,248 @@
+/* The parts of the docker engine that need no daemon. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "engine/docker/mark.h"
+#include "engine/docker/oom.h"
+#include "engine/docker/self.h"
+#include "engine/docker/timestamp.h"
+#include "engine/docker/workers.h"
+
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static int collect(void *arg, const char *data, size_t len, struct err *err)
+{
+    (void)err;
+    buf_add(arg, data, len);
+    return 0;
+}
+
+/* Feeds `text` in pieces of every size; `$` in it stands for the mark. */
+static void assert_scan(const char *text, const char *output, int code)
+{
+    CLEANUP_BUF struct buf input = BUF_INIT;
+    char mark[MARK_SIZE];
+
+    mark_make(mark);
+    for (; *text; text++) {
+        if (*text == '$')
+            buf_addstr(&input, mark);
+        else
+            buf_addch(&input, *text);
+    }
+    for (size_t piece = 1; piece <= input.len; piece++) {
+        CLEANUP_BUF struct buf got = BUF_INIT;
+        struct mark_scan scan = {.mark = mark};
+        struct err err = ERR_INIT;
+
+        for (size_t at = 0; at < input.len; at += piece) {
+            size_t len = input.len - at < piece ? input.len - at : piece;
+
+            assert_int_equal(0, mark_scan_feed(&scan, input.data + at, len, collect, &got, &err));
+        }
+        assert_string_equal(got.data, output);
+        assert_int_equal(scan.done, code >= 0);
+        if (code >= 0)
+            assert_int_equal(scan.code, code);
+    }
+}
+
+static void finds_the_mark_in_any_pieces(void **state)
+{
+    (void)state;
+    assert_scan("$ 000\n", "", 0);
+    assert_scan("out\n$ 137\n", "out\n", 137);
+    assert_scan("no newline$ 003\n", "no newline", 3);
+    assert_scan("a\x1e"
+                "b\x1e\x1e$ 001\n",
+                "a\x1e"
+                "b\x1e\x1e",
+                1);
+    assert_scan("not yet", "not yet", -1);
+}
+
+static void gives_back_what_only_begins_like_the_mark(void **state)
+{
+    CLEANUP_BUF struct buf got = BUF_INIT;
+    char mark[MARK_SIZE];
+    struct mark_scan scan = {.mark = mark};
+    struct err err = ERR_INIT;
+
+    (void)state;
+    mark_make(mark);
+    assert_int_equal(0, mark_scan_feed(&scan, mark, 20, collect, &got, &err));
+    assert_string_equal(got.data, "");
+    assert_int_equal(0, mark_scan_feed(&scan, mark, MARK_SIZE - 1, collect, &got, &err));
+    assert_int_equal(got.len, 20);
+    assert_memory_equal(got.data, mark, 20);
+    assert_int_equal(-1, mark_scan_feed(&scan, "nonsense\n", 9, collect, &got, &err));
+    assert_string_equal(err.message, "the helper in the container is confused");
+}
+
+static void finds_its_own_container_id(void **state)
+{
+    static const char inside[] =
+        "22 27 0:21 / /proc rw - proc proc rw\n"
+        "801 700 259:1 /var/lib/docker/containers/" ID_A "/resolv.conf /etc/resolv.conf rw - x\n"
+        "802 700 259:1 /var/lib/docker/containers/" ID_A "/hostname /etc/hostname rw - x\n";
+    static const char on_a_host[] =
+        "90 27 0:30 / /var/lib/docker/containers/" ID_B "/mounts/shm rw - tmpfs shm rw\n"
+        "91 27 0:31 /" ID_B " /data rw - x\n";
+    CLEANUP_STRVEC struct strvec ids = {0};
+    CLEANUP_STRVEC struct strvec none = {0};
+
+    (void)state;
+    self_ids_from_mountinfo(inside, &ids);
+    assert_int_equal(ids.len, 1);
+    assert_string_equal(ids.items[0], ID_A);
+    self_ids_from_mountinfo(on_a_host, &none);
+    assert_int_equal(none.len, 0);
+    self_ids_from_cgroup("9:memory:/docker/" ID_B "\n0::/system.slice/docker-" ID_A ".scope\n",
+                         &ids);
+    assert_int_equal(ids.len, 2);
+    assert_string_equal(ids.items[1], ID_B);
+    self_ids_from_cgroup("9:memory:/user.slice\n0::/init.scope\n", &none);
+    assert_int_equal(none.len, 0);
+}
+
+static struct docker_mount_point mounts[] = {
+    {.type = (char *)"bind", .source = (char *)"/srv/ci", .destination = (char *)"/work"},
+    {.type = (char *)"volume",
+     .name = (char *)"cache",
+     .source = (char *)"/var/lib/docker/volumes/cache/_data",
+     .destination = (char *)"/work/cache"},
+    {.type = (char *)"tmpfs", .source = (char *)"", .destination = (char *)"/scratch"},
+};
+
+static const struct self inside = {.place = SELF_IN_CONTAINER,
+                                   .container = {.name = (char *)"runner-1",
+                                                 .mounts = mounts,
+                                                 .mount_count = 3}};
+
+static void assert_path(const struct self *self, const char *path, int api_minor,
+                        enum docker_mount_type type, const char *source, const char *subpath)
+{
+    CLEANUP_SELF_PATH struct self_path got = {0};
+    struct err err = ERR_INIT;
+
+    assert_int_equal(0, self_translate(self, path, api_minor, &got, &err));
+    assert_int_equal(got.type, type);
+    assert_string_equal(got.source, source);
+    if (subpath)
+        assert_string_equal(got.subpath, subpath);
+    else
+        assert_null(got.subpath);
+}
+
+static void translates_paths_through_its_mounts(void **state)
+{
+    const struct self on_host = {.place = SELF_ON_HOST};
+
+    (void)state;
+    assert_path(&on_host, "/work/a", 41, DOCKER_MOUNT_BIND, "/work/a", NULL);
+    assert_path(&inside, "/work", 41, DOCKER_MOUNT_BIND, "/srv/ci", NULL);
+    assert_path(&inside, "/work/a/b", 41, DOCKER_MOUNT_BIND, "/srv/ci/a/b", NULL);
+    assert_path(&inside, "/work/cache", 41, DOCKER_MOUNT_VOLUME, "cache", NULL);
+    assert_path(&inside, "/work/cache/x", 45, DOCKER_MOUNT_VOLUME, "cache", "x");
+    assert_path(&inside, "/work/cache/x", 44, DOCKER_MOUNT_BIND,
+                "/var/lib/docker/volumes/cache/_data/x", NULL);
+}
+
+static void names_both_sides_of_a_path_that_is_not_shared(void **state)
+{
+    static const char *const paths[] = {"/workshop", "/scratch/x", "/"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct self_path got;
+        struct err err = ERR_INIT;
+        char expected[256];
+
+        snprintf(expected, sizeof(expected),
+                 "%s is a path inside the runner's own container (runner-1), which the Docker host "
+                 "cannot see; mount a host directory or volume there (-v %s:%s)",
+                 paths[i], paths[i], paths[i]);
+        assert_int_equal(-1, self_translate(&inside, paths[i], 45, &got, &err));
+        assert_int_equal(err.code, ERR_NOT_FOUND);
+        assert_string_equal(err.message, expected);
+    }
+}
+
+static void knows_loopback_addresses(void **state)
+{
+    (void)state;
+    assert_true(self_is_loopback_url("tcp://127.0.0.1:2375"));
+    assert_true(self_is_loopback_url("tcp://localhost:2376"));
+    assert_true(self_is_loopback_url("http://[::1]"));
+    assert_false(self_is_loopback_url("tcp://localhost.example:2376"));
+    assert_false(self_is_loopback_url("tcp://docker:2375"));
+}
+
+static void reads_times(void **state)
+{
+    (void)state;
+    assert_true(timestamp_ns("1970-01-01T00:00:01Z") == 1000000000);
+    assert_true(timestamp_ns("2026-11-21T05:06:07.000000089Z") == INT64_C(1795237567000000089));
+    assert_true(timestamp_ns("2026-11-21T06:36:07.5+01:30") == INT64_C(1795237567500000000));
+    assert_true(timestamp_ns("2026-11-21T00:06:07-05:00") == INT64_C(1795237567000000000));
+    assert_true(timestamp_ns("yesterday") == 0);
+    assert_true(timestamp_ns(NULL) == 0);
+}
+
+static void describes_memory_limits(void **state)
+{
+    char text[64];
+
+    (void)state;
+    oom_describe(64 << 20, text, sizeof(text));
+    assert_string_equal(text, "killed: out of memory (limit 64 MiB)");
+    oom_describe(1000, text, sizeof(text));
+    assert_string_equal(text, "killed: out of memory (limit 1000 bytes)");
+    oom_describe(0, text, sizeof(text));
+    assert_string_equal(text, "killed: out of memory");
+}
+
+static void count(void *arg)
+{
+    __atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+}
+
+static void finishes_all_work_in_the_background(void **state)
+{
+    struct workers workers;
+    int done = 0;
+
+    (void)state;
+    workers_init(&workers, 3);
+    for (int i = 0; i < 100; i++)
+        workers_submit(&workers, count, &done);
+    workers_release(&workers);
+    assert_int_equal(done, 100);
+    workers_init(&workers, 0);
+    workers_submit(&workers, count, &done);
+    assert_int_equal(done, 101);
+    workers_release(&workers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_mark_in_any_pieces),
+        cmocka_unit_test(gives_back_what_only_begins_like_the_mark),
+        cmocka_unit_test(finds_its_own_container_id),
+        cmocka_unit_test(translates_paths_through_its_mounts),
+        cmocka_unit_test(names_both_sides_of_a_path_that_is_not_shared),
+        cmocka_unit_test(knows_loopback_addresses),
+        cmocka_unit_test(reads_times),
+        cmocka_unit_test(describes_memory_limits),
+        cmocka_unit_test(finishes_all_work_in_the_background),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
