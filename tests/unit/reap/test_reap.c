@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -89,6 +90,8 @@ static pid_t start_with_cookie(const char *run_id)
     snprintf(cookie, sizeof(cookie), "PIPELINE_ID=%s", run_id);
     pid = fork();
     if (pid == 0) {
+        /* A test that is stopped must not leave it holding ctest's pipe. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         execve("/bin/sleep", argv, envp);
         _exit(127);
     }
