@@ -188,6 +188,7 @@ test_image_missing_and_pull_never() {
     assert_exit 1 "$RUNNER" exec --report json=r.json p.yaml
     assert_eq image_pull "$(jq -r '.stages[0].jobs[0].steps[0].reason' r.json)" reason
     assert_contains "$stderr" "$RUNNER_TEST_REGISTRY/no/such:1"
+    docker image rm -f "$RUNNER_TEST_REGISTRY/runner-test/pulled:1" >/dev/null 2>&1 || true
     pipeline "{name: a, image: \"$RUNNER_TEST_REGISTRY/runner-test/pulled:1\", pull: never, command: x}"
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_contains "$stderr" "never"
