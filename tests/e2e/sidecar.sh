@@ -8,7 +8,7 @@ image=runner-test/runner
 # The packages of both stages are installed on a machine's first run.
 declare -A case_timeout=([test_workspace_at_another_path]=600 [test_workspace_in_a_volume]=300
     [test_workspace_of_the_container_alone]=300 [test_killed_sidecar_leaves_nothing]=300
-    [test_missing_source_names_both_paths]=300)
+    [test_missing_source_names_both_paths]=300 [test_compose_file]=300)
 
 # sidecar OPTION… -- ARGUMENT…: runs the runner's image with the socket and the options.
 sidecar() {
@@ -74,6 +74,23 @@ test_killed_sidecar_leaves_nothing() {
     docker kill -s KILL sidecar-killed >/dev/null
     finish
     assert_no_leftovers 60
+}
+
+# deploy/sidecar/compose.yaml, read by a Compose of the distribution.
+test_compose_file() {
+    mkdir project
+    pipeline '{name: a, command: "echo made >made; hostname"}, {name: b, command: "cat made; exit 3"}' \
+        >project/p.yaml
+    cd project
+    local compose=(env DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_SOCKET="$socket"
+        WORKSPACE="$PWD" docker-compose -p sidecar-compose -f "$root/deploy/sidecar/compose.yaml")
+    "${compose[@]}" build -q >"$case_dir/build.log" 2>&1 || fail "build: $(tail -n 20 "$case_dir/build.log")"
+    run "${compose[@]}" run --rm -T runner exec p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stdout" "[step(2/2): b] made"
+    assert_contains "$stderr" "exit code 3"
+    assert_eq made "$(cat made)" "the file on the host"
+    "${compose[@]}" down -v >"$case_dir/down.log" 2>&1
 }
 
 run_tests "$@"

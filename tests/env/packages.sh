@@ -15,7 +15,7 @@ build=(
 test=(
     curl git iproute2 jq openssl procps python3 time util-linux
     clang clang-format 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
-    docker.io iptables podman docker-registry apache2-utils
+    docker.io docker-compose iptables podman docker-registry apache2-utils
     busybox-static debian-archive-keyring debootstrap
 )
 
