@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,12 +138,23 @@ static int drain_output(struct session *s)
     return result;
 }
 
+/* Standard error may have the same reader as standard output. */
+static void say_undelivered(struct output_queue *queue)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT))
+        dprintf(STDERR_FILENO, "runner: nobody reads the output: up to %zu bytes of it are lost\n",
+                output_queue_unwritten(queue));
+}
+
 /* What goes wrong with the output is said only while somebody may read it. */
 static int finish_output(struct session *s, int status)
 {
     struct err err = ERR_INIT;
 
     if (drain_output(s) < 0) {
+        say_undelivered(s->queue);
         output_queue_abandon(steal_ptr(&s->queue));
         return 128 + signals_first(s->signals);
     }

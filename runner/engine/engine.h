@@ -36,10 +36,14 @@
 enum output_stream { OUTPUT_STDOUT, OUTPUT_STDERR };
 
 /* Where the bytes of a running step go. write() takes all of them, always; it may block while the
- * reader is slow, but not beyond the end of ctx. Both may be called from one thread at a time. */
+ * reader is slow, but not beyond the end of ctx, and not at all without one (NULL): that is for
+ * who watches room_fd() beside other things. All may be called from one thread at a time. */
 struct output {
     void (*write)(struct output *output, const struct ctx *ctx, enum output_stream stream,
                   const void *data, size_t len);
+    /* -1 while there is room, else a descriptor that becomes readable when there is again. NULL
+     * function: there always is. */
+    int (*room_fd)(struct output *output);
     /* A remark of the engine for people, one line, e.g. progress of an image pull. */
     void (*note)(struct output *output, const char *text);
 };

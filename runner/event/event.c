@@ -41,11 +41,24 @@ void event_bus_note(struct event_bus *bus, const struct node *node, const char *
     event_bus_emit(bus, &event);
 }
 
+static int sink_room_fd(struct event_sink *sink)
+{
+    return sink->room_fd ? sink->room_fd(sink) : -1;
+}
+
+int event_bus_room_fd(const struct event_bus *bus)
+{
+    int fd = -1;
+
+    for (size_t i = 0; fd < 0 && i < bus->sink_count; i++)
+        fd = sink_room_fd(bus->sinks[i]);
+    return fd;
+}
+
 void event_bus_wait_for_room(struct event_bus *bus, const struct ctx *ctx)
 {
     for (size_t i = 0; ctx && i < bus->sink_count; i++) {
-        struct event_sink *sink = bus->sinks[i];
-        struct pollfd fd = {.fd = sink->room_fd ? sink->room_fd(sink) : -1, .events = POLLIN};
+        struct pollfd fd = {.fd = sink_room_fd(bus->sinks[i]), .events = POLLIN};
 
         if (fd.fd >= 0 && ctx_poll(ctx, &fd, 1, -1, NULL) < 0)
             return;

@@ -64,6 +64,8 @@ void event_bus_emit(struct event_bus *bus, struct event *event);
 void event_bus_deliver(struct event_bus *bus, const struct event *event);
 void event_bus_note(struct event_bus *bus, const struct node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* -1 while every sink has room, else the descriptor of one that has none. */
+int event_bus_room_fd(const struct event_bus *bus);
 /* Returns when every sink has room, or when ctx ends (NULL: does not wait at all). */
 void event_bus_wait_for_room(struct event_bus *bus, const struct ctx *ctx);
 

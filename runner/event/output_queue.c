@@ -33,6 +33,7 @@ struct output_queue {
     struct batch pending;
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
+    atomic_size_t writing_left;
     int room_fd;
     int ended_fd;     /* readable when the writer has ended */
     atomic_bool full; /* changed under mu */
@@ -65,6 +66,7 @@ static void write_batch(struct output_queue *q)
 
     vec_foreach (struct run *, run, &q->writing.runs) {
         write_run(q, run->fd, at, run->size);
+        atomic_fetch_sub(&q->writing_left, run->size);
         at += run->size;
     }
     q->writing.runs.len = 0;
@@ -89,6 +91,7 @@ static void *writer_main(void *arg)
         taken = q->pending;
         q->pending = q->writing;
         q->writing = taken;
+        atomic_store(&q->writing_left, taken.bytes.len);
         if (atomic_load(&q->full)) {
             atomic_store(&q->full, false);
             eventfd_write(q->room_fd, 1);
@@ -177,6 +180,16 @@ int output_queue_drain(struct output_queue *q, const struct ctx *ctx)
 
     stop(q);
     return ctx_poll(ctx, &ended, 1, -1, NULL) < 0 ? -1 : 0;
+}
+
+size_t output_queue_unwritten(struct output_queue *q)
+{
+    size_t bytes;
+
+    pthread_mutex_lock(&q->mu);
+    bytes = q->pending.bytes.len + atomic_load(&q->writing_left);
+    pthread_mutex_unlock(&q->mu);
+    return bytes;
 }
 
 void output_queue_abandon(struct output_queue *q)

@@ -26,6 +26,9 @@ int output_queue_room_fd(struct output_queue *queue);
  * any more. */
 int output_queue_drain(struct output_queue *queue, const struct ctx *ctx)
     __attribute__((warn_unused_result));
+/* How many bytes have been added and not been written; of what the writer is stuck in, some may
+ * have been. */
+size_t output_queue_unwritten(struct output_queue *queue);
 /* Leaves the writer to itself, and its memory with it, because it may be stuck for good in a write
  * that nobody reads. For the end of the process. */
 void output_queue_abandon(struct output_queue *queue);

@@ -51,6 +51,11 @@ static void output_write(struct output *output, const struct ctx *ctx, enum outp
                    len);
 }
 
+static int output_room_fd(struct output *output)
+{
+    return event_bus_room_fd(((struct step_output *)output)->pump.bus);
+}
+
 static void output_note(struct output *output, const char *text)
 {
     struct step_output *out = (struct step_output *)output;
@@ -185,7 +190,8 @@ static void step_run(struct job_run *j, uint32_t index)
     struct run *run = j->run;
     const struct plan_step *step = &j->plan->steps[index];
     struct node *node = &j->node->children[index];
-    struct step_output out = {.output = {.write = output_write, .note = output_note}};
+    struct step_output out = {
+        .output = {.write = output_write, .room_fd = output_room_fd, .note = output_note}};
     struct exit_record record = {0};
     int64_t timeout_ms = plan_timeout_ms(&step->scope);
     CLEANUP_FREE char *label = timeout_label(node);

@@ -49,7 +49,7 @@ void log_flusher_free(struct log_flusher *flusher);
 
 void log_pump_init(struct log_pump *pump, struct log_flusher *flusher, struct event_bus *bus,
                    const struct node *node);
-/* Takes all bytes. Waits while sinks are full, but not beyond the end of ctx. */
+/* Takes all bytes. Waits while sinks are full, but not beyond the end of ctx (NULL: not at all). */
 void log_pump_write(struct log_pump *pump, const struct ctx *ctx, enum event_stream stream,
                     const void *data, size_t size);
 /* Emits what is left and frees everything but the tail. */

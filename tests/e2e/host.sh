@@ -429,6 +429,22 @@ test_terminated_with_a_stuck_reader() {
     finish
     exec 9>&-
     assert_eq 143 "$status" "exit status"
+    assert_match "$stderr" 'runner: nobody reads the output: up to [1-9][0-9]* bytes of it are lost'
+}
+
+# The grace is over with the step's last process, read or not.
+test_stuck_reader_and_a_long_grace() {
+    pipeline '{name: a, timeout: 1, grace: 1h, command: "yes"}'
+    mkfifo out
+    exec 9<>out
+    spawn bash -c 'exec "$0" exec --report json=r.json p.yaml >out' "$RUNNER"
+    wait_for 20 test -e r.json
+    assert_eq timeout "$(jq -r .reason r.json)" reason
+    cat out >read 9>&- &
+    finish
+    exec 9>&-
+    assert_eq 1 "$status" "exit status"
+    assert_not_contains "$stderr" "are lost"
 }
 
 test_many_jobs_at_a_time() {

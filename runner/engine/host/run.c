@@ -8,11 +8,17 @@
  *     CLOSING      a fixed limit; when it ends there are processes that nobody can kill
  *
  * CLOSING also follows RUNNING directly, once the main process has ended or the supervisor is lost:
- * from then on the result is known and only the tree is waited for. */
+ * from then on the result is known and only the tree is waited for.
+ *
+ * The reader of the output may be slower than the program, or not read at all. While there is no
+ * room the pipes are left alone, which holds the program up, but the socket and the contexts are
+ * not: a reader never delays a signal, nor the news that the tree has gone. What is in a pipe when
+ * its last writer has gone is little, and is taken without asking for room. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -219,24 +225,25 @@ static void enter_closing(struct attempt *a)
     ctx_init_cleanup(&a->phase_ctx, CLOSING_MS);
 }
 
-/* Returns whether there may be more at once. */
-static bool pump(struct attempt *a, enum output_stream stream)
+/* Takes what has come, at most `most` bytes; returns how many. */
+static size_t pump(struct attempt *a, enum output_stream stream, size_t most)
 {
     struct host_place *place = a->place;
     ssize_t got;
 
     if (a->pipes[stream] < 0)
-        return false;
+        return 0;
     if (!place->chunk)
         place->chunk = xmalloc(HOST_CHUNK_BYTES);
     do {
-        got = read(a->pipes[stream], place->chunk, HOST_CHUNK_BYTES);
+        got =
+            read(a->pipes[stream], place->chunk, most < HOST_CHUNK_BYTES ? most : HOST_CHUNK_BYTES);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN)
-        return false;
+        return 0;
     if (got <= 0) {
         close(steal_fd(&a->pipes[stream]));
-        return false;
+        return 0;
     }
     /* Memory for a large pipe only where it is used: a user's total is limited by the kernel, and
      * a refusal does not matter. */
@@ -244,11 +251,37 @@ static bool pump(struct attempt *a, enum output_stream stream)
         a->large[stream] = true;
         fcntl(a->pipes[stream], F_SETPIPE_SZ, PIPE_BYTES_LARGE);
     }
-    /* The reader of the output may be slow for as long as the step may last, also when the program
-     * has ended meanwhile. */
-    a->output->write(a->output, a->phase == TERMINATING ? &a->phase_ctx : a->caller, stream,
-                     place->chunk, (size_t)got);
-    return true;
+    a->output->write(a->output, NULL, stream, place->chunk, (size_t)got);
+    return (size_t)got;
+}
+
+static int room_fd(const struct attempt *a)
+{
+    return a->output->room_fd ? a->output->room_fd(a->output) : -1;
+}
+
+/* Once the tree has gone everything that it printed is in the pipes: what comes later is not its
+ * own, even if somebody outside of the tree holds them open and goes on writing. */
+static void pump_rest(struct attempt *a)
+{
+    for (int i = 0; i < 2; i++) {
+        int left = 0;
+        size_t got;
+
+        if (a->pipes[i] < 0 || ioctl(a->pipes[i], FIONREAD, &left) < 0)
+            continue;
+        while (left > 0 && (got = pump(a, (enum output_stream)i, (size_t)left)) > 0)
+            left -= (int)got;
+    }
+}
+
+/* Steps that print little are held up by a slow reader here, as long as they may last. */
+static void wait_for_room(const struct attempt *a)
+{
+    struct pollfd room = {.fd = room_fd(a), .events = POLLIN};
+
+    if (room.fd >= 0 && ctx_poll(a->caller, &room, 1, -1, NULL) < 0)
+        return; /* the result stays what it is */
 }
 
 static void set_exit_record(struct exit_record *record, int status)
@@ -375,15 +408,18 @@ static bool escalate(struct attempt *a)
 /* One wait and what follows from it; -1 when the phase's context ended or on an error. */
 static int attend(struct attempt *a, struct err *err)
 {
-    struct pollfd fds[] = {{.fd = a->pipes[OUTPUT_STDOUT], .events = POLLIN},
-                           {.fd = a->pipes[OUTPUT_STDERR], .events = POLLIN},
-                           {.fd = a->lost ? -1 : a->supervisor, .events = POLLIN}};
+    int room = room_fd(a);
+    short wanted = room < 0 ? POLLIN : 0; /* POLLHUP, the last writer's end, comes all the same */
+    struct pollfd fds[] = {{.fd = a->pipes[OUTPUT_STDOUT], .events = wanted},
+                           {.fd = a->pipes[OUTPUT_STDERR], .events = wanted},
+                           {.fd = a->lost ? -1 : a->supervisor, .events = POLLIN},
+                           {.fd = room, .events = POLLIN}};
 
-    if (ctx_poll(phase_ctx(a), fds, 3, -1, err) < 0)
+    if (ctx_poll(phase_ctx(a), fds, 4, -1, err) < 0)
         return -1;
     for (int i = 0; i < 2; i++) {
         if (fds[i].revents)
-            pump(a, (enum output_stream)i);
+            pump(a, (enum output_stream)i, HOST_CHUNK_BYTES);
     }
     return fds[2].revents ? receive(a, err) : 0;
 }
@@ -393,8 +429,7 @@ static bool finished(const struct attempt *a)
     return a->gone || (a->lost && a->pipes[0] < 0 && a->pipes[1] < 0);
 }
 
-/* Until the tree has gone. With the tree gone everything that it printed is in the pipes: what does
- * not come at once is not going to come, even if somebody outside of the tree holds them open. */
+/* Until the tree has gone. */
 static int watch(struct attempt *a, struct err *err)
 {
     struct err ended = ERR_INIT; /* why the caller's context ended */
@@ -414,10 +449,8 @@ static int watch(struct attempt *a, struct err *err)
         if (!killed)
             break;
     }
-    for (int i = 0; i < 2; i++) {
-        while (pump(a, (enum output_stream)i))
-            ;
-    }
+    pump_rest(a);
+    wait_for_room(a);
     if (!killed)
         a->output->note(a->output, "processes of this step could not be killed and are left");
     if (ended.code != ERR_NONE)

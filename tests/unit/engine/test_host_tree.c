@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -260,6 +261,69 @@ static void supervisor_is_reused_after_a_cancel(void **state)
     ctx_release(&other);
 }
 
+static void stop_reading(struct collector *collector)
+{
+    collector->room_fd = eventfd(0, EFD_CLOEXEC);
+    assert_true(collector->room_fd >= 0);
+}
+
+static void stop_reading_and_cancel(struct collector *collector)
+{
+    stop_reading(collector);
+    cancel(collector);
+}
+
+static void read_again(struct test *t)
+{
+    close(t->out.room_fd);
+    t->out.room_fd = -1;
+}
+
+/* Nobody reads what the step prints: it is stopped all the same, its grace is over with its last
+ * process, and what it had printed comes … */
+static void stuck_reader_does_not_delay_a_cancel(void **state)
+{
+    struct test *t = *state;
+
+    assert_cancelled(t, run(t, "trap 'echo bye; exit' TERM; echo ready;" LINGER,
+                            stop_reading_and_cancel, 3600000));
+    assert_string_equal("ready\nbye\n", t->out.streams[0].data);
+    read_again(t);
+}
+
+/* … also when it is stuck in a write … */
+static void stuck_writer_is_terminated(void **state)
+{
+    struct test *t = *state;
+
+    assert_cancelled(t, run(t, "echo ready; yes", stop_reading_and_cancel, 3600000));
+    read_again(t);
+}
+
+static void stuck_writer_is_killed(void **state)
+{
+    struct test *t = *state;
+
+    assert_cancelled(t, run(t, "trap '' TERM; echo ready; yes", stop_reading_and_cancel, 200));
+    read_again(t);
+}
+
+/* … and one that has ended by itself keeps its result, however its wait for the reader ends. */
+static void stuck_reader_does_not_change_the_result(void **state)
+{
+    struct test *t = *state;
+
+    ctx_set_timeout(&t->ctx, 500, "step \"x\"");
+    assert_int_equal(0, run(t, "echo ready; sleep 1000 & echo last; exit 3", stop_reading, 1000));
+    assert_true(ctx_expired(&t->ctx));
+    assert_int_equal(EXIT_CODE, t->record.kind);
+    assert_int_equal(3, t->record.code);
+    assert_string_equal("ready\nlast\n", t->out.streams[0].data);
+    assert_int_equal(0, processes_with(t->f.cookie));
+    assert_string_equal("", t->out.notes.data);
+    read_again(t);
+}
+
 struct worker {
     pthread_t thread;
     struct test *test;
@@ -327,6 +391,10 @@ int main(void)
         TEST(stopped_processes_end),
         TEST(forking_tree_ends),
         TEST(supervisor_is_reused_after_a_cancel),
+        TEST(stuck_reader_does_not_delay_a_cancel),
+        TEST(stuck_writer_is_terminated),
+        TEST(stuck_writer_is_killed),
+        TEST(stuck_reader_does_not_change_the_result),
         TEST(many_at_once),
     };
 

@@ -59,10 +59,14 @@ static void room_is_told_and_nothing_blocks(void **state)
     room.fd = output_queue_room_fd(queue);
     assert_true(room.fd >= 0);
     assert_int_equal(ctx_poll(&ctx, &room, 1, 0, NULL), 0);
+    assert_int_equal(output_queue_unwritten(queue), added);
     while (total < added && (got = read(ends[0], block, sizeof(block))) > 0)
         total += (size_t)got;
     assert_int_equal(ctx_poll(&ctx, &room, 1, -1, NULL), 1);
     assert_int_equal(output_queue_room_fd(queue), -1);
+    ctx_set_timeout(&ctx, 10000, "test");
+    assert_int_equal(output_queue_drain(queue, &ctx), 0);
+    assert_int_equal(output_queue_unwritten(queue), 0);
     assert_int_equal(output_queue_finish(queue, NULL), 0);
     close(ends[0]);
     close(ends[1]);
