@@ -135,6 +135,62 @@ failed:
     _exit(127);
 }
 
+/* Of "NAME=VALUE", as much of it as a message can bear. */
+static size_t name_length(const char *variable)
+{
+    size_t len = strcspn(variable, "=");
+
+    return len < 64 ? len : 64;
+}
+
+/* Appends what the kernel found too large: one string, or all of them together.
+ * Source: execve(2), "Limits on size of arguments and environment". */
+static void add_too_large(const struct process_options *o, struct buf *out)
+{
+    const size_t string_max = 32 * (size_t)sysconf(_SC_PAGESIZE); /* MAX_ARG_STRLEN */
+    const char *const *const lists[] = {o->argv, o->envp};
+    CLEANUP_BUF struct buf largest = BUF_INIT;
+    size_t largest_size = 0;
+    size_t total = 0;
+
+    for (size_t list = 0; list < 2; list++) {
+        for (size_t i = 0; lists[list] && lists[list][i]; i++) {
+            const char *s = lists[list][i];
+            size_t size = strlen(s) + 1;
+
+            total += size + sizeof(char *);
+            if (size <= largest_size)
+                continue;
+            largest_size = size;
+            buf_reset(&largest);
+            if (lists[list] == o->argv)
+                buf_addf(&largest, "argument %zu", i);
+            else
+                buf_addf(&largest, "the variable %.*s", (int)name_length(s), s);
+        }
+    }
+    if (largest_size > string_max)
+        buf_addf(out, ": %s has %zu bytes, at most %zu are possible", largest.data, largest_size,
+                 string_max);
+    else
+        buf_addf(out,
+                 ": arguments and environment have %zu bytes, at most %ld are possible; %s "
+                 "has the most, %zu",
+                 total, sysconf(_SC_ARG_MAX), largest.data, largest_size);
+}
+
+static int exec_error(const struct process_options *o, enum err_code code, int errnum,
+                      struct err *err)
+{
+    CLEANUP_BUF struct buf detail = BUF_INIT;
+
+    if (errnum == E2BIG)
+        add_too_large(o, &detail);
+    return err_set(err, code, "%s: %s%s", o->argv[0],
+                   errnum == ENOENT ? "command not found" : strerror(errnum),
+                   detail.len ? detail.data : "");
+}
+
 static int spawn_error(const struct process_options *o, const struct child_failure *failure,
                        struct err *err)
 {
@@ -152,8 +208,7 @@ static int spawn_error(const struct process_options *o, const struct child_failu
                 strerror(errnum));
         break;
     case STEP_EXEC:
-        err_set(err, code, "%s: %s", o->argv[0],
-                errnum == ENOENT ? "command not found" : strerror(errnum));
+        exec_error(o, code, errnum, err);
         break;
     default:
         err_set(err, ERR_SYSTEM, "cannot set up %s: %s", o->argv[0], strerror(errnum));

@@ -1,10 +1,26 @@
 #include "event/advice.h"
 
-static const char *for_exit_code(int code)
+#include <string.h>
+
+/* What the runner and shells say of E2BIG, apart from the first letter's case. */
+static bool says_too_long(const char *text)
 {
-    switch (code) {
+    return text && strstr(text, "rgument list too long");
+}
+
+static const char *for_not_executable(const struct node *node)
+{
+    if (says_too_long(node->error) || says_too_long(node->tail))
+        return "a program takes about 128 KiB in one argument or variable and 2 MiB in all: give "
+               "it large data in a file or through a pipe";
+    return "the command exists but cannot be executed: check its permissions and its #! line";
+}
+
+static const char *for_exit_code(const struct node *node)
+{
+    switch (node->exit_code) {
     case 126:
-        return "the command exists but cannot be executed: check its permissions and its #! line";
+        return for_not_executable(node);
     case 127:
         return "a command was not found: check its spelling, PATH, and that the host or image has "
                "it";
@@ -35,6 +51,6 @@ const char *advice_for(const struct node *node)
     case REASON_POLICY:
         return "the step is not allowed to do this here";
     default:
-        return node->has_exit_code ? for_exit_code(node->exit_code) : "";
+        return node->has_exit_code ? for_exit_code(node) : "";
     }
 }

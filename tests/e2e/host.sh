@@ -76,6 +76,21 @@ test_command_not_found() {
     assert_contains "$stderr" "a command was not found"
 }
 
+test_argument_list_too_long() {
+    local large
+    large=$(head -c 200000 /dev/zero | tr '\0' x)
+    write p.yaml <<P
+name: p
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, environment: {LARGE: $large}, command: "true"}]}]}]
+P
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "exit code 126: sh: Argument list too long: the variable LARGE has 200007 bytes, at most 131072 are possible"
+    assert_contains "$stderr" "next:  a program takes about 128 KiB in one argument"
+    pipeline '{name: a, command: "/bin/true $(head -c 200000 /dev/zero | tr \"\\0\" x)"}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "next:  a program takes about 128 KiB in one argument"
+}
+
 test_shell_missing() {
     pipeline '{name: a, command: echo x, shell: no-such-shell}'
     assert_exit 1 "$RUNNER" exec p.yaml

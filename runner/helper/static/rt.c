@@ -159,7 +159,7 @@ const char *error_text(long error)
         {ENOTDIR, "not a directory"},
         {EISDIR, "is a directory"},
         {ENOEXEC, "not an executable for this machine (a script without #! line?)"},
-        {E2BIG, "environment and arguments are too large"},
+        {E2BIG, "argument list too long"},
         {ENOMEM, "out of memory"},
         {EROFS, "read-only file system"},
         {ENOSPC, "no space left on device"},

@@ -112,7 +112,50 @@ static void argument_too_long(void **state)
     memset(big, 'x', (1 << 20) - 1);
     big[(1 << 20) - 1] = '\0';
     assert_int_equal(0, host_fixture_run(&t->f, &t->f.root, argv, &t->out, &t->record, &t->err));
-    assert_result(t, EXIT_CODE, 126, 0, "true: Argument list too long");
+    assert_result(t, EXIT_CODE, 126, 0,
+                  "true: Argument list too long: argument 1 has 1048576 bytes, at most 131072 are "
+                  "possible");
+}
+
+static void variable_too_long(void **state)
+{
+    struct test *t = *state;
+    const char *const argv[] = {"true", NULL};
+    CLEANUP_FREE char *big = xmalloc(131072);
+
+    memset(big, 'x', 131071);
+    big[131072 - strlen("BIG=") - 1] = '\0';
+    strmap_set(&t->f.environment, "BIG", big);
+    assert_int_equal(0, host_fixture_run(&t->f, &t->f.root, argv, &t->out, &t->record, &t->err));
+    assert_result(t, EXIT_CODE, 0, 0, "");
+    big[131072 - strlen("BIG=") - 1] = 'x';
+    big[131072 - strlen("BIG=")] = '\0';
+    strmap_set(&t->f.environment, "BIG", big);
+    assert_int_equal(0, host_fixture_run(&t->f, &t->f.root, argv, &t->out, &t->record, &t->err));
+    assert_result(t, EXIT_CODE, 126, 0,
+                  "true: Argument list too long: the variable BIG has 131073 bytes, at most 131072 "
+                  "are possible");
+}
+
+static void too_much_in_all(void **state)
+{
+    struct test *t = *state;
+    const char *const argv[] = {"true", NULL};
+    CLEANUP_FREE char *big = xmalloc(100001);
+
+    memset(big, 'x', 100000);
+    for (int i = 0; i < 100; i++) {
+        CLEANUP_FREE char *name = xasprintf("BIG%d", i);
+
+        big[i == 50 ? 100000 : 99000] = '\0';
+        strmap_set(&t->f.environment, name, big);
+        big[99000] = 'x';
+    }
+    assert_int_equal(0, host_fixture_run(&t->f, &t->f.root, argv, &t->out, &t->record, &t->err));
+    assert_int_equal(126, t->record.code);
+    assert_non_null(strstr(t->record.detail, "true: Argument list too long: arguments and "
+                                             "environment have 99"));
+    assert_non_null(strstr(t->record.detail, "; the variable BIG50 has the most, 100007"));
 }
 
 static void environment_beyond_the_limit(void **state)
@@ -367,6 +410,8 @@ int main(void)
         TEST(command_not_found),
         TEST(not_executable),
         TEST(argument_too_long),
+        TEST(variable_too_long),
+        TEST(too_much_in_all),
         TEST(environment_beyond_the_limit),
         TEST(working_directory),
         TEST(other_user),
