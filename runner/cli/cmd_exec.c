@@ -110,23 +110,47 @@ static int find_report(const struct exec_args *args, const char **ret, struct er
     return 0;
 }
 
+#define NESTED                                                                                     \
+    "you are already in a pipeline (PIPELINE_RUNNER is set in its environment); a nested run "     \
+    "needs --allow-nested"
+
 /* Nested runs are refused when the pipeline's own environment says so; that of this process does
  * not count, because a step may well call runner on purpose for another file. */
-static int check_nesting(const struct exec_args *args, const struct spec_pipeline *spec,
-                         struct err *err)
+static int check_nesting(const struct exec_args *args, struct err *err)
 {
-    const struct spec_pairs *environment = &spec->common.environment;
     bool nested = strmap_has(&args->env, "PIPELINE_RUNNER") ||
                   (getenv("PIPELINE_RUNNER") &&
                    inputs_allows(&args->allow_env, args->allow_all_env, "PIPELINE_RUNNER"));
 
-    for (size_t i = 0; i < environment->len; i++)
-        nested = nested || strcmp(environment->items[i].key, "PIPELINE_RUNNER") == 0;
-    if (nested && !args->allow_nested)
-        return err_set(err, ERR_CONFLICT,
-                       "you are already in a pipeline (PIPELINE_RUNNER is set in its "
-                       "environment); a nested run needs --allow-nested");
-    return 0;
+    return nested && !args->allow_nested ? err_set(err, ERR_CONFLICT, NESTED) : 0;
+}
+
+static void refuse_nested(const struct spec_common *common, struct diag_list *diags)
+{
+    const struct spec_pairs *environment = &common->environment;
+
+    for (size_t i = 0; i < environment->len; i++) {
+        if (strcmp(environment->items[i].key, "PIPELINE_RUNNER") == 0)
+            diag_add(diags, DIAG_ERROR, environment->items[i].value.pos, "", NESTED);
+    }
+}
+
+/* The same for the file, at each of its levels. */
+static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_list *diags)
+{
+    refuse_nested(&spec->common, diags);
+    for (size_t i = 0; i < spec->stage_count; i++) {
+        const struct spec_stage *stage = &spec->stages[i];
+
+        refuse_nested(&stage->common, diags);
+        for (size_t j = 0; j < stage->job_count; j++) {
+            const struct spec_job *job = &stage->jobs[j];
+
+            refuse_nested(&job->common, diags);
+            for (size_t k = 0; k < job->step_count; k++)
+                refuse_nested(&job->steps[k].common, diags);
+        }
+    }
 }
 
 static void show_diagnostics(const struct load_source *source, struct diag_list *diags)
@@ -183,8 +207,10 @@ static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
     }
     if (args->timeout_ms)
         spec->common.timeout_ms = args->timeout_ms;
-    if (find_report(args, &session.report_json, &err) < 0 || check_nesting(args, spec, &err) < 0)
+    if (find_report(args, &session.report_json, &err) < 0 || check_nesting(args, &err) < 0)
         return usage_error(&err);
+    if (!args->allow_nested)
+        check_nesting_of_file(spec, diags);
     plan = make_plan(args, spec, &in, diags);
     if (plan)
         step_check(runner_step_kinds, plan, diags);

@@ -241,6 +241,24 @@ test_nested_run_is_refused() {
     assert_contains "$stderr" "you are already in a pipeline"
     assert_exit 0 "$RUNNER" exec -e PIPELINE_RUNNER=pipeline --allow-nested p.yaml
     PIPELINE_RUNNER=pipeline assert_exit 0 "$RUNNER" exec p.yaml
+    PIPELINE_RUNNER=pipeline assert_exit 2 "$RUNNER" exec --allow-env PIPELINE_RUNNER p.yaml
+    assert_contains "$stderr" "you are already in a pipeline"
+    PIPELINE_RUNNER=pipeline assert_exit 2 "$RUNNER" exec --allow-all-env p.yaml
+}
+
+test_nested_run_is_refused_at_every_level() {
+    local level
+    for level in pipeline stage job step; do
+        jq -n --arg level "$level" '
+            def level($name; $more): {name: $name} + $more +
+                (if $name == $level then {environment: {PIPELINE_RUNNER: "x"}} else {} end);
+            level("pipeline"; {stages: [level("stage"; {jobs: [level("job"; {steps: [
+                level("step"; {command: "echo never"})]})]})]})' >p.yaml
+        assert_exit 2 "$RUNNER" exec p.yaml
+        assert_eq "" "$stdout" stdout
+        assert_match "$stderr" 'p.yaml:[0-9]+:[0-9]+: error: you are already in a pipeline'
+        assert_exit 0 "$RUNNER" exec --allow-nested p.yaml
+    done
 }
 
 test_workdir_is_removed_after_success_and_kept_after_failure() {
