@@ -109,10 +109,10 @@ static int exit_status(const struct exec_verdict *verdict, int signal)
 {
     if (verdict->state == STATE_SUCCEEDED)
         return CLI_EXIT_OK;
-    if (signal)
-        return 128 + signal;
     if (verdict->own_deadline)
         return 124;
+    if (signal && verdict->cancelled)
+        return 128 + signal;
     return verdict->engine_unavailable ? CLI_EXIT_UNAVAILABLE : CLI_EXIT_FAILED;
 }
 

@@ -53,7 +53,12 @@ static void run_stages(struct run *run, const struct ctx *ctx, struct node *root
             outcome_rest(run, ctx, node);
         else
             stage_run(run, ctx, stage, node);
-        stopped = stopped || node->state == STATE_FAILED || node->state == STATE_CANCELLED;
+        if (!stopped && (node->state == STATE_FAILED || node->state == STATE_CANCELLED)) {
+            stopped = true;
+            /* What comes while `post` runs changes nothing, except that a hurry cancels it. */
+            run->cancelled = ctx_cancel_cause(ctx) == CTX_CAUSE_USER &&
+                             (stage->kind != PLAN_STAGE_POST || node->state == STATE_CANCELLED);
+        }
     }
 }
 
@@ -114,6 +119,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     *ret = (struct exec_verdict){
         .state = (enum state)root->state,
         .own_deadline = outcome_is_timeout_of(&own, root),
+        .cancelled = run.cancelled,
         .engine_unavailable = atomic_load(&run.unavailable) && !atomic_load(&run.steps_run),
     };
     instances_free(run.instances);

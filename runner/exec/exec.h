@@ -32,6 +32,7 @@ enum { EXEC_JOBS_DEFAULT = 256, EXEC_POST_BUDGET_MS = 5 * 60 * 1000 };
 struct exec_verdict {
     enum state state;
     bool own_deadline;       /* the pipeline's own timeout ended it */
+    bool cancelled;          /* the user ended it, before it had failed by itself */
     bool engine_unavailable; /* nothing ran, because an engine could not be reached */
 };
 

@@ -15,6 +15,7 @@ struct run {
     struct instances *instances;
     const struct ctx *ctx; /* the pipeline's */
     const char *id;
+    bool cancelled;          /* see exec.h; of the thread that runs the stages */
     atomic_uint steps_run;   /* steps for which an engine gave an exit record */
     atomic_bool unavailable; /* some engine could not be reached */
 };

@@ -152,6 +152,75 @@ test_interrupt_is_130() {
     assert_contains "$stderr" "[step(1/1): a] cancelled"
 }
 
+# interrupted_in_post SIGNAL: the exit status of p.yaml when the signal comes while its `post` runs.
+interrupted_in_post() {
+    rm -f go
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q 'post is up' "$case_dir/stdout"
+    kill -"$1" "$spawned"
+    # The signal has to be read first, by a thread.
+    wait_for 20 bash -c "! grep -q '^ShdPnd:.*[1-9a-f]' /proc/$spawned/status"
+    sleep 0.2
+    touch go
+    finish
+    assert_contains "$stdout" "post is over"
+    echo "$status" >got
+}
+
+# The verdict was known before.
+test_signal_in_post_keeps_the_verdict() {
+    local post='post: "echo post is up; until [ -e go ]; do sleep 0.05; done; echo post is over'
+    pipeline '{name: a, command: exit 7}'
+    echo "$post\"" >>p.yaml
+    interrupted_in_post INT
+    assert_eq 1 "$(cat got)" "exit status after a failure"
+    interrupted_in_post TERM
+    assert_eq 1 "$(cat got)" "exit status after a failure"
+    { echo 'timeout: 1'; echo 'grace: 0.1s'; } >>p.yaml
+    sed -i 's/exit 7/sleep 60/' p.yaml
+    interrupted_in_post INT
+    assert_eq 124 "$(cat got)" "exit status after a timeout"
+    pipeline '{name: a, command: "true"}'
+    echo "$post\"" >>p.yaml
+    interrupted_in_post INT
+    assert_eq 0 "$(cat got)" "exit status after a success"
+    pipeline '{name: a, command: "true"}'
+    echo "$post; exit 3\"" >>p.yaml
+    interrupted_in_post INT
+    assert_eq 1 "$(cat got)" "exit status of a failure in post"
+}
+
+test_hurry_in_post_after_success_is_130() {
+    pipeline '{name: a, command: "true"}'
+    echo 'post: "echo post is up; sleep 60"' >>p.yaml
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q 'post is up' "$case_dir/stdout"
+    kill -INT "$spawned"
+    sleep 0.3
+    kill -INT "$spawned"
+    finish
+    assert_eq 130 "$status" "exit status"
+}
+
+# A job had failed, but the run had not ended by it.
+test_interrupt_beside_a_failed_job_is_130() {
+    write p.yaml <<'P'
+name: p
+stages:
+  - name: s
+    fail_fast: false
+    jobs:
+      - {name: failed, steps: [{name: a, command: exit 1}]}
+      - {name: j, steps: [{name: a, command: "echo up; sleep 60"}]}
+P
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    wait_for 20 grep -q 'exit code 1' "$case_dir/stderr"
+    kill -INT "$spawned"
+    finish
+    assert_eq 130 "$status" "exit status"
+}
+
 test_second_interrupt_cuts_the_grace() {
     pipeline '{name: a, grace: 1h, command: "trap \"\" TERM; echo up; while :; do sleep 0.1; done"}'
     spawn "$RUNNER" exec p.yaml
