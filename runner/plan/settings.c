@@ -1,6 +1,10 @@
 /* Each level's strings are expanded in that level's own environment, so an inherited
  * `image: app:${TAG}` means the TAG of the level that wrote it. The environment of a level is
- * therefore built from the top down, and each string resolved on the way. */
+ * therefore built from the top down, and each string resolved on the way.
+ *
+ * A level on a local engine also sees the runner's own environment. What chooses the engine is
+ * looked at beforehand for that, and expanded without that environment: else a name in it could
+ * make the level one that does not see it. */
 #include "plan/settings.h"
 
 #include <string.h>
@@ -14,6 +18,7 @@ struct expansion {
     const struct strmap *first;  /* looked at first */
     const struct strmap *second; /* then; may be NULL */
     bool local;                  /* the runner's own environment counts too */
+    bool ahead;                  /* all will be expanded again: errors can wait */
     struct src_pos pos;
     struct diag_list *diags;
 };
@@ -44,6 +49,8 @@ static int unset(void *arg, const char *name, size_t offset, struct err *err)
     bool strict = x->plan->inputs.strict;
 
     (void)offset;
+    if (x->ahead)
+        return 0;
     if (x->diags && !strict)
         diag_add(x->diags, DIAG_WARNING, x->pos, "",
                  "${%s} is not set and becomes empty; write ${%s:-} if that is meant", name, name);
@@ -73,36 +80,17 @@ static int expand(const struct expansion *x, const char *text, char **ret, struc
     return 0;
 }
 
-/* The engine that the scope's nearest word on it means; a URL may still hold ${…}. */
-static const char *engine_text(const struct plan *plan, const struct plan_scope *scope)
+/* `how` says in which way values are expanded. */
+static int add_environment(const struct expansion *how, const struct plan_scope *scope,
+                           struct strmap *environment, struct err *err)
 {
-    for (; scope; scope = scope->parent) {
-        if (scope->common->engine.text)
-            return scope->common->engine.text;
-        if (scope->common->image.text)
-            return "docker";
-    }
-    if (plan->inputs.engine)
-        return plan->inputs.engine;
-    return plan->inputs.image ? "docker" : "host";
-}
-
-static bool is_local(const struct plan *plan, const struct plan_scope *scope)
-{
-    return strcmp(engine_text(plan, scope), "host") == 0;
-}
-
-static int add_environment(const struct plan *plan, const struct plan_scope *scope,
-                           struct strmap *environment, struct diag_list *diags, struct err *err)
-{
+    const struct plan *plan = how->plan;
     const struct spec_pairs *pairs = &scope->common->environment;
     CLEANUP_STRMAP struct strmap own = {0};
-    struct expansion x = {.plan = plan,
-                          .first = environment,
-                          .second = &own,
-                          .local = is_local(plan, scope),
-                          .diags = diags};
+    struct expansion x = *how;
 
+    x.first = environment;
+    x.second = &own;
     for (size_t i = 0; i < pairs->len; i++) {
         const struct spec_pair *pair = &pairs->items[i];
         CLEANUP_FREE char *value = NULL;
@@ -110,12 +98,50 @@ static int add_environment(const struct plan *plan, const struct plan_scope *sco
         if (plan->inputs.overrides && strmap_has(plan->inputs.overrides, pair->key))
             continue;
         x.pos = pair->value.pos;
-        if (expand(&x, pair->value.text ? pair->value.text : "", &value, err) < 0)
+        if (expand(&x, pair->value.text ? pair->value.text : "", &value, err) == 0)
+            strmap_set(&own, pair->key, value);
+        else if (!how->ahead)
             return -1;
-        strmap_set(&own, pair->key, value);
     }
     strmap_merge(environment, &own);
     return 0;
+}
+
+/* What a string of the level will be; NULL: nothing. The caller frees. */
+static char *look_ahead(const struct plan *plan, const struct plan_scope *scope,
+                        const struct strmap *above, const struct spec_str *text)
+{
+    CLEANUP_STRMAP struct strmap environment = {0};
+    struct expansion x = {.plan = plan, .first = &environment, .ahead = true};
+    char *value;
+
+    if (!text->text)
+        return NULL;
+    if (strstr(text->text, "${")) {
+        strmap_merge(&environment, above);
+        if (add_environment(&x, scope, &environment, NULL) < 0)
+            return NULL;
+    }
+    if (expand(&x, text->text, &value, NULL) < 0)
+        return NULL;
+    if (!*value) {
+        free(value);
+        return NULL;
+    }
+    return value;
+}
+
+/* Whether the level runs on a local engine; `s` is what the level above has. */
+static bool is_local(const struct plan *plan, const struct plan_scope *scope,
+                     const struct plan_settings *s)
+{
+    CLEANUP_FREE char *engine = look_ahead(plan, scope, &s->environment, &scope->common->engine);
+    CLEANUP_FREE char *image = NULL;
+
+    if (engine)
+        return strcmp(engine, "host") == 0;
+    image = look_ahead(plan, scope, &s->environment, &scope->common->image);
+    return !image && strcmp(s->engine, "host") == 0;
 }
 
 /* The strings that pass from level to level: where in the specification, where in the result. */
@@ -147,15 +173,12 @@ struct given {
 };
 
 /* A string that expands to nothing counts as not set, like one that is empty in the file. */
-static int add_strings(const struct plan *plan, const struct plan_scope *scope,
-                       struct plan_settings *s, struct given *given, struct diag_list *diags,
-                       struct err *err)
+static int add_strings(const struct expansion *how, const struct plan_scope *scope,
+                       struct plan_settings *s, struct given *given, struct err *err)
 {
-    struct expansion x = {.plan = plan,
-                          .first = &s->environment,
-                          .local = is_local(plan, scope),
-                          .diags = diags};
+    struct expansion x = *how;
 
+    x.first = &s->environment;
     for (size_t i = 0; i < sizeof(inherited) / sizeof(*inherited); i++) {
         const struct spec_str *from =
             (const struct spec_str *)((const char *)scope->common + inherited[i].from);
@@ -165,6 +188,7 @@ static int add_strings(const struct plan *plan, const struct plan_scope *scope,
         if (!from->text || (!scope->parent && from == &scope->common->workdir))
             continue; /* the pipeline's own workdir is plan->workdir */
         x.pos = from->pos;
+        x.local = how->local && from != &scope->common->engine && from != &scope->common->image;
         if (expand(&x, from->text, &value, err) < 0)
             return -1;
         if (!*value) {
@@ -189,12 +213,14 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
                      struct plan_settings *s, struct diag_list *diags, struct err *err)
 {
     const struct spec_common *common = scope->common;
+    struct expansion how = {.plan = plan, .diags = diags};
     struct given given = {0};
 
     if (scope->parent && add_level(plan, scope->parent, s, NULL, err) < 0)
         return -1;
-    if (add_environment(plan, scope, &s->environment, diags, err) < 0 ||
-        add_strings(plan, scope, s, &given, diags, err) < 0)
+    how.local = is_local(plan, scope, s);
+    if (add_environment(&how, scope, &s->environment, err) < 0 ||
+        add_strings(&how, scope, s, &given, err) < 0)
         return -1;
     if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0)
         set_string(&s->engine, "docker");

@@ -330,6 +330,51 @@ static void strings_expand_where_they_stand(void **state)
     done(&f);
 }
 
+/* The runner's environment counts where the engine is local in the end, however that is written. */
+static void a_local_engine_sees_the_environment_of_the_runner(void **state)
+{
+    static const struct {
+        const char *pipeline;
+        const char *step;
+        const char *user;
+    } cases[] = {
+        {"", "", "/home/me"},
+        {"image: a, ", "", "-"},
+        {"image: a, ", "engine: host, ", "/home/me"},
+        {"image: a, environment: {E: host}, ", "engine: '${E}', ", "/home/me"},
+        {"image: a, environment: {E: docker}, ", "engine: '${E}', ", "-"},
+        {"image: a, ", "engine: '${OWN}', ", "/home/me"},
+        {"image: a, ", "engine: '${HOME}', ", "-"},
+        {"image: a, environment: {E: host}, engine: '${E}', ", "", "/home/me"},
+        {"image: a, environment: {E: docker}, engine: '${E}', ", "", "-"},
+        {"", "image: '${NONE:-}', ", "/home/me"},
+        {"", "image: '${NONE:-}', engine: '${NONE:-docker}', ", "-"},
+        {"", "image: '${HOME:-}', ", "/home/me"},
+        {"", "image: '${OWN}', ", "-"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct fixture f;
+        struct plan_settings s;
+        CLEANUP_FREE char *text =
+            xasprintf("{name: p, %sstages: [{name: s, jobs: [{name: j, steps: [{name: a, %s"
+                      "environment: {OWN: '${NONE:-host}', VALUE: '${HOME:--}'}, "
+                      "user: '${HOME:--}', command: x}]}]}]}",
+                      cases[i].pipeline, cases[i].step);
+
+        init(&f);
+        strmap_set(&f.passthrough, "HOME", "/home/me");
+        make(&f, text);
+        resolve(&f, 0, &s);
+        assert_string_equal(s.user, cases[i].user);
+        assert_env(&s, "VALUE", cases[i].user);
+        assert_int_equal(s.local, strcmp(cases[i].user, "-") != 0);
+        plan_settings_release(&s);
+        done(&f);
+    }
+}
+
 /* --- what is found beforehand --- */
 
 #define STEP(keys)                                                                                 \
@@ -433,6 +478,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(workdirs_are_anchored_at_the_pipelines),
         cmocka_unit_test(nearest_level_chooses_the_engine),
+        cmocka_unit_test(a_local_engine_sees_the_environment_of_the_runner),
         cmocka_unit_test(environment_order),
         cmocka_unit_test(strings_expand_where_they_stand),
         cmocka_unit_test(names_are_checked_wherever_they_stand),
