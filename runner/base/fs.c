@@ -111,16 +111,16 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, s
     return replace_file(target ? target : path, data, len, mode, err);
 }
 
-int fs_mkdir_p(const char *path, mode_t mode, bool *ret_created, struct err *err)
+int fs_mkdir_p(const char *path, mode_t mode, struct err *err)
 {
     CLEANUP_FREE char *partial = xstrdup(path);
     size_t len = strlen(partial);
-    bool created = false;
 
     while (len > 1 && partial[len - 1] == '/')
         partial[--len] = '\0';
     for (size_t i = 1; i <= len; i++) {
         bool last = i == len;
+        bool created;
 
         if (!last && partial[i] != '/')
             continue;
@@ -133,8 +133,6 @@ int fs_mkdir_p(const char *path, mode_t mode, bool *ret_created, struct err *err
         if (!last)
             partial[i] = '/';
     }
-    if (ret_created)
-        *ret_created = created;
     return 0;
 }
 

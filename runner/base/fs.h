@@ -20,10 +20,8 @@ int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, s
 /* Writes all of it; resumes after short writes and EINTR. */
 int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     __attribute__((warn_unused_result));
-/* Creates the directory and what is missing above it. *ret_created (may be NULL) says whether the
- * last component is new. */
-int fs_mkdir_p(const char *path, mode_t mode, bool *ret_created, struct err *err)
-    __attribute__((warn_unused_result));
+/* Creates the directory and what is missing above it. */
+int fs_mkdir_p(const char *path, mode_t mode, struct err *err) __attribute__((warn_unused_result));
 /* Removes a tree without following symbolic links and without crossing into another file system.
  * A path that does not exist is no error. Directories without write permission are opened up. */
 int fs_remove_tree(const char *path, struct err *err) __attribute__((warn_unused_result));

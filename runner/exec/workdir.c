@@ -33,7 +33,7 @@ int workdir_prepare(const char *path, char **ret_made, struct err *err)
 {
     CLEANUP_FREE char *made = first_missing(path);
 
-    if (fs_mkdir_p(path, 0777, NULL, err) < 0)
+    if (fs_mkdir_p(path, 0777, err) < 0)
         return err_wrap(err, "cannot prepare the workdir");
     if (access(path, R_OK | X_OK) < 0)
         return err_errno(err, "cannot use the workdir %s", path);

@@ -46,7 +46,7 @@ static int open_state_dir(const char *path, struct err *err)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT) {
-        if (fs_mkdir_p(path, 0700, NULL, err) < 0)
+        if (fs_mkdir_p(path, 0700, err) < 0)
             return -1;
         fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }

@@ -33,7 +33,7 @@ static void put(const char *name, const char *text)
     CLEANUP_FREE char *dir = xstrdup(path);
 
     *strrchr(dir, '/') = '\0';
-    assert_ok(fs_mkdir_p(dir, 0700, NULL, &test_err));
+    assert_ok(fs_mkdir_p(dir, 0700, &test_err));
     assert_ok(fs_write_file(path, text, strlen(text), 0600, &test_err));
 }
 

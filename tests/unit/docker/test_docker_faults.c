@@ -170,7 +170,7 @@ static void works_on_a_copy_where_the_daemon_sees_nothing(void **state)
 
     (void)state;
     instance->self.place = SELF_ELSEWHERE;
-    assert_int_equal(0, fs_mkdir_p(directory, 0755, NULL, NULL));
+    assert_int_equal(0, fs_mkdir_p(directory, 0755, NULL));
     assert_int_equal(0, fs_write_file(from, "copied\n", 7, 0644, NULL));
     docker_fixture_expect(f, "cat sub/from; echo step > to", 0, "copied\n", "");
     snprintf(expected, sizeof(expected), "the Docker host does not see %s: steps work on a copy\n",
