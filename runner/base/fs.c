@@ -72,14 +72,25 @@ int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     return 0;
 }
 
-static int replace_file(const char *path, const void *data, size_t len, mode_t mode,
-                        struct err *err)
+static int make_beside(const char *path, char **ret_temp, struct err *err)
 {
     CLEANUP_FREE char *temp = xasprintf("%s.XXXXXX", path);
-    CLEANUP_FD int fd = mkostemp(temp, O_CLOEXEC);
+    int fd = mkostemp(temp, O_CLOEXEC);
 
     if (fd < 0)
         return err_errno(err, "cannot create a file beside %s", path);
+    *ret_temp = steal_ptr(&temp);
+    return fd;
+}
+
+static int replace_file(const char *path, const void *data, size_t len, mode_t mode,
+                        struct err *err)
+{
+    CLEANUP_FREE char *temp = NULL;
+    CLEANUP_FD int fd = make_beside(path, &temp, err);
+
+    if (fd < 0)
+        return -1;
     if (fchmod(fd, mode) < 0 || fs_write_all(fd, data, len, err) < 0 || rename(temp, path) < 0) {
         int saved = errno;
 
@@ -100,15 +111,39 @@ static int write_special(const char *path, const void *data, size_t len, struct 
     return 0;
 }
 
+static bool is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
     CLEANUP_FREE char *target = NULL;
-    struct stat st;
 
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+    if (is_special(path))
         return write_special(path, data, len, err);
     target = realpath(path, NULL);
     return replace_file(target ? target : path, data, len, mode, err);
+}
+
+int fs_check_writable(const char *path, struct err *err)
+{
+    CLEANUP_FREE char *target = NULL;
+    CLEANUP_FREE char *temp = NULL;
+    CLEANUP_FD int fd = -1;
+
+    if (fs_is_directory(path))
+        return err_set(err, ERR_INVALID, "cannot write %s: Is a directory", path);
+    if (is_special(path))
+        return access(path, W_OK) < 0 ? err_errno(err, "cannot write %s", path) : 0;
+    target = realpath(path, NULL);
+    fd = make_beside(target ? target : path, &temp, err);
+    if (fd < 0)
+        return -1;
+    unlink(temp);
+    return 0;
 }
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *err)

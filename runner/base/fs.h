@@ -17,6 +17,9 @@ int fs_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err
  * the old or the new content. What is no regular file is written to as it is. */
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
     __attribute__((warn_unused_result));
+/* Whether fs_write_file() could write there now; leaves nothing. Whether a pipe has a reader is not
+ * asked. */
+int fs_check_writable(const char *path, struct err *err) __attribute__((warn_unused_result));
 /* Writes all of it; resumes after short writes and EINTR. */
 int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     __attribute__((warn_unused_result));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fs.h"
 #include "base/logger.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
@@ -96,6 +97,7 @@ static int configure_logger(const struct exec_args *args, struct err *err)
                             err);
 }
 
+/* Looks now whether it can be written: after an hour's run it is too late. */
 static int find_report(const struct exec_args *args, const char **ret, struct err *err)
 {
     for (size_t i = 0; i < args->reports.len; i++) {
@@ -107,6 +109,8 @@ static int find_report(const struct exec_args *args, const char **ret, struct er
             return err_set(err, ERR_INVALID, "--report json=FILE is given twice");
         *ret = report + 5;
     }
+    if (*ret && fs_check_writable(*ret, err) < 0)
+        return err_wrap(err, "the report has no place");
     return 0;
 }
 

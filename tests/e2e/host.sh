@@ -611,10 +611,25 @@ test_report_goes_where_links_and_pipes_lead() {
     wait $!
     assert_eq succeeded "$(jq -r .status got)"
     [[ -p pipe ]] || fail "the pipe has been replaced"
-    assert_exit 1 "$RUNNER" exec --report json=no/dir p.yaml
-    assert_contains "$stderr" "cannot create a file beside no/dir: No such file or directory"
     assert_exit 2 "$RUNNER" exec --report json=a --report json=b p.yaml
     assert_contains "$stderr" "--report json=FILE is given twice"
+}
+
+test_report_without_a_place_is_found_beforehand() {
+    pipeline '{name: a, command: "touch ran"}'
+    assert_exit 2 "$RUNNER" exec --report json=no/dir p.yaml
+    assert_contains "$stderr" "runner exec: the report has no place: cannot create a file beside no/dir: No such file or directory"
+    mkdir dir
+    assert_exit 2 "$RUNNER" exec --report json=dir p.yaml
+    assert_contains "$stderr" "the report has no place: cannot write dir: Is a directory"
+    assert_exit 2 "$RUNNER" exec --report json=/proc/report.json p.yaml
+    assert_contains "$stderr" "the report has no place: cannot create a file beside /proc/report.json"
+    [[ ! -e ran ]] || fail "it ran all the same"
+    echo old >r.json
+    assert_exit 2 "$RUNNER" exec --report json=r.json no-such-file.yaml
+    assert_eq old "$(cat r.json)" "the old report"
+    assert_exit 0 "$RUNNER" exec --report json=r.json p.yaml
+    assert_eq "p.yaml r.json ran" "$(find . -type f -printf '%P\n' | sort | xargs)" "files"
 }
 
 test_made_parents_of_the_workdir_go_too() {
