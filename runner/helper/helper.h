@@ -8,7 +8,9 @@
  *     helper serve    runs one request after the other, until standard input ends
  *
  * The programs have /dev/null as standard input. Nothing of their process trees outlives them,
- * whatever they do to detach; the end of standard input kills them. The helper can be process 1.
+ * whatever they do to detach, and nor do the files that came with a request; the end of standard
+ * input kills them. SIGTERM, SIGINT and SIGHUP go on to the tree, which then does not end with 0
+ * whatever it says, and end the helper. The helper can be process 1.
  *
  *     CLEANUP_BUF struct buf request = BUF_INIT;
  *     helper_request_begin(&request);

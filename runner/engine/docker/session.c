@@ -200,20 +200,17 @@ static void kill_container(struct session *session)
 static void end_program(const struct ctx *ctx, struct session *session, int64_t grace_ms)
 {
     CLEANUP_CTX struct ctx grace;
+    CLEANUP_CTX struct ctx last;
 
     ctx_init_grace(&grace, ctx, grace_ms);
     send_signal(session, SIGTERM);
     if (drive(&grace, session, NULL) == 0)
         return;
-    if (session->container->shared) {
-        CLEANUP_CTX struct ctx last;
-
-        ctx_init_cleanup(&last, DRAIN_WAIT_MS);
-        send_signal(session, SIGKILL);
-        if (drive(&last, session, NULL) == 0)
-            return;
-    }
-    kill_container(session);
+    /* Through the helper, which has files to remove. */
+    ctx_init_cleanup(&last, DRAIN_WAIT_MS);
+    send_signal(session, SIGKILL);
+    if (drive(&last, session, NULL) < 0)
+        kill_container(session);
 }
 
 /* What the container's state says now, for people. */

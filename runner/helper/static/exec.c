@@ -38,7 +38,8 @@ struct supervisor {
     bool main_ended;
     bool input_ended;
     int exit_code;
-    int signals; /* signalfd */
+    int stopped_by; /* signal that came from outside, not as a message; 0: none */
+    int signals;    /* signalfd */
 };
 
 /* Blocked in the helper, so that they come through the signalfd (also to process 1, which would
@@ -163,14 +164,16 @@ static bool reap(struct supervisor *supervisor)
             return true;
         if (pid < 0)
             return false;
-        if (pid == supervisor->main_pid) {
+        /* Once it has ended, its number may be given to another. */
+        if (pid == supervisor->main_pid && !supervisor->main_ended) {
             supervisor->main_ended = true;
             supervisor->exit_code = (status & 0x7f) ? 128 + (status & 0x7f) : (status >> 8) & 0xff;
         }
     }
 }
 
-static void end_all(struct supervisor *supervisor)
+/* False when something could not be ended. */
+static bool end_all(struct supervisor *supervisor)
 {
     for (int round = 0; round < KILL_ROUNDS && reap(supervisor); round++) {
         struct __kernel_timespec pause = {.tv_nsec = KILL_ROUND_NS};
@@ -179,6 +182,7 @@ static void end_all(struct supervisor *supervisor)
         if (reap(supervisor))
             SYS2(nanosleep, &pause, NULL);
     }
+    return !reap(supervisor);
 }
 
 /* Obeys standard input while a program runs. */
@@ -199,8 +203,10 @@ static void take_signals(struct supervisor *supervisor)
     struct signalfd_siginfo info;
 
     while (SYS3(read, supervisor->signals, &info, sizeof(info)) > 0) {
-        if (info.ssi_signo != SIGCHLD)
-            signal_all((int)info.ssi_signo);
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        supervisor->stopped_by = (int)info.ssi_signo;
+        signal_all((int)info.ssi_signo);
     }
 }
 
@@ -222,13 +228,16 @@ static void watch(struct supervisor *supervisor)
 static void supervisor_init(struct supervisor *supervisor)
 {
     supervisor->input_ended = false;
+    supervisor->stopped_by = 0;
     supervisor->signals = signal_fd();
     SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
-static void run(struct supervisor *supervisor, const struct message *message, char *const *env)
+/* False when something of the program is still there. */
+static bool run(struct supervisor *supervisor, const struct message *message, char *const *env)
 {
     long pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
+    bool ended;
 
     supervisor->main_ended = false;
     supervisor->exit_code = 128 + SIGKILL;
@@ -241,7 +250,13 @@ static void run(struct supervisor *supervisor, const struct message *message, ch
         fail(HELPER_EXIT_CANNOT, "start a process", "", error_text(pid));
     supervisor->main_pid = (int)pid;
     watch(supervisor);
-    end_all(supervisor);
+    ended = end_all(supervisor);
+    message_remove_files(message);
+    /* Whoever stops the container, or the machine, has not let the program finish: one that answers
+     * with an orderly exit must not pass for one that did its work. */
+    if (supervisor->stopped_by && supervisor->exit_code == 0)
+        supervisor->exit_code = 128 + supervisor->stopped_by;
+    return ended;
 }
 
 int command_exec(char *const *env)
@@ -272,14 +287,17 @@ int command_serve(char *const *env)
 {
     struct supervisor supervisor;
     struct message message;
+    bool clean = true;
 
     supervisor_init(&supervisor);
-    while (!supervisor.input_ended && message_read(&message) == 0) {
+    /* What cannot be ended goes with the container, and that with this process. */
+    while (clean && !supervisor.input_ended && !supervisor.stopped_by &&
+           message_read(&message) == 0) {
         const char *mark;
 
         if (message.signal)
             continue;
-        run(&supervisor, &message, env);
+        clean = run(&supervisor, &message, env);
         mark = message_mark(&message);
         if (mark)
             write_mark(mark, supervisor.exit_code);

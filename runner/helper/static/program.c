@@ -120,6 +120,16 @@ static bool is_magic(const char *head, const char *magic)
     return true;
 }
 
+static void check_records(const struct message *message)
+{
+    const char *end = message->body + message->size, *at;
+    size_t size;
+    char type;
+
+    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size)
+        ;
+}
+
 int message_read(struct message *message)
 {
     char head[HELPER_HEADER_SIZE];
@@ -139,6 +149,7 @@ int message_read(struct message *message)
     message->body = map_memory(value + 1);
     if (value > 0 && read_all(0, message->body, value) != 0)
         bad_request();
+    check_records(message);
     return 0;
 }
 
@@ -239,6 +250,27 @@ static void make_files(struct program *program)
     for (char **arg = program->argv; *arg; arg++) {
         if (has_prefix(*arg, HELPER_FILES_MARK))
             *arg = join(directory, *arg + strlen(HELPER_FILES_MARK), NULL);
+    }
+}
+
+void message_remove_files(const struct message *message)
+{
+    const char *end = message->body + message->size, *at, *directory = NULL;
+    size_t size;
+    char type;
+
+    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
+        if (type == HELPER_DIRECTORY)
+            directory = at;
+    }
+    for (size_t i = 0; directory && i < sizeof(places) / sizeof(*places); i++) {
+        const char *path = join(places[i], directory, NULL);
+
+        for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
+            if (type == HELPER_FILE && size > 1)
+                SYS3(unlinkat, AT_FDCWD, join(path, "/", at + 1, NULL), 0);
+        }
+        SYS3(unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
     }
 }
 

@@ -19,6 +19,10 @@ const char *message_mark(const struct message *message);
 /* Makes the files, enters the directory and becomes the program. */
 _Noreturn void message_become(const struct message *message, char *const *env);
 
+/* Removes the files again, wherever they were made: that may have been a volume, or a directory of
+ * the host. */
+void message_remove_files(const struct message *message);
+
 int command_hold(void);
 int command_exec(char *const *env);
 int command_serve(char *const *env);

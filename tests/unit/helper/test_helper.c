@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -44,6 +45,8 @@ struct child {
     int out;
 };
 
+static uid_t start_user;
+
 static struct child start(const char *command)
 {
     char *const argv[] = {program, (char *)command, NULL};
@@ -58,6 +61,8 @@ static struct child start(const char *command)
         dup2(in[0], 0);
         dup2(out[1], 1);
         dup2(out[1], 2);
+        if (start_user && setresuid(start_user, start_user, start_user) < 0)
+            _exit(98);
         execve(program, argv, env);
         _exit(99);
     }
@@ -188,7 +193,7 @@ static void exec_makes_and_enters_the_directory(void **state)
 
 static void exec_writes_files(void **state)
 {
-    static const char script[] = "#!/bin/sh\necho \"$0\"; cat \"${0%/*}/data\"; rm -r \"${0%/*}\"";
+    static const char script[] = "#!/bin/sh\necho \"$0\"; cat \"${0%/*}/data\"";
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_BUF struct buf expected = BUF_INIT;
@@ -206,6 +211,8 @@ static void exec_writes_files(void **state)
     buf_add(&expected, "a\0b", 3);
     assert_int_equal(output.len, expected.len);
     assert_memory_equal(output.data, expected.data, expected.len);
+    /* /tmp may be a volume, or the host's. */
+    assert_false(fs_exists("/tmp/.runner-test-helper"));
 }
 
 static void exec_says_why_it_cannot_run(void **state)
@@ -364,6 +371,74 @@ static void exec_forwards_its_own_signals(void **state)
     assert_non_null(strstr(output.data, "got it\n"));
 }
 
+/* As `docker stop` and the shutdown of a machine do. */
+static void what_is_stopped_from_outside_does_not_end_with_0(void **state)
+{
+    static const char *const commands[] = {"exec", "serve"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP_BUF struct buf request = BUF_INIT;
+        CLEANUP_BUF struct buf output = BUF_INIT;
+        struct child child = start(commands[i]);
+        char ready[3] = "";
+
+        begin_script(&request, "trap 'exit 0' TERM\necho up\nwhile :; do sleep 0.05; done");
+        helper_request_string(&request, HELPER_MARK, "[mark]");
+        ask(&child, &request);
+        assert_int_equal(read(child.out, ready, 3), 3);
+        assert_int_equal(kill(child.pid, SIGTERM), 0);
+        assert_int_equal(finish(&child, &output), i == 0 ? 128 + SIGTERM : 0);
+        assert_null(strstr(output.data, "[mark] 000"));
+        if (i == 1)
+            assert_non_null(strstr(output.data, "[mark] 143\n"));
+    }
+}
+
+/* A program of another user, which the helper has no right to kill. */
+static void serve_ends_when_something_cannot_be_ended(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    char text[160];
+    struct child child;
+    char *setter;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    setter = xasprintf("%s.setpriv", program);
+    snprintf(text, sizeof(text), "cp /usr/bin/setpriv %s && chmod 4755 %s", setter, setter);
+    assert_int_equal(run_script("exec", text, &output), 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    start_user = 65534;
+    child = start("serve");
+    start_user = 0;
+    snprintf(text, sizeof(text),
+             "%s --reuid 0 --clear-groups sleep 60 </dev/null >/dev/null 2>&1 & echo $!; "
+             "sleep 0.2; exit 4",
+             setter);
+    begin_script(&request, text);
+    helper_request_string(&request, HELPER_MARK, "[mark]");
+    ask(&child, &request);
+    /* It ends although its input is open. */
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    assert_true(WIFEXITED(status));
+    buf_reset(&output);
+    assert_int_equal(fs_read_fd(child.out, "output", 1 << 20, &output, NULL), 0);
+    assert_non_null(strstr(output.data, "[mark] 004\n"));
+    close(child.in);
+    close(child.out);
+    pid = (pid_t)strtol(output.data, NULL, 10);
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(unlink(setter), 0);
+    free(setter);
+}
+
 /* Both pipes of a real run are one here, so that each mark comes twice. */
 static void serve_marks_the_end_behind_all_output(void **state)
 {
@@ -458,6 +533,8 @@ int main(void)
         cmocka_unit_test(exec_says_why_it_cannot_run),
         cmocka_unit_test(exec_says_what_it_was_told_to),
         cmocka_unit_test(exec_forwards_its_own_signals),
+        cmocka_unit_test(what_is_stopped_from_outside_does_not_end_with_0),
+        cmocka_unit_test(serve_ends_when_something_cannot_be_ended),
         cmocka_unit_test(serve_marks_the_end_behind_all_output),
         cmocka_unit_test(exec_without_request_is_quiet),
         cmocka_unit_test(exec_refuses_what_is_not_a_request),
