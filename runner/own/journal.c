@@ -247,7 +247,7 @@ int own_journals_read(const char *state_dir, struct own_journal **ret, size_t *r
     return 0;
 }
 
-int journal_discard(const struct own_journal *journal, struct err *err)
+int journal_discard(const struct own_journal *journal, bool keep_file, struct err *err)
 {
     int result = 0;
 
@@ -259,7 +259,7 @@ int journal_discard(const struct own_journal *journal, struct err *err)
     }
     if (result < 0)
         return -1;
-    if (unlink(journal->path) < 0 && errno != ENOENT)
+    if (!keep_file && unlink(journal->path) < 0 && errno != ENOENT)
         return err_errno(err, "cannot remove %s", journal->path);
     return 0;
 }
@@ -273,5 +273,5 @@ int own_journal_remove(const struct own_journal *journal, struct err *err)
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return err_set(err, ERR_CONFLICT, "run %s has an owner: its journal stays",
                        journal->run_id);
-    return journal_discard(journal, err);
+    return journal_discard(journal, false, err);
 }

@@ -24,5 +24,6 @@ void journal_format(struct buf *line, const char *verb, enum own_kind kind, cons
 int journal_read_fd(int fd, const char *path, struct own_journal *ret, struct err *err)
     __attribute__((warn_unused_result));
 void journal_release(struct own_journal *journal);
-/* Removes directories (all are tried; the first failure is the error) and then the file. */
-int journal_discard(const struct own_journal *journal, struct err *err);
+/* Removes directories (all are tried; the first failure is the error) and then, unless it is to be
+ * kept, the file. */
+int journal_discard(const struct own_journal *journal, bool keep_file, struct err *err);

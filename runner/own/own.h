@@ -80,9 +80,12 @@ int own_run_fd(const struct own_run *run);
 int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
     __attribute__((warn_unused_result));
 void own_run_forget(struct own_run *run, enum own_kind kind, const char *what);
+/* Something of the run could not be removed: own_run_end() leaves the journal to the next sweep. */
+void own_run_leave(struct own_run *run);
 /* Removes what is noted as a directory and then the journal, and frees; NULL is fine. A journal
- * whose directories could not be removed stays for the next sweep. Reads the notes back from the
- * file, so that a keeper may call it on the copy that it got by its fork. */
+ * whose directories could not be removed, or of own_run_leave(), stays for the next sweep. Reads
+ * the notes back from the file, so that a keeper may call it on the copy that it got by its fork.
+ */
 void own_run_end(struct own_run *run);
 /* Frees without removing anything: what a run that keeps its things does (--keep). The next sweep
  * takes them for a dead owner's. */

@@ -19,6 +19,7 @@ struct own_run {
     struct strmap labels;
     pthread_mutex_t mu;
     bool named;          /* the journal can be found; guarded by mu */
+    bool left;           /* own_run_leave(); guarded by mu */
     struct strvec noted; /* "KIND WHAT"; guarded by mu */
     char *temp_dir;      /* guarded by mu */
 };
@@ -246,6 +247,13 @@ void own_run_forget(struct own_run *run, enum own_kind kind, const char *what)
     pthread_mutex_unlock(&run->mu);
 }
 
+void own_run_leave(struct own_run *run)
+{
+    pthread_mutex_lock(&run->mu);
+    run->left = true;
+    pthread_mutex_unlock(&run->mu);
+}
+
 static int make_temp_dir(struct own_run *run, struct err *err)
 {
     const char *base = getenv("TMPDIR");
@@ -306,7 +314,7 @@ void own_run_end(struct own_run *run)
     struct err err = ERR_INIT;
 
     /* On failure the journal stays, unlocked from now on: that is the request to the next sweep. */
-    if (journal && journal_discard(journal, &err) < 0)
+    if (journal && journal_discard(journal, run->left, &err) < 0)
         log_debug("own", "run %s leaves its journal: %s", run->id, err.message);
     if (journal)
         own_journals_free(journal, 1);

@@ -10,7 +10,6 @@
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
 #include "base/base64.h"
-#include "base/logger.h"
 #include "base/tar.h"
 #include "engine/docker/place.h"
 #include "engine/docker/timestamp.h"
@@ -200,6 +199,29 @@ static int start_holder(const struct ctx *ctx, struct docker_place *place,
     return result;
 }
 
+static void remove_holder(const struct ctx *ctx, struct docker_place *place,
+                          struct docker_client *client)
+{
+    struct err err = ERR_INIT;
+
+    http_stream_free(steal_ptr(&place->holder_lease));
+    if (place->holder && instance_remove_container(ctx, client, place->holder, &err) < 0)
+        instance_remove_failed(place->instance, "container", place->holder, &err);
+    free(steal_ptr(&place->holder));
+}
+
+void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
+                         struct docker_client *client)
+{
+    struct err err = ERR_INIT;
+
+    remove_holder(ctx, place, client);
+    if (place->volume && instance_remove_volume(ctx, client, place->volume, &err) < 0)
+        instance_remove_failed(place->instance, "volume", place->volume, &err);
+    free(steal_ptr(&place->volume));
+    place->volume_filled = false;
+}
+
 /* After a failure the next call begins anew. */
 static int make(const struct ctx *ctx, struct docker_place *place, struct docker_client *client,
                 struct output *output, struct err *err)
@@ -289,19 +311,4 @@ bool place_holder_is_lost(const struct ctx *ctx, struct docker_place *place)
     }
     instance_client_give(place->instance, client);
     return lost;
-}
-
-void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
-                         struct docker_client *client)
-{
-    struct err err = ERR_INIT;
-
-    http_stream_free(steal_ptr(&place->holder_lease));
-    if (place->holder && instance_remove_container(ctx, client, place->holder, &err) < 0)
-        log_warn("docker", "the container %s is left behind: %s", place->holder, err.message);
-    if (place->volume && instance_remove_volume(ctx, client, place->volume, &err) < 0)
-        log_warn("docker", "the volume %s is left behind: %s", place->volume, err.message);
-    free(steal_ptr(&place->holder));
-    free(steal_ptr(&place->volume));
-    place->volume_filled = false;
 }

@@ -48,6 +48,13 @@ void instance_create_failed(struct docker_instance *instance, const struct err *
         atomic_store(&instance->uncertain, true);
 }
 
+void instance_remove_failed(struct docker_instance *instance, const char *kind, const char *name,
+                            const struct err *err)
+{
+    log_debug("docker", "the %s %s cannot be removed now: %s", kind, name, err->message);
+    atomic_store(&instance->uncertain, true);
+}
+
 void instance_labels(const struct docker_instance *instance, const char *role, const char *id,
                      struct strmap *ret)
 {
@@ -221,8 +228,11 @@ static void sweep_run(const struct ctx *ctx, struct docker_instance *instance)
     struct err err = ERR_INIT;
     size_t count;
 
-    if (docker_instance_sweep(ctx, (struct engine_instance *)instance, &request, &count, &err) < 0)
-        log_warn("docker", "something may be left behind: %s", err.message);
+    if (docker_instance_sweep(ctx, (struct engine_instance *)instance, &request, &count, &err) == 0)
+        return;
+    own_run_leave(instance->services->run);
+    log_warn("docker", "something may be left behind, for `runner reap` to remove: %s",
+             err.message);
 }
 
 void docker_instance_disconnect(struct engine_instance *opaque)
@@ -239,6 +249,8 @@ void docker_instance_disconnect(struct engine_instance *opaque)
         if (!instance->services->keep)
             tools_remove(&ctx, instance, client);
         watchdog_stop(&ctx, instance, client);
+    } else if (instance->services->run) {
+        atomic_store(&instance->uncertain, true);
     }
     instance_client_give(instance, client);
     if (atomic_load(&instance->uncertain) && !instance->services->keep)

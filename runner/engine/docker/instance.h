@@ -31,7 +31,7 @@ struct docker_instance {
     char *watchdog; /* container id, or NULL */
     struct http_stream *watchdog_lease;
     atomic_uint place_count;
-    atomic_bool uncertain; /* a create call was broken off: something unknown may be there */
+    atomic_bool uncertain; /* a create call was broken off, or a removal failed: see the sweeps */
     pthread_mutex_t mu;
     VEC(struct docker_client *)
     idle_clients; /* guarded by mu */
@@ -56,6 +56,11 @@ void instance_client_give(struct docker_instance *instance, struct docker_client
 /* After a failed call that makes something: whether that exists all the same is not known when the
  * answer was not awaited, so that there is something to look for in the end. */
 void instance_create_failed(struct docker_instance *instance, const struct err *err);
+
+/* After a removal that failed: it is tried again in the end, and if that is in vain, too, the run's
+ * journal stays. */
+void instance_remove_failed(struct docker_instance *instance, const char *kind, const char *name,
+                            const struct err *err);
 
 /* The labels of an object: the run's, its role and what it serves. The map is to be released. */
 void instance_labels(const struct docker_instance *instance, const char *role, const char *id,

@@ -61,7 +61,7 @@ static void remove_container(void *arg)
     http_stream_free(steal_ptr(&container->stream));
     if (!container->instance->services->keep &&
         instance_remove_container(&ctx, container->client, container->id, &err) < 0)
-        log_warn("docker", "the container %.12s is left behind: %s", container->id, err.message);
+        instance_remove_failed(container->instance, "container", container->id, &err);
     step_container_free(container);
     task_ends(removal->place);
     free(removal);
@@ -423,35 +423,36 @@ static void remove_steps(struct docker_place *place)
     }
 }
 
-static void remove_place(const struct ctx *ctx, struct docker_place *place)
+static void remove_place(struct docker_place *place)
 {
+    struct docker_instance *instance = place->instance;
     struct docker_client *client;
+    CLEANUP_CTX struct ctx ctx;
     struct err err = ERR_INIT;
 
-    if (instance_client_take(place->instance, &client, &err) < 0) {
-        log_warn("docker", "containers of %s may be left behind: %s", place->name, err.message);
+    ctx_init_cleanup(&ctx, REMOVE_MS);
+    if (instance_client_take(instance, &client, &err) < 0) {
+        instance_remove_failed(instance, "containers of", place->name, &err);
         return;
     }
-    place_holder_remove(ctx, place, client);
-    if (atomic_load(&place->instance->uncertain) &&
-        sweep_place(ctx, client, own_run_id(place->instance->services->run), place->id, &err) < 0)
-        log_warn("docker", "containers of %s may be left behind: %s", place->name, err.message);
+    place_holder_remove(&ctx, place, client);
+    if (atomic_load(&instance->uncertain) &&
+        sweep_place(&ctx, client, own_run_id(instance->services->run), place->id, &err) < 0)
+        instance_remove_failed(instance, "containers of", place->name, &err);
     instance_client_give(place->instance, client);
 }
 
 void docker_place_close(struct place *opaque)
 {
     struct docker_place *place = (struct docker_place *)opaque;
-    CLEANUP_CTX struct ctx ctx;
 
-    ctx_init_cleanup(&ctx, REMOVE_MS);
     if (!place)
         return;
     ctx_cancel(&place->background, CTX_CAUSE_USER);
     await_tasks(place);
     remove_steps(place);
     if (!place->instance->services->keep)
-        remove_place(&ctx, place);
+        remove_place(place);
     await_tasks(place);
     release(place);
 }

@@ -6,7 +6,6 @@
 #include "apis/docker/image.h"
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
-#include "base/logger.h"
 #include "base/tar.h"
 #include "engine/docker/instance.h"
 #include "helper/helper.h"
@@ -153,5 +152,5 @@ void tools_remove(const struct ctx *ctx, struct docker_instance *instance,
     if (!tools->volume)
         return;
     if (instance_remove_volume(ctx, client, tools->volume, &err) < 0)
-        log_warn("docker", "the volume %s is left behind: %s", tools->volume, err.message);
+        instance_remove_failed(instance, "volume", tools->volume, &err);
 }

@@ -7,7 +7,6 @@
 
 #include "apis/docker/container.h"
 #include "base/alloc.h"
-#include "base/logger.h"
 #include "engine/docker/docker.h"
 #include "engine/docker/instance.h"
 
@@ -97,8 +96,7 @@ void watchdog_stop(const struct ctx *ctx, struct docker_instance *instance,
     if (!instance->watchdog)
         return;
     if (instance_remove_container(ctx, client, instance->watchdog, &err) < 0)
-        log_warn("docker", "the watchdog container %.12s is left behind: %s", instance->watchdog,
-                 err.message);
+        instance_remove_failed(instance, "container", instance->watchdog, &err);
     free(steal_ptr(&instance->watchdog));
 }
 

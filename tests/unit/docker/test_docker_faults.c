@@ -144,6 +144,37 @@ static void keeps_the_copied_workspace_when_the_holder_is_lost(void **state)
     docker_fixture_expect(f, "cat file", 0, "kept\n", "");
 }
 
+/* The daemon is out of reach in the end: what is left there can be found by a sweep. */
+static void leaves_its_journal_when_it_cannot_clean_up(void **state)
+{
+    struct sweep_request request = {.run_id = own_run_id(f->run)};
+    struct own_journal *journals;
+    size_t count;
+
+    (void)state;
+    docker_fixture_expect(f, "true", 0, "", "");
+    docker_engine.close(f->place);
+    f->place = NULL;
+    assert_int_equal(docker_fixture_volumes(f), 1);
+    cable_out(f->cable);
+    docker_engine.disconnect(f->instance);
+    cable_in(f->cable);
+    assert_int_equal(docker_fixture_volumes(f), 1);
+    own_run_end(f->run);
+    assert_int_equal(0, own_journals_read(NULL, &journals, &count, &f->err));
+    assert_int_equal(count, 1);
+    assert_false(journals->alive);
+    assert_int_equal(journals->endpoint_count, 1);
+    assert_int_equal(0, own_run_begin(NULL, &f->run, &f->err));
+    f->services.run = f->run;
+    assert_int_equal(0, docker_engine.connect(&f->root, &f->services, journals->endpoints[0],
+                                              &f->instance, &f->err));
+    request.run_id = journals->run_id;
+    assert_int_equal(0, docker_engine.sweep(&f->root, f->instance, &request, &count, &f->err));
+    assert_int_equal(count, 1);
+    own_journals_free(journals, 1);
+}
+
 static void says_that_there_is_no_daemon(void **state)
 {
     struct engine_services services = f->services;
@@ -332,6 +363,7 @@ int main(int argc, char **argv)
         TEST_CABLE(calls_a_step_lost_when_contact_breaks),
         TEST_CABLE(runs_in_another_container_when_the_prepared_one_is_lost),
         TEST_CABLE(keeps_the_copied_workspace_when_the_holder_is_lost),
+        TEST_CABLE(leaves_its_journal_when_it_cannot_clean_up),
         TEST_CABLE(says_that_there_is_no_daemon),
         TEST(works_on_a_copy_where_the_daemon_sees_nothing),
         TEST(checks_a_doubtful_workspace),
