@@ -238,7 +238,11 @@ static int make(const struct ctx *ctx, struct docker_place *place, struct docker
 
         instance_create_failed(place->instance, err);
         ctx_init_cleanup(&cleanup, 10000);
-        place_holder_remove(&cleanup, place, client);
+        /* A copy that steps have worked on cannot be had again. */
+        if (place->volume_filled)
+            remove_holder(&cleanup, place, client);
+        else
+            place_holder_remove(&cleanup, place, client);
         return err_wrap(err, "cannot make the network of the job");
     }
     return 0;

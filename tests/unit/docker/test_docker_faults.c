@@ -144,6 +144,28 @@ static void keeps_the_copied_workspace_when_the_holder_is_lost(void **state)
     docker_fixture_expect(f, "cat file", 0, "kept\n", "");
 }
 
+/* Somebody has taken the name that the next holder would have. */
+static void keeps_the_copied_workspace_when_no_holder_can_be_made(void **state)
+{
+    struct docker_instance *instance = (struct docker_instance *)f->instance;
+    const char *argv[] = {"cat", "file", NULL};
+    struct docker_create create = {.image = f->shape.source.image};
+    CLEANUP_FREE char *name = xasprintf("runner-%s.0.0-1-holder-2", own_run_id(f->run));
+    CLEANUP_FREE char *id = NULL;
+
+    (void)state;
+    instance->self.place = SELF_ELSEWHERE;
+    docker_fixture_expect(f, "echo kept > file", 0, "", "");
+    create.name = name;
+    assert_int_equal(0, docker_container_create(&f->root, f->client, &create, &id, &f->err));
+    cable_out(f->cable);
+    await_running(0);
+    cable_in(f->cable);
+    assert_int_equal(-1, docker_fixture_run(f, &f->root, argv));
+    assert_int_equal(f->err.code, ERR_CONFLICT);
+    docker_fixture_expect(f, "cat file", 0, "kept\n", "");
+}
+
 /* The daemon is out of reach in the end: what is left there can be found by a sweep. */
 static void leaves_its_journal_when_it_cannot_clean_up(void **state)
 {
@@ -363,6 +385,7 @@ int main(int argc, char **argv)
         TEST_CABLE(calls_a_step_lost_when_contact_breaks),
         TEST_CABLE(runs_in_another_container_when_the_prepared_one_is_lost),
         TEST_CABLE(keeps_the_copied_workspace_when_the_holder_is_lost),
+        TEST_CABLE(keeps_the_copied_workspace_when_no_holder_can_be_made),
         TEST_CABLE(leaves_its_journal_when_it_cannot_clean_up),
         TEST_CABLE(says_that_there_is_no_daemon),
         TEST(works_on_a_copy_where_the_daemon_sees_nothing),
