@@ -8,10 +8,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/logger.h"
 #include "base/parse.h"
 
 struct http_call {
@@ -24,6 +26,7 @@ struct http_call {
     struct http_request request;
     struct http_response response;
     size_t max_body;
+    int64_t since_ms; /* monotonic */
     bool started;
     bool done;
     struct err err; /* why it failed; code ERR_NONE: it did not */
@@ -217,6 +220,14 @@ static int prepare(struct http_call *call, struct err *err)
 }
 #undef SET
 
+/* Without the query, in which a registry or a daemon may be told what nobody else should read. */
+static void log_end(const struct http_call *call, const char *how)
+{
+    log_debug("http", "%s: %s %.*s: %d %s after %lld ms", call->client->peer, call->request.method,
+              (int)strcspn(call->request.path, "?"), call->request.path, call->response.status, how,
+              (long long)(clock_monotonic_ms() - call->since_ms));
+}
+
 static void finish(struct http_call *call, CURLcode code)
 {
     long os_errno = 0;
@@ -228,6 +239,7 @@ static void finish(struct http_call *call, CURLcode code)
         if (call->err.code == ERR_NONE)
             http_client_error(call->client, code, os_errno, call->error_text, &call->err);
     }
+    log_end(call, code == CURLE_OK ? "done" : "failed");
     give_easy(call);
 }
 
@@ -270,6 +282,7 @@ int http_start(struct http_client *client, const struct http_request *request,
         return -1;
     if (client->curl->multi_add_handle(client->multi, call->easy) != CURLM_OK)
         return err_set(err, ERR_SYSTEM, "libcurl cannot start a transfer");
+    call->since_ms = clock_monotonic_ms();
     call->link = &client->calls;
     call->next = client->calls;
     if (call->next)
@@ -285,6 +298,8 @@ void http_call_free(struct http_call *call)
 {
     if (!call)
         return;
+    if (call->easy && call->since_ms)
+        log_end(call, "given up");
     give_easy(call);
     call->client->curl->slist_free_all(call->headers);
     http_response_release(&call->response);

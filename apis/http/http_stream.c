@@ -7,10 +7,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "apis/http/http_internal.h"
+#include "base/clock.h"
+#include "base/logger.h"
 #include "base/parse.h"
 
 enum { HEAD_MAX_BYTES = 64 << 10, REFUSAL_MAX_BYTES = 64 << 10 };
@@ -292,6 +295,7 @@ int http_stream_open(const struct ctx *ctx, const struct http_client *client,
                      struct http_stream **ret, struct err *err)
 {
     CLEANUP_HTTP_STREAM struct http_stream *s = xcalloc(1, sizeof(*s));
+    const int64_t started_ms = clock_monotonic_ms();
     bool taken_over;
 
     s->curl = client->curl;
@@ -306,6 +310,9 @@ int http_stream_open(const struct ctx *ctx, const struct http_client *client,
     if (ctx_check(ctx, err) < 0 || connect_only(ctx, client, s, err) < 0 ||
         send_request(ctx, client, request, s, err) < 0 || read_head(ctx, s, response, err) < 0)
         return -1;
+    log_debug("http", "%s: %s %.*s: %d after %lld ms", client->peer, request->method,
+              (int)strcspn(request->path, "?"), request->path, response->status,
+              (long long)(clock_monotonic_ms() - started_ms));
     /* A 200 whose body has an end is an ordinary answer, of a server that does not hijack. */
     taken_over = response->status == 101 ||
                  (response->status == 200 && !strmap_has(&response->headers, "content-length") &&

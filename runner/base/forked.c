@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/logger.h"
+
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* the same on every architecture; Linux 5.9 */
 #endif
@@ -24,13 +26,14 @@ static void close_from_to(unsigned first, unsigned last)
         close((int)fd);
 }
 
-/* Closes all descriptors from 3 on except those in keep. */
+/* Closes all descriptors from 3 on except those in keep and the log file. */
 static void close_others(const int *keep, size_t keep_count)
 {
+    const int log_fd = logger_file_fd();
     unsigned first = 3;
 
     for (;;) {
-        unsigned next = ~0U;
+        unsigned next = log_fd >= (int)first ? (unsigned)log_fd : ~0U;
 
         for (size_t i = 0; i < keep_count; i++) {
             if (keep[i] >= (int)first && (unsigned)keep[i] < next)

@@ -6,9 +6,10 @@
 #include <stddef.h>
 
 /* To be called first in the child. Nothing of the parent stays open or attached: standard
- * descriptors become /dev/null, all others but `keep` are closed (a child that held the parent's
- * standard output would keep `runner | cat` waiting), the working directory is /, the session is
- * new, terminal and termination signals are ignored. `name` is what ps shows, 15 characters. */
+ * descriptors become /dev/null, all others but `keep` and the log file are closed (a child that
+ * held the parent's standard output would keep `runner | cat` waiting), the working directory is /,
+ * the session is new, terminal and termination signals are ignored. `name` is what ps shows, 15
+ * characters. */
 void forked_isolate(const char *name, const int *keep, size_t keep_count);
 
 /* Ends the process without running what the parent has registered for its own exit. */

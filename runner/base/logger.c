@@ -30,6 +30,11 @@ int logger_configure(const struct logger_options *options, struct err *err)
     return 0;
 }
 
+int logger_file_fd(void)
+{
+    return logger.fd == STDERR_FILENO ? -1 : logger.fd;
+}
+
 bool logger_enabled(enum logger_level level)
 {
     return level >= logger.level;

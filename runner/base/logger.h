@@ -17,6 +17,8 @@ struct logger_options {
 /* Called once by main before threads exist; the default is text, warnings and up, stderr. */
 int logger_configure(const struct logger_options *options, struct err *err)
     __attribute__((warn_unused_result));
+/* The descriptor of the log file; -1: standard error is used. */
+int logger_file_fd(void);
 bool logger_enabled(enum logger_level level);
 /* `area` is the part of the program, e.g. "docker". One call, one line. Thread-safe. */
 void logger_write(enum logger_level level, const char *area, const char *fmt, ...)

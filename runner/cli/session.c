@@ -78,6 +78,8 @@ static int begin(struct session *s, struct err *err)
     if (keeper_start(&keeper, &s->keeper, err) < 0)
         return -1;
     s->services.supervisor_arg = s->keeper;
+    log_debug("cli", "run %s begins: version %s, process %ld", own_run_id(s->run), RUNNER_VERSION,
+              (long)getpid());
     raise_descriptor_limit();
     if (ctx_signal_init(&s->hurry, err) < 0 || ctx_init_root(&s->ctx, &s->hurry, err) < 0 ||
         signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
@@ -218,6 +220,8 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
 
         exec_run(&s.ctx, plan, &exec, &s.root, &verdict);
         status = conclude(&s, &verdict);
+        log_debug("cli", "run %s ends: %s, exit status %d", own_run_id(s.run),
+                  state_name(verdict.state), status);
     }
     end(&s);
     return status;

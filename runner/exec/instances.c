@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/logger.h"
 #include "base/vec.h"
 
 struct entry {
@@ -36,6 +38,7 @@ static int get(struct instances *instances, const struct ctx *ctx, const char *u
                struct entry *ret, struct err *err)
 {
     struct entry new;
+    int64_t started_ms;
 
     vec_foreach (struct entry *, entry, &instances->entries) {
         if (strcmp(entry->url, url) == 0) {
@@ -46,8 +49,11 @@ static int get(struct instances *instances, const struct ctx *ctx, const char *u
     new.engine = engine_find(instances->engines, url);
     if (!new.engine)
         return err_set(err, ERR_UNSUPPORTED, "engine \"%s\" is not known", url);
+    started_ms = clock_monotonic_ms();
     if (new.engine->connect(ctx, instances->services, url, &new.instance, err) < 0)
         return -1;
+    log_debug("exec", "engine %s: ready after %lld ms", new.engine->name,
+              (long long)(clock_monotonic_ms() - started_ms));
     new.url = xstrdup(url);
     vec_push(&instances->entries, new);
     *ret = new;

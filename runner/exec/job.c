@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/logger.h"
 #include "base/vec.h"
 #include "exec/run.h"
 
@@ -94,6 +95,19 @@ static char *engine_url(const struct plan_step *step, const struct plan_settings
     return xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
 }
 
+/* No values that the file computes from what may be secret, and of the engine no address. */
+static void log_settings(const struct step_context *context, const struct engine *engine)
+{
+    const struct plan_settings *s = context->settings;
+
+    log_debug("exec",
+              "%s: step \"%s\": engine %s, image %s, workdir %s, user %s, shell %s, "
+              "%u variables, grace %lld ms",
+              context->id, context->step->name, engine ? engine->name : "?",
+              s->image ? s->image : "-", s->workdir, s->user ? s->user : "-",
+              s->shell ? s->shell : "-", (unsigned)s->environment.len, (long long)s->grace_ms);
+}
+
 static int slot_fill(struct job_run *j, uint32_t index, struct err *err)
 {
     struct slot *slot = slot_of(j, index);
@@ -116,6 +130,7 @@ static int slot_fill(struct job_run *j, uint32_t index, struct err *err)
     set_identity(j, index, &slot->identity);
     node_id(&j->node->children[index], j->run->id, &id);
     context.id = id.data;
+    log_settings(&context, engine);
     if (step_lower(j->run->options->kinds, &context, &slot->lowered, err) == 0)
         return 0;
     slot_clear(slot);

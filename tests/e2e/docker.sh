@@ -264,6 +264,22 @@ test_killed_runner_leaves_nothing() {
     assert_no_leftovers 30
 }
 
+# The requests, without what may be secret in them; also those of the keeper.
+test_debug_log() {
+    pipeline '{name: a, environment: {SECRET: s3cr3t-value}, command: "touch up; sleep 300"}'
+    spawn "$RUNNER" exec --log-level debug --log-file log p.yaml
+    wait_for 30 test -e up
+    assert_match "$(cat log)" 'debug exec: engine docker: ready after [0-9]+ ms'
+    assert_match "$(cat log)" 'debug docker: the daemon has API version 1\.[0-9]+; this process is '
+    assert_match "$(cat log)" 'debug http: .*: POST /v1.[0-9]+/containers/create: 201 done after [0-9]+ ms'
+    kill -KILL "$spawned"
+    finish
+    assert_no_leftovers 30
+    assert_match "$(cat log)" 'debug http: .*: DELETE /v1.[0-9]+/volumes/'
+    assert_not_contains "$(cat log)" s3cr3t
+    assert_eq "" "$(grep -v '^20..-..-..T[0-9:.]*Z \(debug\|warn \) [a-z]*: ' log)" "other lines"
+}
+
 test_killed_runner_and_keeper_are_reaped() {
     pipeline '{name: a, command: "touch up; sleep 300"}'
     spawn "$RUNNER" exec p.yaml

@@ -668,6 +668,42 @@ test_keep() {
     leftovers_allowed=1
 }
 
+test_debug_log() {
+    local logged pid
+    write p.yaml <<'P'
+name: p
+environment: {SECRET: s3cr3t-value}
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo pid $$; exit 3"}]}]}]
+P
+    assert_exit 1 "$RUNNER" exec --log-level debug --log-file log p.yaml
+    logged=$(cat log)
+    pid=$(sed -n 's/.*pid //p' <<<"$stdout")
+    assert_match "$logged" 'debug cli: run [0-9a-z]+ begins: version '
+    assert_match "$logged" 'debug exec: [0-9a-z]+\.0\.0\.0: step "a": engine host, image -, workdir '
+    assert_match "$logged" 'debug exec: engine host: ready after [0-9]+ ms'
+    assert_match "$logged" "debug host: process $pid started: sh in $PWD"
+    assert_match "$logged" "\.0\.0\.0: process $pid ended after [0-9]+ ms with code 3"
+    assert_match "$logged" 'run [0-9a-z]+ ends: failed, exit status 1'
+    assert_not_contains "$logged" s3cr3t
+    assert_not_contains "$stderr" debug
+    pipeline '{name: a, timeout: 1, grace: 100ms, command: "trap : TERM; while :; do sleep 0.1; done"}'
+    assert_exit 1 "$RUNNER" exec --log-level debug --log-format json --log-file log.json p.yaml
+    assert_eq "SIGTERM to the whole tree
+SIGKILL to the whole tree" "$(jq -r 'select(.area == "host").message' log.json | grep -o 'SIG.*')"
+}
+
+# The log file is open in the keeper and in supervisors, too, as itself.
+test_log_file_of_a_killed_runner() {
+    pipeline '{name: a, command: "echo up; sleep 60"}'
+    spawn "$RUNNER" exec --log-level debug --log-file log p.yaml
+    wait_for 20 grep -q up "$case_dir/stdout"
+    kill -KILL "$spawned"
+    finish
+    assert_no_leftovers 20
+    assert_match "$(cat log)" 'process [0-9]+ started: sh'
+    assert_eq "" "$(grep -v '^20..-..-..T[0-9:.]*Z \(debug\|warn \) [a-z]*: ' log)" "other lines"
+}
+
 test_colors() {
     pipeline '{name: a, command: "true"}'
     CLICOLOR_FORCE=1 assert_exit 0 "$RUNNER" exec p.yaml

@@ -196,6 +196,10 @@ int instance_begin(const struct ctx *ctx, struct docker_instance *instance,
 /* Finds out what the daemon is, and where we are for it. */
 static int greet(const struct ctx *ctx, struct docker_instance *instance, struct err *err)
 {
+    static const char *const places[] = {[SELF_ON_HOST] = "on its host",
+                                         [SELF_UNCERTAIN] = "perhaps on its host",
+                                         [SELF_IN_CONTAINER] = "in one of its containers",
+                                         [SELF_ELSEWHERE] = "on another machine"};
     struct docker_client *client;
     int result;
 
@@ -205,6 +209,9 @@ static int greet(const struct ctx *ctx, struct docker_instance *instance, struct
     instance->api_minor = docker_client_api_minor(client);
     if (result == 0)
         result = self_find(ctx, client, &instance->endpoint, &instance->self, err);
+    if (result == 0)
+        log_debug("docker", "the daemon has API version 1.%d; this process is %s",
+                  instance->api_minor, places[instance->self.place]);
     instance_client_give(instance, client);
     return result;
 }

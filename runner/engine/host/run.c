@@ -24,8 +24,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/fs.h"
+#include "base/logger.h"
 #include "base/vec.h"
 #include "engine/host/private.h"
 #include "engine/host/wire.h"
@@ -54,6 +56,7 @@ struct attempt {
     struct wire_reply reply; /* as far as it has come */
     size_t reply_len;
 
+    int64_t started_ms; /* monotonic */
     enum phase phase;
     struct ctx phase_ctx; /* of TERMINATING and CLOSING */
     bool exited;          /* record is complete */
@@ -347,6 +350,8 @@ static int take_reply(struct attempt *a, struct err *err)
     case WIRE_EXITED:
         a->exited = true;
         set_exit_record(&a->record, a->reply.status);
+        log_debug("host", "%s: process %d ended after %lld ms with code %d", a->runnable->id,
+                  a->reply.pid, (long long)(clock_monotonic_ms() - a->started_ms), a->record.code);
         if (a->phase == RUNNING)
             enter_closing(a);
         return 0;
@@ -383,6 +388,8 @@ static void request(struct attempt *a, enum wire_request what)
 {
     const struct buf nothing = BUF_INIT;
 
+    log_debug("host", "%s: %s to the whole tree", a->runnable->id,
+              what == WIRE_TERM ? "SIGTERM" : "SIGKILL");
     /* A supervisor that cannot be reached is noticed by its socket's end. */
     if (!a->lost && send_request(phase_ctx(a), a->supervisor, what, &nothing, NULL, 0, NULL) < 0)
         return;
@@ -486,6 +493,7 @@ int host_run(const struct ctx *ctx, struct place *place, const struct runnable *
                         .runnable = runnable,
                         .output = output,
                         .caller = ctx,
+                        .started_ms = clock_monotonic_ms(),
                         .supervisor = -1,
                         .pipes = {-1, -1}};
     int result = ctx_check(ctx, err);

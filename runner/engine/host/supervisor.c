@@ -18,6 +18,7 @@
 
 #include "base/fdpass.h"
 #include "base/forked.h"
+#include "base/logger.h"
 #include "base/tree.h"
 #include "engine/host/wire.h"
 
@@ -28,6 +29,7 @@ struct supervisor {
     int keeper;
     int signals;
     pid_t main;  /* of the program; 0 once it has been waited for */
+    pid_t pid;   /* the same, kept */
     bool busy;   /* a RUN whose GONE has not been said */
     bool exited; /* status is known, EXITED not said yet */
     bool exit_told;
@@ -95,11 +97,15 @@ static void start(struct supervisor *s, const char *payload, size_t size, const 
     options.user = program.has_user ? &program.user : NULL;
     options.ret_exec_failed = &exec_failed;
     started = process_spawn(&options, &s->main, &err);
+    if (started == 0)
+        log_debug("host", "process %ld started: %s in %s", (long)s->main, program.argv[0],
+                  program.cwd);
     wire_program_release(&program);
     if (started < 0) {
         tell_failure(s, &err, exec_failed);
         return;
     }
+    s->pid = s->main;
     s->busy = true;
     s->exited = s->exit_told = s->terminating = s->killing = s->childless = false;
 }
@@ -177,6 +183,7 @@ static void advance(struct supervisor *s)
     if (!s->busy || !s->exited || s->orphaned)
         return;
     replies[0].status = s->status;
+    replies[0].pid = (int32_t)s->pid;
     if (s->childless) {
         /* Mostly nothing is left behind, and one message says both. */
         s->busy = s->killing = false;

@@ -40,7 +40,8 @@ struct wire_reply {
     uint32_t code; /* enum err_code */
     int32_t errnum;
     uint32_t exec_failed;
-    char message[492];
+    int32_t pid; /* EXITED: what the program's process had */
+    char message[488];
 };
 
 /* A program to start, as the payload of RUN; the strings lie in the payload. */
