@@ -6,7 +6,7 @@
 #   tests/run.sh [--quick] [--keep-env] [NAME…]
 #
 # --quick      one build (ASan + UBSan), no coverage
-# --keep-env   the daemons and the directories of failed cases stay; tests/env/down.sh ends them
+# --keep-env   the daemons and the directories of failed cases stay; tests/env/down.sh SLOT ends them
 # NAME…        only end-to-end scripts tests/e2e/NAME.sh and unit tests whose name holds NAME
 set -euo pipefail
 

@@ -134,4 +134,26 @@ test_signals_reach_spawned() {
     assert_contains "$stdout" interrupted
 }
 
+# Slots without daemons, in a cache of their own.
+test_down_stops_only_what_it_is_told() {
+    local cache slot
+    cache=$(mktemp -d /tmp/rtest.XXXXXX)
+    for slot in 0 1 2; do
+        mkdir "$cache/slot$slot"
+        echo kept >"$cache/slot$slot/owner"
+    done
+    local -a down=(env RUNNER_TEST_CACHE="$cache" "$RUNNER_TEST_ENV/down.sh")
+    assert_exit 2 "${down[@]}"
+    assert_contains "$stderr" "down.sh [--purge] SLOT…|--all"
+    assert_exit 2 "${down[@]}" --purge
+    assert_exit 2 "${down[@]}" --all 1
+    assert_exit 2 "${down[@]}" x
+    assert_eq "0 1 2" "$(cd "$cache" && echo slot?/owner | tr -dc '0-9 ')" "kept slots"
+    assert_exit 0 "${down[@]}" 1
+    assert_eq "0 2" "$(cd "$cache" && echo slot?/owner | tr -dc '0-9 ')" "kept slots"
+    assert_exit 0 "${down[@]}" --all --purge
+    assert_eq "" "$(ls "$cache")" "slots"
+    rm -r "$cache"
+}
+
 run_tests "$@"

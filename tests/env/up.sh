@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The test environment for working by hand: eval "$(tests/env/up.sh)"
-# It stays until tests/env/down.sh; then run a test script: RUNNER=build/runner tests/e2e/NAME.sh
+# It stays until tests/env/down.sh "$RUNNER_TEST_SLOT". To run a test script then:
+# RUNNER=build/runner tests/e2e/NAME.sh
 set -euo pipefail
 
 "$(dirname "$0")/packages.sh" build test
