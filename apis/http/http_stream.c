@@ -54,7 +54,9 @@ static int connect_only(const struct ctx *ctx, const struct http_client *client,
 
     if (http_client_apply(client, s->easy, s->url, s->error_text, err) < 0)
         return -1;
+    /* A proxy would take a plain request apart; a tunnel through it carries what follows. */
     if (curl->easy_setopt(s->easy, CURLOPT_CONNECT_ONLY, 1L) != CURLE_OK ||
+        curl->easy_setopt(s->easy, CURLOPT_HTTPPROXYTUNNEL, 1L) != CURLE_OK ||
         curl->multi_add_handle(s->multi, s->easy) != CURLM_OK)
         return err_set(err, ERR_SYSTEM, "libcurl cannot connect to %s", s->peer);
     for (;;) {
@@ -275,19 +277,76 @@ static int read_head(const struct ctx *ctx, struct http_stream *s, struct http_r
     return 0;
 }
 
-/* A refusal's body: Content-Length bytes, or what there is until the end. */
+/* Reads until `text` has len bytes; 1, 0 at the end, -1. */
+static int read_until(const struct ctx *ctx, struct http_stream *s, struct buf *text, size_t len,
+                      struct err *err)
+{
+    int more = 1;
+
+    while (more > 0 && text->len < len)
+        more = read_more(ctx, s, text, err);
+    return more;
+}
+
+/* Reads until `text` begins with a chunk's size and takes that off; 1, 0 at the end, -1. */
+static int read_chunk_size(const struct ctx *ctx, struct http_stream *s, struct buf *text,
+                           size_t *ret, struct err *err)
+{
+    char *line_end;
+    char *stop;
+
+    while (!(line_end = memmem(text->data, text->len, "\r\n", 2)) && text->len < HEAD_MAX_BYTES) {
+        int more = read_more(ctx, s, text, err);
+
+        if (more <= 0)
+            return more;
+    }
+    *ret = strtoul(text->data, &stop, 16);
+    if (!line_end || stop == text->data)
+        return err_set(err, ERR_PROTOCOL, "%s: the answer is not chunked as it says", s->peer);
+    buf_consume(text, (size_t)(line_end - text->data) + 2);
+    return 1;
+}
+
+/* A body of chunks, up to REFUSAL_MAX_BYTES of it, or what there is of it. */
+static int read_chunked(const struct ctx *ctx, struct http_stream *s, struct buf *body,
+                        struct err *err)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    while (body->len < REFUSAL_MAX_BYTES) {
+        size_t size;
+        size_t left = REFUSAL_MAX_BYTES - body->len;
+        int more = read_chunk_size(ctx, s, &text, &size, err);
+
+        if (more <= 0 || !size)
+            return more < 0 ? -1 : 0;
+        if (size > left)
+            size = left;
+        more = read_until(ctx, s, &text, size + 2, err);
+        buf_add(body, text.data, text.len < size ? text.len : size);
+        if (more <= 0)
+            return more;
+        buf_consume(&text, size + 2);
+    }
+    return 0;
+}
+
+/* A refusal's body: as long as its headers say, or what there is until the end. */
 static int read_refusal(const struct ctx *ctx, struct http_stream *s,
                         struct http_response *response, struct err *err)
 {
+    const char *coding = strmap_get(&response->headers, "transfer-encoding");
     const char *length = strmap_get(&response->headers, "content-length");
     int64_t want = REFUSAL_MAX_BYTES;
-    int more = 1;
 
+    if (response->status == 204 || response->status == 304)
+        return 0;
+    if (coding && strcasestr(coding, "chunked"))
+        return read_chunked(ctx, s, &response->body, err);
     if (length && (parse_int64(length, &want, err) < 0 || want < 0 || want > REFUSAL_MAX_BYTES))
         want = REFUSAL_MAX_BYTES;
-    while (more > 0 && (int64_t)response->body.len < want)
-        more = read_more(ctx, s, &response->body, err);
-    return more < 0 ? -1 : 0;
+    return read_until(ctx, s, &response->body, (size_t)want, err) < 0 ? -1 : 0;
 }
 
 int http_stream_open(const struct ctx *ctx, const struct http_client *client,
@@ -318,7 +377,8 @@ int http_stream_open(const struct ctx *ctx, const struct http_client *client,
                  (response->status == 200 && !strmap_has(&response->headers, "content-length") &&
                   !strmap_has(&response->headers, "transfer-encoding"));
     if (!taken_over) {
-        if (read_refusal(ctx, s, response, err) < 0)
+        /* Whatever a 200 has to say, maybe without an end, is not why it did not hand over. */
+        if (response->status != 200 && read_refusal(ctx, s, response, err) < 0)
             return -1;
         *ret = NULL;
         return 0;

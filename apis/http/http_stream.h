@@ -31,8 +31,10 @@ struct http_stream;
 
 /* Connects as `client` is configured and sends the request, whose headers the caller gives in full
  * but for Host and Content-Length ("Connection: Upgrade", "Upgrade: tcp"); request->body is sent,
- * read, write and keep are ignored (all headers are kept). *ret is NULL when the answer was neither
- * 101 nor 200. *response must be initialised. */
+ * read, write and keep are ignored (all headers are kept). *ret is NULL when the connection was not
+ * handed over: the status then is neither 101 nor 200 and the body (cut at 64 KiB) says why, or it
+ * is 200 with a body of its own, which is not read. An HTTP proxy has to allow CONNECT. *response
+ * must be initialised. */
 int http_stream_open(const struct ctx *ctx, const struct http_client *client,
                      const struct http_request *request, struct http_response *response,
                      struct http_stream **ret, struct err *err) __attribute__((warn_unused_result));
@@ -46,7 +48,9 @@ static inline void http_stream_freep(struct http_stream **stream)
 
 /* To poll for POLLIN after a read, or POLLOUT after a write, that said HTTP_STREAM_AGAIN. */
 int http_stream_fd(const struct http_stream *stream);
-/* Bytes read (> 0), 0 at the end, HTTP_STREAM_AGAIN, or -1 (ERR_LOST). */
+/* Bytes read (> 0), 0 at the end, HTTP_STREAM_AGAIN, or -1 (ERR_LOST). That the peer has died or
+ * something between has closed the connection may look like the end, also over TLS, where libcurl
+ * does not ask for a close_notify: whether all has come is for another call to tell. */
 ssize_t http_stream_read(struct http_stream *stream, void *data, size_t size, struct err *err)
     __attribute__((warn_unused_result));
 /* Bytes written (> 0), HTTP_STREAM_AGAIN, or -1 (ERR_LOST). len > 0. */

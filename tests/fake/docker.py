@@ -25,6 +25,9 @@ or the name of the image that it pulls, says:
     early           101 with bytes right behind the headers, then echoes
     hijack          200 without length, then echoes
     refuse          409 with a JSON message to an upgrade
+    refusechunked   the same in chunks, and the connection stays open
+    refuselong      the same in one chunk of 100,000 bytes that never ends
+    follow          200 in chunks that never end
     old             /_ping of API 1.24 (as a path: GET /old)
 """
 import os
@@ -148,6 +151,17 @@ def behave(conn, name):
         return echo(conn, 200)
     elif kind == "refuse":
         answer(conn, 409, message("container is not running"))
+    elif kind == "refusechunked":
+        conn.sendall(b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     b"1\r\n{\r\n")
+        conn.sendall(b"1C;x=y\r\n\"message\":\"it does not run\"}\r\n0\r\n\r\n")
+    elif kind == "refuselong":
+        conn.sendall(b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     b"186a0\r\n" + b"x" * 99999)
+        time.sleep(60)
+    elif kind == "follow":
+        conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        time.sleep(60)
     elif kind == "old":
         answer(conn, 200, b"OK", ["Api-Version: 1.24"])
     else:

@@ -1,7 +1,9 @@
 #include "fake.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 
@@ -350,6 +352,19 @@ static void test_stream_refused(void **state)
     assert_null(stream);
     assert_int_equal(r.status, 409);
     assert_string_equal(r.body.data, "{\"message\":\"container is not running\"}\n");
+    request.path = "/refusechunked";
+    assert_ok(http_stream_open(&test_ctx, client, &request, &r, &stream, &test_err));
+    assert_null(stream);
+    assert_int_equal(r.status, 409);
+    assert_string_equal(r.body.data, "{\"message\":\"it does not run\"}");
+    request.path = "/refuselong";
+    assert_ok(http_stream_open(&test_ctx, client, &request, &r, &stream, &test_err));
+    assert_null(stream);
+    assert_int_equal(r.body.len, 65536);
+    request.path = "/follow";
+    assert_ok(http_stream_open(&test_ctx, client, &request, &r, &stream, &test_err));
+    assert_null(stream);
+    assert_int_equal(r.status, 200);
     request.path = "/nothing";
     assert_error(http_stream_open(&test_ctx, client, &request, &r, &stream, &test_err), ERR_LOST);
     assert_string_equal(test_err.message, "the fake closed the connection without an answer");
@@ -412,6 +427,78 @@ static void test_stream_moves_between_threads(void **state)
     assert_ptr_equal(result, stream);
 }
 
+static int listen_tcp(unsigned *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* Reads a request's head, whose first line is returned, and answers. */
+static char *answer_head(int fd, const char *answer)
+{
+    CLEANUP_BUF struct buf head = BUF_INIT;
+    char byte;
+
+    while (!strstr(head.data, "\r\n\r\n") && read(fd, &byte, 1) == 1)
+        buf_addch(&head, byte);
+    (void)!write(fd, answer, strlen(answer));
+    return xstrndup(head.data, strcspn(head.data, "\r"));
+}
+
+struct proxy {
+    int listener;
+    char *lines[2];
+};
+
+static void *proxy_main(void *arg)
+{
+    struct proxy *proxy = arg;
+    CLEANUP_FD int fd = accept(proxy->listener, NULL, NULL);
+
+    proxy->lines[0] = answer_head(fd, "HTTP/1.1 200 Connection established\r\n\r\n");
+    if (strncmp(proxy->lines[0], "CONNECT ", 8) == 0)
+        proxy->lines[1] = answer_head(fd, "HTTP/1.1 101 UPGRADED\r\n\r\nhello");
+    return NULL;
+}
+
+static void test_stream_through_proxy(void **state)
+{
+    CLEANUP_HTTP_RESPONSE struct http_response r = HTTP_RESPONSE_INIT;
+    CLEANUP_HTTP_STREAM struct http_stream *stream = NULL;
+    CLEANUP_HTTP_CLIENT struct http_client *other = NULL;
+    struct http_client_options options = {.base_url = "http://docker.test:2375"};
+    struct http_request request = {.method = "POST", .path = "/attach"};
+    struct proxy proxy = {0};
+    unsigned port;
+    CLEANUP_FD int listener = listen_tcp(&port);
+    CLEANUP_FREE char *url = xasprintf("http://127.0.0.1:%u", port);
+    pthread_t thread;
+    char data[5];
+
+    (void)state;
+    proxy.listener = listener;
+    assert_ok(http_client_new(&options, &other, &test_err));
+    pthread_create(&thread, NULL, proxy_main, &proxy);
+    setenv("http_proxy", url, 1);
+    assert_ok(http_stream_open(&test_ctx, other, &request, &r, &stream, &test_err));
+    unsetenv("http_proxy");
+    pthread_join(thread, NULL);
+    assert_string_equal(proxy.lines[0], "CONNECT docker.test:2375 HTTP/1.1");
+    assert_non_null(stream);
+    assert_int_equal(http_stream_read(stream, data, sizeof(data), &test_err), 5);
+    assert_memory_equal(data, "hello", 5);
+    assert_string_equal(proxy.lines[1], "POST /attach HTTP/1.1");
+    free(proxy.lines[0]);
+    free(proxy.lines[1]);
+}
+
 static void test_escape(void **state)
 {
     CLEANUP_BUF struct buf b = BUF_INIT;
@@ -435,6 +522,7 @@ int main(void)
         cmocka_unit_test_setup(test_streams, each_setup),
         cmocka_unit_test_setup(test_stream_refused, each_setup),
         cmocka_unit_test_setup(test_stream_moves_between_threads, each_setup),
+        cmocka_unit_test_setup(test_stream_through_proxy, each_setup),
         cmocka_unit_test_setup(test_escape, each_setup),
     };
 
