@@ -13,9 +13,18 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fs.h"
 #include "base/parse.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* the same on every architecture; Linux 5.9 */
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4U /* Linux 5.11 */
+#endif
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -47,10 +56,10 @@ static char *resolve_program(const struct process_options *o, struct err *err)
         buf_reset(&candidate);
         buf_add(&candidate, path, len);
         buf_addf(&candidate, "%s%s", len ? "/" : "", name);
-        if (access(candidate.data, X_OK) == 0)
+        if (access(candidate.data, X_OK) < 0)
+            denied |= errno == EACCES;
+        else if (!fs_is_directory(candidate.data))
             return buf_steal(&candidate);
-        if (errno == EACCES)
-            denied = true;
         path += len + (path[len] == ':');
     }
     err_set(err, denied ? ERR_DENIED : ERR_NOT_FOUND, "%s: %s", name,
@@ -105,6 +114,18 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Libraries open descriptors that exec would hand on: libcurl its connections. */
+static void keep_others_back(void)
+{
+    long limit;
+
+    if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    limit = sysconf(_SC_OPEN_MAX); /* before Linux 5.11 */
+    for (int fd = 3; fd < limit; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 static void __attribute__((noreturn))
 child(const struct process_options *o, const char *program, int null_fd, int failure_fd)
 {
@@ -127,6 +148,7 @@ child(const struct process_options *o, const char *program, int null_fd, int fai
         goto failed;
     failure.step = STEP_EXEC;
     reset_signals();
+    keep_others_back();
     execve(program, (char *const *)o->argv, (char *const *)o->envp);
 failed:
     failure.errnum = errno;
@@ -391,6 +413,16 @@ static int exchange(const struct ctx *ctx, struct exchange *x, struct err *err)
     return 0;
 }
 
+/* Returns when the process has ended, or -1 when the context has. */
+static int wait_for_end(const struct ctx *ctx, pid_t pid, struct err *err)
+{
+    CLEANUP_FD int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+
+    /* Before Linux 5.3 one that closes its output and goes on is waited for without a limit. */
+    return fd < 0 ? 0 : ctx_poll(ctx, &end, 1, -1, err);
+}
+
 static int wait_for(pid_t pid, int *ret_status)
 {
     while (waitpid(pid, ret_status, 0) < 0) {
@@ -441,6 +473,8 @@ int process_run(const struct ctx *ctx, const struct process_options *options, co
     if (!x.input_len)
         close_end(&x.fds[0]);
     result = exchange(ctx, &x, err);
+    if (result == 0 && wait_for_end(ctx, pid, err) < 0)
+        result = -1;
     if (result < 0)
         kill(-pid, SIGKILL);
     wait_for(pid, &status);

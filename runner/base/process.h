@@ -1,9 +1,9 @@
 /* Starting programs: the one place that forks and executes.
  *
  * Argument vectors only, no shell. The child gets exactly the environment and the three standard
- * descriptors that are given (all others must be CLOEXEC, as every descriptor of this program is),
- * default signal dispositions and an empty signal mask. A failure between fork and exec comes back
- * as an error of process_spawn(). */
+ * descriptors that are given (no other, even if a library left it without CLOEXEC), default signal
+ * dispositions and an empty signal mask. A failure between fork and exec comes back as an error of
+ * process_spawn(). */
 #pragma once
 
 #include <stdbool.h>

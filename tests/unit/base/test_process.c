@@ -90,17 +90,51 @@ static void failures_to_start_are_told(void **state)
 
 static void deadline_ends_the_process(void **state)
 {
-    const char *const argv[] = {"sh", "-c", "sleep 100 & sleep 100", NULL};
-    struct process_options options = {.argv = argv, .envp = environment};
-    struct err err = ERR_INIT;
-    struct ctx ctx;
-    int status;
+    static const char *const scripts[] = {"sleep 100 & sleep 100", "exec >&- 2>&-; sleep 100"};
 
     (void)state;
-    ctx_init(&ctx, &root);
-    ctx_set_timeout(&ctx, 50, "test");
-    assert_int_equal(process_run(&ctx, &options, NULL, NULL, 100, NULL, &status, &err), -1);
-    assert_int_equal(err.code, ERR_TIMEOUT);
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+        const char *const argv[] = {"sh", "-c", scripts[i], NULL};
+        struct process_options options = {.argv = argv, .envp = environment};
+        struct err err = ERR_INIT;
+        struct ctx ctx;
+        int status;
+
+        ctx_init(&ctx, &root);
+        ctx_set_timeout(&ctx, 50, "test");
+        assert_int_equal(process_run(&ctx, &options, NULL, NULL, 100, NULL, &status, &err), -1);
+        assert_int_equal(err.code, ERR_TIMEOUT);
+    }
+}
+
+static void other_descriptors_are_not_inherited(void **state)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT;
+    CLEANUP_FREE char *script = NULL;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0); /* as a library makes it */
+    script = xasprintf("test -e /proc/self/fd/0 && test ! -e /proc/self/fd/%d", ends[1]);
+    assert_int_equal(run(script, NULL, 100, &out, NULL, NULL), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void directories_in_path_are_no_programs(void **state)
+{
+    CLEANUP_FREE char *directory = fs_join(dir, "sh");
+    CLEANUP_FREE char *path = xasprintf("PATH=%s:/usr/bin:/bin", dir);
+    const char *const argv[] = {"sh", "-c", "exit 4", NULL};
+    const char *const env[] = {path, NULL};
+    struct process_options options = {.argv = argv, .envp = env};
+    struct err err = ERR_INIT;
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(mkdir(directory, 0755), 0);
+    assert_int_equal(process_run(&root, &options, NULL, NULL, 100, NULL, &status, &err), 0);
+    assert_int_equal(WEXITSTATUS(status), 4);
 }
 
 static void users(void **state)
@@ -186,6 +220,8 @@ int main(void)
         cmocka_unit_test(too_much_output_is_an_error),
         cmocka_unit_test(failures_to_start_are_told),
         cmocka_unit_test(deadline_ends_the_process),
+        cmocka_unit_test(other_descriptors_are_not_inherited),
+        cmocka_unit_test(directories_in_path_are_no_programs),
         cmocka_unit_test(users),
         cmocka_unit_test(trees_are_made_and_removed),
         cmocka_unit_test(files_are_read_within_bounds),
