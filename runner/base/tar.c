@@ -166,7 +166,7 @@ int tar_tree_open(const char *path, struct tar_tree **ret, struct err *err)
 {
     char *const roots[] = {(char *)path, NULL};
     struct tar_tree *tree;
-    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
 
     if (!fts)
         return err_errno(err, "cannot read the directory %s", path);

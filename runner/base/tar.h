@@ -28,7 +28,8 @@ void tar_add_end(struct buf *out);
 
 struct tar_tree;
 
-/* Names in the archive are relative to `path`, which itself is not in it. */
+/* Names in the archive are relative to `path`, which itself is not in it and may be a symbolic link
+ * to the directory. */
 int tar_tree_open(const char *path, struct tar_tree **ret, struct err *err)
     __attribute__((warn_unused_result));
 /* Bytes read, 0 at the end, -1. A file that shrinks while it is read is filled up with zeros; one

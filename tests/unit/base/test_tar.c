@@ -118,6 +118,18 @@ static void copies_a_tree(void **state)
     }
 }
 
+static void follows_a_link_to_the_tree_only(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+
+    (void)state;
+    shell("rm -rf t u; mkdir -p t/sub u; echo one > t/sub/one; ln -s sub t/link; ln -sfn t way",
+          &output);
+    archive_tree("way", 4096);
+    shell("tar -C u -xf a.tar; diff -r --no-dereference t u; cat u/link/one", &output);
+    assert_string_equal(output.data, "one\n");
+}
+
 static void keeps_long_names(void **state)
 {
     CLEANUP_BUF struct buf output = BUF_INIT;
@@ -149,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_from_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_a_tree, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(follows_a_link_to_the_tree_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_long_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(says_what_cannot_be_read, set_up, tear_down),
     };
