@@ -60,22 +60,26 @@ static bool same_registry(const char *key, const char *registry)
     return strlen(registry) == len && strncasecmp(host, registry, len) == 0;
 }
 
+static const char *server_key(const char *registry)
+{
+    return strcmp(registry, "docker.io") == 0 ? DOCKER_IO_KEY : registry;
+}
+
+/* The registry's own entry comes before one of a path below it ("host/team"). */
 static json_t *member_for(const json_t *config, const char *name, const char *registry)
 {
     json_t *object = (json_t *)docker_json_at(config, name);
+    json_t *own = json_object_get(object, server_key(registry));
     const char *key;
     json_t *value;
 
+    if (own)
+        return own;
     json_object_foreach (object, key, value) {
         if (same_registry(key, registry))
             return value;
     }
     return NULL;
-}
-
-static const char *server_key(const char *registry)
-{
-    return strcmp(registry, "docker.io") == 0 ? DOCKER_IO_KEY : registry;
 }
 
 /* An entry of auths: {"auth": base64("user:password")} or the parts, perhaps an identity token. */
@@ -123,7 +127,12 @@ static int read_answer(const char *program, const char *registry, const struct b
     const char *username = docker_json_str(answer, "Username");
     const char *secret = docker_json_str(answer, "Secret");
 
-    if (!json_is_object(answer) || !*secret) {
+    if (json_is_object(answer) && !*username && !*secret) { /* so some say that they have none */
+        json_decref(answer);
+        *ret = (struct docker_credentials){0};
+        return 0;
+    }
+    if (!*secret) {
         json_decref(answer);
         return err_set(err, ERR_PROTOCOL, "%s get: the answer for %s is not {Username, Secret}",
                        program, registry);
@@ -194,7 +203,7 @@ static int from_config(const struct ctx *ctx, const char *const *envp, const jso
 
     if (helper && *helper)
         return ask_helper(ctx, envp, helper, registry, ret, err);
-    if (*store) {
+    if (*store && !helper) { /* an empty helper keeps the registry out of the store */
         if (ask_helper(ctx, envp, store, registry, ret, err) < 0)
             return -1;
         if (ret->username || ret->identity_token)

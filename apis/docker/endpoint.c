@@ -87,11 +87,6 @@ static int parse_tcp(const char *url, const char *address, bool tls, const char 
             return err_set(err, ERR_INVALID,
                            "Docker host \"%s\": %s has only one of cert.pem and key.pem", url,
                            cert_dir);
-        if (verify && !e->ca_file)
-            return err_set(err, ERR_INVALID,
-                           "Docker host \"%s\": %s/ca.pem, which the server is verified with, does "
-                           "not exist",
-                           url, cert_dir);
     }
     e->insecure = tls && !verify;
     return 0;
@@ -192,18 +187,20 @@ static int from_context(const char *config_dir, const char *name, struct docker_
     CLEANUP_FREE char *tls = NULL;
     json_t *meta = find_context(config_dir, name, &hash, err);
     const char *host;
+    bool skip;
     int result;
 
     if (!meta)
         return -1;
+    /* Either of the two makes it TLS, as the docker command has it. */
     tls = xasprintf("%s/contexts/tls/%s/docker", config_dir, hash);
+    skip = docker_json_bool(meta, "Endpoints.docker.SkipTLSVerify");
     host = docker_json_str(meta, "Endpoints.docker.Host");
     if (!*host)
         result = err_set(err, ERR_INVALID, "Docker context \"%s\" has no host", name);
     else
-        result = docker_endpoint_parse(host, fs_is_directory(tls) ? tls : NULL,
-                                       !docker_json_bool(meta, "Endpoints.docker.SkipTLSVerify"),
-                                       ret, err);
+        result =
+            docker_endpoint_parse(host, skip || fs_is_directory(tls) ? tls : NULL, !skip, ret, err);
     json_decref(meta);
     if (result == 0)
         ret->source = xasprintf("context \"%s\"", name);
@@ -218,6 +215,7 @@ static int from_host(const char *host, const char *source, const char *const *en
     const char *dir = docker_env(envp, "DOCKER_CERT_PATH");
     bool tls = verify || docker_env(envp, "DOCKER_TLS");
     CLEANUP_FREE char *default_dir = dir ? NULL : docker_config_dir(envp);
+    CLEANUP_DOCKER_ENDPOINT struct docker_endpoint e = {0};
 
     if (!dir)
         dir = default_dir;
@@ -226,8 +224,15 @@ static int from_host(const char *host, const char *source, const char *const *en
         verify = "1";
         dir = docker_env(envp, "DOCKER_CERT_PATH"); /* else the system's authorities */
     }
-    if (docker_endpoint_parse(host, tls ? dir : NULL, verify != NULL, ret, err) < 0)
+    if (docker_endpoint_parse(host, tls ? dir : NULL, verify != NULL, &e, err) < 0)
         return -1;
+    if (verify && dir && strncmp(e.base_url, "https://", 8) == 0 && !e.ca_file)
+        return err_set(err, ERR_INVALID,
+                       "Docker host \"%s\": %s/ca.pem, which the server is verified with, does not "
+                       "exist",
+                       host, dir);
+    *ret = e;
+    e = (struct docker_endpoint){0};
     ret->source = xstrdup(source);
     return 0;
 }

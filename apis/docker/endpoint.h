@@ -29,8 +29,9 @@ void docker_endpoint_release(struct docker_endpoint *endpoint);
 void docker_endpoint_copy(struct docker_endpoint *to, const struct docker_endpoint *from);
 
 /* Parses unix://PATH, tcp://HOST[:PORT], http://…, https://…; ssh:// and npipe:// are refused with
- * ERR_UNSUPPORTED, anything else with ERR_INVALID. tcp:// becomes TLS when `cert_dir` is given
- * (ca.pem, cert.pem, key.pem in it); `verify` false: the server is not verified. */
+ * ERR_UNSUPPORTED, anything else with ERR_INVALID. tcp:// becomes TLS when `cert_dir` is given;
+ * ca.pem, cert.pem and key.pem in it are used if they exist, without ca.pem the system's
+ * authorities are trusted; `verify` false: the server is not verified. */
 int docker_endpoint_parse(const char *url, const char *cert_dir, bool verify,
                           struct docker_endpoint *ret, struct err *err)
     __attribute__((warn_unused_result));

@@ -76,8 +76,11 @@ static void test_auths(void **state)
     assert_null(docker_credentials_header(&c));
     put("config.json",
         "{\"auths\": {"
+        "\"https://index.docker.io/v1/access-token\": {\"auth\": \"bWU6cHc=\"},"
         "\"https://index.docker.io/v1/\": {\"auth\": \"aHViOnM6Mw==\"},"
+        "\"r.io:5000/team\": {\"auth\": \"YTpi\"},"
         "\"r.io:5000\": {\"auth\": \"bWU6cHc=\"},"
+        "\"path.io/team\": {\"auth\": \"bWU6cHc=\"},"
         "\"https://token.io/v2/\": {\"auth\": \"bWU6\", \"identitytoken\": \"tok\"},"
         "\"plain.io\": {\"username\": \"u\", \"password\": \"p\"},"
         "\"empty.io\": {},"
@@ -88,6 +91,8 @@ static void test_auths(void **state)
     assert_string_equal(c.password, "s:3");
     assert_string_equal(c.server_address, "https://index.docker.io/v1/");
     assert_ok(find("r.io:5000", &c));
+    assert_string_equal(c.password, "pw");
+    assert_ok(find("path.io", &c));
     assert_string_equal(c.password, "pw");
     assert_ok(find("r.io", &c));
     assert_null(c.username);
@@ -112,8 +117,10 @@ static void test_helpers(void **state)
 
     (void)state;
     put("config.json",
-        "{\"credsStore\": \"store\", \"auths\": {\"fallback.io\": {\"auth\": \"bWU6cHc=\"}},"
+        "{\"credsStore\": \"store\", \"auths\": {\"fallback.io\": {\"auth\": \"bWU6cHc=\"},"
+        " \"t.io:1\": {\"auth\": \"bWU6cHc=\"}},"
         " \"credHelpers\": {\"h.io\": \"one\", \"gone.io\": \"missing\", \"fail.io\": \"fails\","
+        " \"t.io:1\": \"\", \"none-given.io\": \"none\", \"half.io\": \"half\","
         " \"odd.io\": \"odd\", \"path.io\": \"../x\"}}",
         0600);
     put("docker-credential-one",
@@ -121,18 +128,26 @@ static void test_helpers(void **state)
         "\\\"Secret\\\":\\\"for $s\\\"}\"\n",
         0700);
     put("docker-credential-store",
-        "#!/bin/sh\nread -r s; case $s in t.io) echo "
+        "#!/bin/sh\nread -r s; case $s in t.io*) echo "
         "'{\"Username\":\"<token>\",\"Secret\":\"t\"}';;"
         " *) echo 'credentials not found in native keychain'; exit 1;; esac\n",
         0700);
     put("docker-credential-fails", "#!/bin/sh\necho 'the keyring is locked'; exit 1\n", 0700);
     put("docker-credential-odd", "#!/bin/sh\necho hello\n", 0700);
+    put("docker-credential-none",
+        "#!/bin/sh\necho '{\"ServerURL\":\"\",\"Username\":\"\",\"Secret\":\"\"}'\n", 0700);
+    put("docker-credential-half", "#!/bin/sh\necho '{\"Username\":\"me\"}'\n", 0700);
     assert_ok(find("h.io", &c));
     assert_string_equal(c.username, "get");
     assert_string_equal(c.password, "for h.io");
     assert_ok(find("t.io", &c));
     assert_null(c.username);
     assert_string_equal(c.identity_token, "t");
+    assert_ok(find("t.io:1", &c));
+    assert_string_equal(c.username, "me");
+    assert_ok(find("none-given.io", &c));
+    assert_null(docker_credentials_header(&c));
+    assert_error(find("half.io", &c), ERR_PROTOCOL);
     assert_ok(find("none.io", &c));
     assert_null(c.username);
     assert_ok(find("fallback.io", &c));

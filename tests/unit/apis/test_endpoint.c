@@ -102,6 +102,7 @@ static void test_tls(void **state)
 
     (void)state;
     assert_error(docker_endpoint_find(NULL, verified, &e, &test_err), ERR_INVALID);
+    assert_null(e.url);
     assert_message("certs/ca.pem, which the server is verified with, does not exist");
     put("certs/ca.pem", "x");
     put("certs/cert.pem", "x");
@@ -123,6 +124,8 @@ static void test_contexts(void **state)
 {
     const char *const env[] = {home_env, NULL};
     const char *const named[] = {home_env, "DOCKER_CONTEXT=far", NULL};
+    const char *const trusting[] = {home_env, "DOCKER_CONTEXT=trusting", NULL};
+    const char *const public[] = {home_env, "DOCKER_CONTEXT=public", NULL};
     const char *const wrong[] = {home_env, "DOCKER_CONTEXT=none", NULL};
     const char *const host[] = {home_env, "DOCKER_CONTEXT=far", "DOCKER_HOST=unix:///x", NULL};
     CLEANUP_DOCKER_ENDPOINT struct docker_endpoint e = {0};
@@ -144,6 +147,23 @@ static void test_contexts(void **state)
     assert_string_equal(e.base_url, "https://far:2376");
     assert_non_null(strstr(e.ca_file, "tls/bb/docker/ca.pem"));
     assert_null(e.cert_file);
+    docker_endpoint_release(&e);
+    put(".docker/contexts/meta/dd/meta.json",
+        "{\"Name\": \"trusting\", \"Endpoints\": {\"docker\": {\"Host\": \"tcp://t\","
+        " \"SkipTLSVerify\": true}}}");
+    assert_ok(docker_endpoint_find(NULL, trusting, &e, &test_err));
+    assert_string_equal(e.base_url, "https://t:2376");
+    assert_true(e.insecure);
+    docker_endpoint_release(&e);
+    put(".docker/contexts/meta/ee/meta.json",
+        "{\"Name\": \"public\", \"Endpoints\": {\"docker\": {\"Host\": \"tcp://p\"}}}");
+    put(".docker/contexts/tls/ee/docker/cert.pem", "x");
+    put(".docker/contexts/tls/ee/docker/key.pem", "x");
+    assert_ok(docker_endpoint_find(NULL, public, &e, &test_err));
+    assert_string_equal(e.base_url, "https://p:2376");
+    assert_non_null(strstr(e.cert_file, "tls/ee/docker/cert.pem"));
+    assert_null(e.ca_file);
+    assert_false(e.insecure);
     docker_endpoint_release(&e);
     assert_error(docker_endpoint_find(NULL, wrong, &e, &test_err), ERR_NOT_FOUND);
     assert_message("Docker context \"none\" does not exist in ");
