@@ -275,12 +275,15 @@ void docker_add_filters(struct buf *path, bool first, const struct docker_filter
     object = json_object();
     for (size_t i = 0; i < count; i++) {
         json_t *list = json_object_get(object, filters[i].key);
+        json_t *value;
 
         if (!list) {
             list = json_array();
             json_object_set_new(object, filters[i].key, list);
         }
-        json_array_append_new(list, json_string(filters[i].value));
+        value = json_string(filters[i].value);
+        /* What is no UTF-8 fits nothing; a condition less would fit everything. */
+        json_array_append_new(list, value ? value : json_string("\xef\xbf\xbd"));
     }
     text = json_dumps(object, JSON_COMPACT);
     buf_addstr(path, first ? "?filters=" : "&filters=");

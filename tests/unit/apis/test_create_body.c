@@ -187,12 +187,28 @@ static void test_not_utf8(void **state)
         docker_create_body(&(struct docker_create){.image = "x", .labels = &env}, 41, &test_err));
 }
 
+static void test_filters(void **state)
+{
+    static const struct docker_filter filters[] = {{"label", "a=1"}, {"label", "b=\xff"}};
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    (void)state;
+    docker_add_filters(&path, true, filters, 0);
+    assert_string_equal(path.data, "");
+    docker_add_filters(&path, true, filters, 1);
+    assert_string_equal(path.data, "?filters=%7B%22label%22%3A%5B%22a%3D1%22%5D%7D");
+    buf_reset(&path);
+    docker_add_filters(&path, false, filters + 1, 1); /* not UTF-8, but no filter less */
+    assert_string_equal(path.data, "&filters=%7B%22label%22%3A%5B%22%EF%BF%BD%22%5D%7D");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minimal), cmocka_unit_test(test_process),
-        cmocka_unit_test(test_host),    cmocka_unit_test(test_mounts),
-        cmocka_unit_test(test_network), cmocka_unit_test(test_not_utf8),
+        cmocka_unit_test(test_filters),  cmocka_unit_test(test_minimal),
+        cmocka_unit_test(test_process),  cmocka_unit_test(test_host),
+        cmocka_unit_test(test_mounts),   cmocka_unit_test(test_network),
+        cmocka_unit_test(test_not_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
