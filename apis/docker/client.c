@@ -231,8 +231,9 @@ static void cleanup_string(char **text)
     free(*text);
 }
 
-int docker_call(const struct ctx *ctx, struct docker_client *docker, const char *method,
-                const char *path, json_t *body, int ok_also, json_t **ret, struct err *err)
+static int call_json(const struct ctx *ctx, struct docker_client *docker, const char *method,
+                     const char *path, json_t *body, int64_t settle_ms, int ok_also, json_t **ret,
+                     struct err *err)
 {
     static const char *const json_headers[] = {"Content-Type: application/json", NULL};
     CLEANUP(cleanup_string) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -241,7 +242,8 @@ int docker_call(const struct ctx *ctx, struct docker_client *docker, const char 
                                    .headers = body ? json_headers : NULL,
                                    .body = text,
                                    .body_len = text ? strlen(text) : 0,
-                                   .once = strcmp(method, "POST") == 0};
+                                   .once = strcmp(method, "POST") == 0,
+                                   .settle_ms = settle_ms};
     CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
     json_error_t where;
     json_t *value = NULL;
@@ -262,6 +264,18 @@ int docker_call(const struct ctx *ctx, struct docker_client *docker, const char 
                        http_client_peer(docker->http), method, path, where.text);
     *ret = value;
     return 0;
+}
+
+int docker_call(const struct ctx *ctx, struct docker_client *docker, const char *method,
+                const char *path, json_t *body, int ok_also, json_t **ret, struct err *err)
+{
+    return call_json(ctx, docker, method, path, body, 0, ok_also, ret, err);
+}
+
+int docker_call_create(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                       json_t *body, json_t **ret, struct err *err)
+{
+    return call_json(ctx, docker, "POST", path, body, DOCKER_SETTLE_MS, 0, ret, err);
 }
 
 void docker_add_filters(struct buf *path, bool first, const struct docker_filter *filters,

@@ -102,6 +102,13 @@ struct docker_filter {
 int docker_call(const struct ctx *ctx, struct docker_client *docker, const char *method,
                 const char *path, json_t *body, int ok_also, json_t **ret, struct err *err)
     __attribute__((warn_unused_result));
+/* A POST that makes something. The end of ctx does not break it off: its answer is awaited for up
+ * to DOCKER_SETTLE_MS more, since the daemon would go on. An answer that came so is a success; with
+ * ERR_TIMEOUT, ERR_CANCELLED and ERR_LOST it is not known whether the thing is there. */
+#define DOCKER_SETTLE_MS 30000
+int docker_call_create(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                       json_t *body, json_t **ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* As docker_call, with full control of the request; request->path has no version prefix. */
 int docker_call_raw(const struct ctx *ctx, struct docker_client *docker,
                     const struct http_request *request, struct http_response *response,

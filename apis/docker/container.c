@@ -21,7 +21,7 @@ int docker_container_create(const struct ctx *ctx, struct docker_client *docker,
     docker_path_query(&path, "name", create->name);
     if (docker_client_api_minor(docker) >= 41)
         docker_path_query(&path, "platform", create->platform);
-    result = docker_call(ctx, docker, "POST", path.data, body, 0, &answer, err);
+    result = docker_call_create(ctx, docker, path.data, body, &answer, err);
     json_decref(body);
     if (result < 0)
         return -1;

@@ -12,8 +12,8 @@
 #include "apis/docker/frames.h"
 #include "apis/http/http_stream.h"
 
-/* *ret_id is for the caller to free. ERR_NOT_FOUND: no such image. ERR_CONFLICT: the name is
- * taken. */
+/* See docker_call_create(). *ret_id is for the caller to free. ERR_NOT_FOUND: no such image.
+ * ERR_CONFLICT: the name is taken. */
 int docker_container_create(const struct ctx *ctx, struct docker_client *docker,
                             const struct docker_create *create, char **ret_id, struct err *err)
     __attribute__((warn_unused_result));

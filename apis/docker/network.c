@@ -50,7 +50,7 @@ int docker_network_create(const struct ctx *ctx, struct docker_client *docker,
     body = body_done(&b, err);
     if (!body)
         return -1;
-    result = docker_call(ctx, docker, "POST", "/networks/create", body, 0, &answer, err);
+    result = docker_call_create(ctx, docker, "/networks/create", body, &answer, err);
     json_decref(body);
     if (result < 0)
         return -1;

@@ -34,7 +34,7 @@ int docker_volume_create(const struct ctx *ctx, struct docker_client *docker,
     body = body_done(&b, err);
     if (!body)
         return -1;
-    result = docker_call(ctx, docker, "POST", "/volumes/create", body, 0, &answer, err);
+    result = docker_call_create(ctx, docker, "/volumes/create", body, &answer, err);
     json_decref(body);
     if (result < 0)
         return -1;

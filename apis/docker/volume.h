@@ -25,7 +25,8 @@ struct docker_volume_list {
 
 #define CLEANUP_DOCKER_VOLUME      CLEANUP(docker_volume_release)
 #define CLEANUP_DOCKER_VOLUME_LIST CLEANUP(docker_volume_list_release)
-/* A volume that exists is returned as it is: its labels tell whose it is. */
+/* See docker_call_create(). A volume that exists is returned as it is: its labels tell whose it is.
+ */
 int docker_volume_create(const struct ctx *ctx, struct docker_client *docker,
                          const struct docker_volume_create *options, struct docker_volume *ret,
                          struct err *err) __attribute__((warn_unused_result));

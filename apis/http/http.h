@@ -96,6 +96,9 @@ struct http_request {
     /* libcurl repeats a request by itself when a kept connection turns out dead, and cannot know
      * whether the server has acted already. `once` prevents that by a connection of its own. */
     bool once;
+    /* Of http_perform(): when ctx ends under way, the answer is waited for that much longer,
+     * because breaking off would not undo what the server does. 0: no longer. */
+    int64_t settle_ms;
 };
 
 struct http_response {

@@ -389,6 +389,15 @@ int http_call_wait(const struct ctx *ctx, struct http_call *call, struct err *er
     return wait_until(ctx, call, http_call_done, err);
 }
 
+/* Whether the answer came although the ctx had ended. */
+static bool settles(struct http_call *call, int64_t settle_ms)
+{
+    CLEANUP_CTX struct ctx late;
+
+    ctx_init_cleanup(&late, settle_ms);
+    return settle_ms > 0 && !http_call_done(call) && http_call_wait(&late, call, NULL) == 0;
+}
+
 int http_perform(const struct ctx *ctx, struct http_client *client,
                  const struct http_request *request, struct http_response *response,
                  struct err *err)
@@ -397,7 +406,7 @@ int http_perform(const struct ctx *ctx, struct http_client *client,
 
     http_response_release(response);
     if (ctx_check(ctx, err) < 0 || http_start(client, request, &call, err) < 0 ||
-        http_call_wait(ctx, call, err) < 0)
+        (http_call_wait(ctx, call, err) < 0 && !settles(call, request->settle_ms)))
         return -1;
     *response = call->response;
     call->response = (struct http_response)HTTP_RESPONSE_INIT;

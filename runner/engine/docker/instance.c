@@ -44,8 +44,16 @@ void instance_client_give(struct docker_instance *instance, struct docker_client
 
 void instance_create_failed(struct docker_instance *instance, const struct err *err)
 {
-    if (err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT || err->code == ERR_LOST)
+    switch (err->code) {
+    case ERR_INVALID:
+    case ERR_DENIED:
+    case ERR_NOT_FOUND:
+    case ERR_CONFLICT:
+    case ERR_UNSUPPORTED:
+        break;
+    default:
         atomic_store(&instance->uncertain, true);
+    }
 }
 
 void instance_remove_failed(struct docker_instance *instance, const char *kind, const char *name,

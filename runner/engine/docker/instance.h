@@ -53,8 +53,8 @@ int instance_client_take(struct docker_instance *instance, struct docker_client 
 /* Calls made with it must have been freed. NULL is fine. */
 void instance_client_give(struct docker_instance *instance, struct docker_client *client);
 
-/* After a failed call that makes something: whether that exists all the same is not known when the
- * answer was not awaited, so that there is something to look for in the end. */
+/* After a failed call that makes something: unless the daemon has refused it, that may exist all
+ * the same, so that there is something to look for in the end. */
 void instance_create_failed(struct docker_instance *instance, const struct err *err);
 
 /* After a removal that failed: it is tried again in the end, and if that is in vain, too, the run's

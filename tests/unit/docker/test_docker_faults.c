@@ -376,6 +376,26 @@ static void leaves_nothing_when_cancelled_while_starting(void **state)
     }
 }
 
+/* A daemon that takes its time creates the container after nobody waits for it any more. */
+static void leaves_nothing_when_cancelled_while_creating(void **state)
+{
+    const char *argv[] = {"true", NULL};
+    struct ctx ctx;
+
+    (void)state;
+    docker_fixture_expect(f, "true", 0, "", "");
+    cable_slow(f->cable, 2000);
+    ctx_init(&ctx, &f->root);
+    ctx_set_timeout(&ctx, 200, "step");
+    assert_int_equal(-1, docker_fixture_run(f, &ctx, argv));
+    assert_int_equal(f->err.code, ERR_TIMEOUT);
+    ctx_release(&ctx);
+    docker_engine.close(f->place);
+    f->place = NULL;
+    cable_slow_done(f->cable);
+    assert_int_equal(docker_fixture_containers(f), 0);
+}
+
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_CABLE(name) cmocka_unit_test_setup_teardown(name, set_up_cable, tear_down)
 
@@ -394,6 +414,7 @@ int main(int argc, char **argv)
         TEST(sweeps_what_a_dead_owner_left),
         TEST(leaves_the_young_of_others_alone),
         TEST(leaves_nothing_when_cancelled_while_starting),
+        TEST_CABLE(leaves_nothing_when_cancelled_while_creating),
     };
 
     const struct CMUnitTest owner[] = {cmocka_unit_test(be_an_owner)};
