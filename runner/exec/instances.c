@@ -6,21 +6,22 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/gate.h"
 #include "base/logger.h"
-#include "base/vec.h"
 
 struct entry {
     char *url;
     const struct engine *engine;
-    struct engine_instance *instance;
+    struct gate busy;                 /* held while connecting; guards `instance` */
+    struct engine_instance *instance; /* NULL: not connected yet */
+    struct entry *next;
 };
 
 struct instances {
     const struct engine *const *engines;
     const struct engine_services *services;
-    pthread_mutex_t mu; /* guards entries; held while connecting, so that nobody connects twice */
-    VEC(struct entry)
-    entries;
+    pthread_mutex_t mu;
+    struct entry *first; /* guarded by mu */
 };
 
 struct instances *instances_new(const struct engine *const *engines,
@@ -34,57 +35,89 @@ struct instances *instances_new(const struct engine *const *engines,
     return instances;
 }
 
-static int get(struct instances *instances, const struct ctx *ctx, const char *url,
-               struct entry *ret, struct err *err)
+static struct entry *new_entry(const struct instances *instances, const char *url, struct err *err)
 {
-    struct entry new;
-    int64_t started_ms;
+    const struct engine *engine = engine_find(instances->engines, url);
+    struct entry *entry;
 
-    vec_foreach (struct entry *, entry, &instances->entries) {
-        if (strcmp(entry->url, url) == 0) {
-            *ret = *entry;
-            return 0;
+    if (!engine) {
+        err_set(err, ERR_UNSUPPORTED, "engine \"%s\" is not known", url);
+        return NULL;
+    }
+    entry = xcalloc(1, sizeof(*entry));
+    entry->engine = engine;
+    if (gate_init(&entry->busy, 1, err) < 0) {
+        free(entry);
+        return NULL;
+    }
+    entry->url = xstrdup(url);
+    return entry;
+}
+
+static struct entry *entry_get(struct instances *instances, const char *url, struct err *err)
+{
+    struct entry *entry;
+
+    pthread_mutex_lock(&instances->mu);
+    for (entry = instances->first; entry && strcmp(entry->url, url) != 0;)
+        entry = entry->next;
+    if (!entry) {
+        entry = new_entry(instances, url, err);
+        if (entry) {
+            entry->next = instances->first;
+            instances->first = entry;
         }
     }
-    new.engine = engine_find(instances->engines, url);
-    if (!new.engine)
-        return err_set(err, ERR_UNSUPPORTED, "engine \"%s\" is not known", url);
-    started_ms = clock_monotonic_ms();
-    if (new.engine->connect(ctx, instances->services, url, &new.instance, err) < 0)
+    pthread_mutex_unlock(&instances->mu);
+    return entry;
+}
+
+/* Holding entry->busy. */
+static int connect_once(struct instances *instances, const struct ctx *ctx, struct entry *entry,
+                        struct err *err)
+{
+    int64_t started_ms = clock_monotonic_ms();
+
+    if (entry->instance)
+        return 0;
+    if (entry->engine->connect(ctx, instances->services, entry->url, &entry->instance, err) < 0)
         return -1;
-    log_debug("exec", "engine %s: ready after %lld ms", new.engine->name,
+    log_debug("exec", "engine %s: ready after %lld ms", entry->engine->name,
               (long long)(clock_monotonic_ms() - started_ms));
-    new.url = xstrdup(url);
-    vec_push(&instances->entries, new);
-    *ret = new;
     return 0;
 }
 
 int instances_get(struct instances *instances, const struct ctx *ctx, const char *url,
                   struct engine_instance **ret, const struct engine **ret_engine, struct err *err)
 {
-    struct entry entry = {0};
+    struct entry *entry = entry_get(instances, url, err);
     int result;
 
-    pthread_mutex_lock(&instances->mu);
-    result = get(instances, ctx, url, &entry, err);
-    pthread_mutex_unlock(&instances->mu);
-    if (result < 0)
+    if (!entry || gate_enter(ctx, &entry->busy, err) < 0)
         return -1;
-    *ret = entry.instance;
-    *ret_engine = entry.engine;
-    return 0;
+    result = connect_once(instances, ctx, entry, err);
+    if (result == 0) {
+        *ret = entry->instance;
+        *ret_engine = entry->engine;
+    }
+    gate_leave(&entry->busy);
+    return result;
 }
 
 void instances_free(struct instances *instances)
 {
     if (!instances)
         return;
-    vec_foreach (struct entry *, entry, &instances->entries) {
-        entry->engine->disconnect(entry->instance);
+    while (instances->first) {
+        struct entry *entry = instances->first;
+
+        instances->first = entry->next;
+        if (entry->instance)
+            entry->engine->disconnect(entry->instance);
+        gate_release(&entry->busy);
         free(entry->url);
+        free(entry);
     }
-    vec_release(&instances->entries);
     pthread_mutex_destroy(&instances->mu);
     free(instances);
 }

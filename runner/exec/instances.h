@@ -1,4 +1,5 @@
-/* The engines in use: one instance for each engine URL, connected when first needed. */
+/* The engines in use: one instance for each engine URL, connected when first needed. Nobody waits
+ * for a connection to another URL than his own. */
 #pragma once
 
 #include "engine/engine.h"

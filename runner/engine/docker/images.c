@@ -7,7 +7,7 @@
 #include "apis/docker/image_ref.h"
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "engine/docker/gate.h"
+#include "base/gate.h"
 #include "engine/docker/instance.h"
 
 #define PULL_ATTEMPTS     5

@@ -9,8 +9,8 @@
 
 #include "apis/docker/client.h"
 #include "apis/docker/endpoint.h"
+#include "base/gate.h"
 #include "base/vec.h"
-#include "engine/docker/gate.h"
 #include "engine/docker/images.h"
 #include "engine/docker/self.h"
 #include "engine/docker/tools.h"

@@ -5,7 +5,7 @@
 
 #include "base/ctx.h"
 #include "base/err.h"
-#include "engine/docker/gate.h"
+#include "base/gate.h"
 
 #define TOOLS_MOUNT  "/.runner"
 #define TOOLS_HELPER TOOLS_MOUNT "/helper"

@@ -15,4 +15,7 @@ void gate_release(struct gate *gate);
 /* Takes a slot; -1 when the context ended before one was free. */
 int gate_enter(const struct ctx *ctx, struct gate *gate, struct err *err)
     __attribute__((warn_unused_result));
+/* 1 with a slot, 0 when none was free for timeout_ms (0: does not wait), -1 as above. */
+int gate_enter_within(const struct ctx *ctx, struct gate *gate, int timeout_ms, struct err *err)
+    __attribute__((warn_unused_result));
 void gate_leave(struct gate *gate);

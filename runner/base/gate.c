@@ -1,4 +1,4 @@
-#include "engine/docker/gate.h"
+#include "base/gate.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -18,19 +18,26 @@ void gate_release(struct gate *gate)
     gate->event_fd = -1;
 }
 
-int gate_enter(const struct ctx *ctx, struct gate *gate, struct err *err)
+int gate_enter_within(const struct ctx *ctx, struct gate *gate, int timeout_ms, struct err *err)
 {
     uint64_t one;
 
     while (read(gate->event_fd, &one, sizeof(one)) < 0) {
         struct pollfd pollfd = {.fd = gate->event_fd, .events = POLLIN};
+        int ready;
 
         if (errno != EAGAIN && errno != EINTR)
             return err_errno(err, "cannot wait for a semaphore");
-        if (ctx_poll(ctx, &pollfd, 1, -1, err) < 0)
-            return -1;
+        ready = ctx_poll(ctx, &pollfd, 1, timeout_ms, err);
+        if (ready <= 0)
+            return ready;
     }
-    return 0;
+    return 1;
+}
+
+int gate_enter(const struct ctx *ctx, struct gate *gate, struct err *err)
+{
+    return gate_enter_within(ctx, gate, -1, err) < 0 ? -1 : 0;
 }
 
 void gate_leave(struct gate *gate)
