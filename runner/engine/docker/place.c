@@ -169,7 +169,8 @@ static int take_shared(const struct ctx *ctx, struct docker_place *place,
     return result;
 }
 
-static void prepare_shared(struct docker_place *place, const struct runnable *runnable)
+static void prepare_shared(const struct ctx *ctx, struct docker_place *place,
+                           const struct runnable *runnable)
 {
     CLEANUP_RECIPE struct recipe recipe = {0};
     struct step_container *container = NULL;
@@ -178,9 +179,9 @@ static void prepare_shared(struct docker_place *place, const struct runnable *ru
 
     if (instance_client_take(place->instance, &client, &err) < 0)
         return;
-    if (recipe_make(&place->background, place, client, runnable, NULL, &recipe, &err) < 0)
+    if (recipe_make(ctx, place, client, runnable, NULL, &recipe, &err) < 0)
         instance_client_give(place->instance, client);
-    else if (take_shared(&place->background, place, client, &recipe, true, &container, &err) < 0)
+    else if (take_shared(ctx, place, client, &recipe, true, &container, &err) < 0)
         log_debug("docker", "%s cannot be prepared: %s", runnable->id, err.message);
     else if (container)
         return_shared(place, container, true);
@@ -189,6 +190,7 @@ static void prepare_shared(struct docker_place *place, const struct runnable *ru
 static void prepared_free(struct prepared *prepared)
 {
     gate_release(&prepared->done);
+    ctx_release(&prepared->ctx);
     free(prepared);
 }
 
@@ -201,14 +203,14 @@ static void make_ahead(void *arg)
     bool wanted;
 
     pthread_mutex_lock(&place->mu);
-    wanted = prepared->state == PREPARED_QUEUED && !ctx_done(&place->background);
+    wanted = prepared->state == PREPARED_QUEUED && !ctx_done(&prepared->ctx);
     if (prepared->state == PREPARED_QUEUED)
         prepared->state = PREPARED_WORKING;
     pthread_mutex_unlock(&place->mu);
     if (wanted && prepared->runnable->container->shared)
-        prepare_shared(place, prepared->runnable);
+        prepare_shared(&prepared->ctx, place, prepared->runnable);
     else if (wanted &&
-             make_container(&place->background, place, prepared->runnable, &container, &err) < 0)
+             make_container(&prepared->ctx, place, prepared->runnable, &container, &err) < 0)
         log_debug("docker", "%s cannot be prepared: %s", prepared->runnable->id, err.message);
     pthread_mutex_lock(&place->mu);
     if (prepared->state == PREPARED_WITHDRAWN) {
@@ -232,8 +234,12 @@ void docker_place_prepare(struct place *opaque, const struct runnable *next)
     prepared = xcalloc(1, sizeof(*prepared));
     prepared->place = place;
     prepared->runnable = next;
-    if (gate_init(&prepared->done, 0, NULL) < 0) {
+    if (ctx_init_cancel(&prepared->ctx, &place->background, NULL) < 0) {
         free(prepared);
+        return;
+    }
+    if (gate_init(&prepared->done, 0, NULL) < 0) {
+        prepared_free(prepared);
         return;
     }
     pthread_mutex_lock(&place->mu);
@@ -266,26 +272,44 @@ static struct prepared *take_entry(struct docker_place *place, const struct runn
     return found;
 }
 
-/* The container made ahead for a runnable, or NULL in *ret. */
-static int take_prepared(const struct ctx *ctx, struct docker_place *place,
-                         const struct runnable *runnable, struct step_container **ret,
-                         struct err *err)
+/* Waits for the end of the making, which a cancelled prepared->ctx brings about, and frees. */
+static struct step_container *end_prepared(struct prepared *prepared)
+{
+    struct step_container *container;
+    CLEANUP_CTX struct ctx unbounded;
+
+    ctx_init_cleanup(&unbounded, 0);
+    if (gate_enter(&unbounded, &prepared->done, NULL) < 0)
+        log_warn("docker", "%s cannot be waited for", prepared->runnable->id);
+    container = prepared->container;
+    prepared_free(prepared);
+    return container;
+}
+
+/* The container made ahead for a runnable, or NULL. When ctx ends first, so does the making: when
+ * a step is over nothing may work with its runnable any more. */
+static struct step_container *take_prepared(const struct ctx *ctx, struct docker_place *place,
+                                            const struct runnable *runnable)
 {
     struct prepared *prepared = take_entry(place, runnable);
 
-    *ret = NULL;
     if (!prepared)
-        return 0;
-    if (gate_enter(ctx, &prepared->done, err) < 0) {
-        pthread_mutex_lock(&place->mu);
-        prepared->next = place->prepared;
-        place->prepared = prepared;
-        pthread_mutex_unlock(&place->mu);
-        return -1;
-    }
-    *ret = prepared->container;
-    prepared_free(prepared);
-    return 0;
+        return NULL;
+    if (gate_enter(ctx, &prepared->done, NULL) == 0)
+        gate_leave(&prepared->done);
+    else
+        ctx_cancel(&prepared->ctx, CTX_CAUSE_USER);
+    return end_prepared(prepared);
+}
+
+static void drop_prepared(struct docker_place *place, const struct runnable *runnable)
+{
+    struct prepared *prepared = take_entry(place, runnable);
+
+    if (!prepared)
+        return;
+    ctx_cancel(&prepared->ctx, CTX_CAUSE_USER);
+    place_remove_behind(place, end_prepared(prepared));
 }
 
 /* --- running --- */
@@ -333,6 +357,23 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
     return end;
 }
 
+/* First of all, so that people see what is pulled, also when that was begun ahead. */
+static int await_image(const struct ctx *ctx, struct docker_place *place,
+                       const struct runnable *runnable, struct output *output, struct err *err)
+{
+    const struct container_shape *shape = runnable->container;
+    const struct docker_image *image;
+    struct docker_client *client;
+    int result;
+
+    if (instance_client_take(place->instance, &client, err) < 0)
+        return -1;
+    result = image_ensure(ctx, place->instance, client, &shape->source, shape->platform, output,
+                          &image, err);
+    instance_client_give(place->instance, client);
+    return result;
+}
+
 int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct runnable *runnable,
                      struct output *output, struct exit_record *ret, struct err *err)
 {
@@ -345,8 +386,11 @@ int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct r
         err = &local;
     if (!runnable->container)
         return err_set(err, ERR_INVALID, "engine docker needs an `image`");
-    if (take_prepared(ctx, place, runnable, &prepared, err) < 0)
+    if (await_image(ctx, place, runnable, output, err) < 0) {
+        drop_prepared(place, runnable);
         return -1;
+    }
+    prepared = take_prepared(ctx, place, runnable);
     end = run_once(ctx, place, runnable, prepared, output, ret, err);
     /* Since the container was made ahead, the daemon may have been restarted, or out of reach, and
      * the holder may be gone as well: two things to find out, hence three tries. */

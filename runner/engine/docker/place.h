@@ -18,6 +18,7 @@ struct prepared {
     enum { PREPARED_QUEUED, PREPARED_WORKING, PREPARED_DONE, PREPARED_WITHDRAWN } state;
     struct step_container *container; /* of PREPARED_DONE; NULL: it could not be made */
     struct gate done;                 /* opens with PREPARED_DONE */
+    struct ctx ctx;                   /* a child of place->background; cancelled to end it early */
     struct prepared *next;
 };
 
