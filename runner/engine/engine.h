@@ -6,6 +6,7 @@
  * there, complete: nothing in it is looked up or expanded any more.
  *
  *     instance = engine->connect(services, url)        once for each URL
+ *       engine->prefetch(instance, image)              a hint: some step will want this image
  *       place = engine->open(instance, job)            once for each job
  *         engine->prepare(place, next)                 a hint: this comes next, get it ready
  *         engine->run(place, runnable, output)         → exit record
@@ -161,6 +162,12 @@ struct engine {
     int (*connect)(const struct ctx *ctx, const struct engine_services *services, const char *url,
                    struct engine_instance **ret, struct err *err);
     void (*disconnect)(struct engine_instance *instance);
+    /* A hint: steps to come will want this image. Blocks until it is there, cannot be had, or ctx
+     * ends; a failure is not told, as a step that needs the image will find it out for itself.
+     * Gives way to what steps wait for. Called from several threads at a time, and not from those
+     * that run steps. NULL: nothing can be fetched ahead. */
+    void (*prefetch)(const struct ctx *ctx, struct engine_instance *instance,
+                     const struct image_source *source, const char *platform);
     /* One line on what works here; -1 with what to do when it does not. */
     int (*probe)(const struct ctx *ctx, struct engine_instance *instance, struct buf *report,
                  struct err *err);

@@ -41,6 +41,7 @@ static void run_post(struct run *run, const struct ctx *ctx, const struct plan_s
 
 static void run_stages(struct run *run, const struct ctx *ctx, struct node *root)
 {
+    struct prefetch *prefetch = prefetch_start(run, ctx, root);
     bool stopped = false;
 
     for (uint32_t i = 0; i < run->plan->stage_count; i++) {
@@ -58,8 +59,10 @@ static void run_stages(struct run *run, const struct ctx *ctx, struct node *root
             /* What comes while `post` runs changes nothing, except that a hurry cancels it. */
             run->cancelled = ctx_cancel_cause(ctx) == CTX_CAUSE_USER &&
                              (stage->kind != PLAN_STAGE_POST || node->state == STATE_CANCELLED);
+            prefetch_end(steal_ptr(&prefetch));
         }
     }
+    prefetch_end(prefetch);
 }
 
 /* `made` as workdir_prepare() gave it. */

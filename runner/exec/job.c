@@ -18,12 +18,9 @@ struct open_place {
     struct place *place;
 };
 
-/* A step that has been lowered; empty while lowered is NULL. */
+/* A step that has been lowered; empty while step.lowered is NULL. */
 struct slot {
-    struct step_lowered *lowered;
-    struct plan_settings settings;
-    struct strmap identity;
-    char *url;
+    struct lowering step;
     bool announced;
 };
 
@@ -71,39 +68,20 @@ static struct slot *slot_of(struct job_run *j, uint32_t index)
 
 static void slot_clear(struct slot *slot)
 {
-    step_lowered_free(slot->lowered);
-    plan_settings_release(&slot->settings);
-    strmap_release(&slot->identity);
-    free(slot->url);
-    *slot = (struct slot){0};
-}
-
-static void set_identity(const struct job_run *j, uint32_t index, struct strmap *identity)
-{
-    strmap_set(identity, "PIPELINE_ID", j->run->id);
-    strmap_set(identity, "PIPELINE_STAGE", j->node->parent->name);
-    strmap_set(identity, "PIPELINE_JOB", j->node->name);
-    strmap_set(identity, "PIPELINE_STEP", j->plan->steps[index].name);
-    strmap_set(identity, "PIPELINE_ATTEMPT", "1");
-}
-
-/* The URL of the engine that runs the step; plugins and languages bring an image with them. */
-static char *engine_url(const struct plan_step *step, const struct plan_settings *settings)
-{
-    bool container = strcmp(settings->engine, "host") != 0;
-
-    return xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
+    lowering_release(&slot->step);
+    slot->announced = false;
 }
 
 /* No values that the file computes from what may be secret, and of the engine no address. */
-static void log_settings(const struct step_context *context, const struct engine *engine)
+static void log_settings(const struct run *run, const struct lowering *step)
 {
-    const struct plan_settings *s = context->settings;
+    const struct engine *engine = engine_find(run->options->engines, step->url);
+    const struct plan_settings *s = &step->settings;
 
     log_debug("exec",
               "%s: step \"%s\": engine %s, image %s, workdir %s, user %s, shell %s, "
               "%u variables, grace %lld ms",
-              context->id, context->step->name, engine ? engine->name : "?",
+              step->lowered->runnable.id, step->lowered->runnable.name, engine ? engine->name : "?",
               s->image ? s->image : "-", s->workdir, s->user ? s->user : "-",
               s->shell ? s->shell : "-", (unsigned)s->environment.len, (long long)s->grace_ms);
 }
@@ -111,30 +89,14 @@ static void log_settings(const struct step_context *context, const struct engine
 static int slot_fill(struct job_run *j, uint32_t index, struct err *err)
 {
     struct slot *slot = slot_of(j, index);
-    const struct plan_step *step = &j->plan->steps[index];
-    CLEANUP_BUF struct buf id = BUF_INIT;
-    struct step_context context = {.plan = j->run->plan,
-                                   .step = step,
-                                   .settings = &slot->settings,
-                                   .identity = &slot->identity};
-    const struct engine *engine;
 
-    if (slot->lowered)
+    if (slot->step.lowered)
         return 0;
-    if (plan_settings_resolve(j->run->plan, &step->scope, &slot->settings, NULL, err) < 0)
+    if (lowering_make(j->run, j->run->plan, &j->plan->steps[index], &j->node->children[index],
+                      &slot->step, err) < 0)
         return -1;
-    slot->url = engine_url(step, &slot->settings);
-    engine = engine_find(j->run->options->engines, slot->url);
-    context.local = engine && (engine->capabilities & ENGINE_LOCAL);
-    slot->settings.local = context.local;
-    set_identity(j, index, &slot->identity);
-    node_id(&j->node->children[index], j->run->id, &id);
-    context.id = id.data;
-    log_settings(&context, engine);
-    if (step_lower(j->run->options->kinds, &context, &slot->lowered, err) == 0)
-        return 0;
-    slot_clear(slot);
-    return -1;
+    log_settings(j->run, &slot->step);
+    return 0;
 }
 
 static struct open_place *find_place(struct job_run *j, const struct engine_instance *instance)
@@ -180,11 +142,11 @@ static void look_ahead(struct job_run *j, uint32_t index, const char *url,
 
         if ((j->skip && j->skip[i]) || slot->announced)
             continue;
-        if (slot_fill(j, i, NULL) < 0 || strcmp(slot->url, url) != 0)
+        if (slot_fill(j, i, NULL) < 0 || strcmp(slot->step.url, url) != 0)
             return;
         slot->announced = true;
         if (open->engine->prepare)
-            open->engine->prepare(open->place, &slot->lowered->runnable);
+            open->engine->prepare(open->place, &slot->step.lowered->runnable);
     }
 }
 
@@ -194,10 +156,11 @@ static int run_in_place(struct job_run *j, const struct ctx *ctx, uint32_t index
     struct slot *slot = slot_of(j, index);
     struct open_place *open;
 
-    if (slot_fill(j, index, err) < 0 || open_place(j, ctx, slot->url, &open, err) < 0)
+    if (slot_fill(j, index, err) < 0 || open_place(j, ctx, slot->step.url, &open, err) < 0)
         return -1;
-    look_ahead(j, index, slot->url, open);
-    return open->engine->run(ctx, open->place, &slot->lowered->runnable, &out->output, record, err);
+    look_ahead(j, index, slot->step.url, open);
+    return open->engine->run(ctx, open->place, &slot->step.lowered->runnable, &out->output, record,
+                             err);
 }
 
 static void step_run(struct job_run *j, uint32_t index)

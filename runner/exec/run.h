@@ -20,7 +20,32 @@ struct run {
     atomic_bool unavailable; /* some engine could not be reached */
 };
 
+/* lowering.c: what a step means, with nothing left to look up. */
+struct lowering {
+    struct step_lowered *lowered;
+    char *url; /* of the engine that runs it */
+    struct plan_settings settings;
+    struct strmap identity;
+};
+
+/* *ret is zeroed before, and after a failure. `plan` is the run's, or one that differs from it in
+ * its inputs; `node` the step's. */
+int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
+                  const struct node *node, struct lowering *ret, struct err *err)
+    __attribute__((warn_unused_result));
+void lowering_release(struct lowering *lowering);
+
+/* prefetch.c: has engines fetch the images of steps to come, in the background.
+ *
+ * NULL when there is nothing to do. What cannot be fetched is left to the step that needs it. */
+struct prefetch;
+struct prefetch *prefetch_start(struct run *run, const struct ctx *ctx, const struct node *root);
+/* Ends what is under way, and frees. */
+void prefetch_end(struct prefetch *prefetch);
+
 /* stage.c: runs the jobs of a stage within their limits. */
+/* How many of its jobs run at a time. */
+uint32_t stage_width(const struct run *run, const struct plan_stage *stage);
 void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
                struct node *node);
 /* job.c: runs the steps of a job in order. `skip` (may be NULL) says which are not for now. */

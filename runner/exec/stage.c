@@ -49,20 +49,20 @@ static void *worker_main(void *arg)
     }
 }
 
-static uint32_t worker_count(const struct stage_run *s)
+uint32_t stage_width(const struct run *run, const struct plan_stage *stage)
 {
-    uint32_t limit = s->run->options->jobs ? s->run->options->jobs : EXEC_JOBS_DEFAULT;
+    uint32_t limit = run->options->jobs ? run->options->jobs : EXEC_JOBS_DEFAULT;
 
-    if (s->plan->serial)
+    if (stage->serial)
         return 1;
-    if (s->plan->max_parallel && s->plan->max_parallel < limit)
-        limit = s->plan->max_parallel;
-    return s->plan->job_count < limit ? s->plan->job_count : limit;
+    if (stage->max_parallel && stage->max_parallel < limit)
+        limit = stage->max_parallel;
+    return stage->job_count < limit ? stage->job_count : limit;
 }
 
 static void run_jobs(struct stage_run *s)
 {
-    uint32_t extra = worker_count(s) - 1;
+    uint32_t extra = stage_width(s->run, s->plan) - 1;
     pthread_t *threads = xcalloc(extra, sizeof(*threads));
     pthread_attr_t attr;
     uint32_t started = 0;

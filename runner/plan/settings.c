@@ -280,6 +280,19 @@ void plan_settings_release(struct plan_settings *s)
     *s = (struct plan_settings){0};
 }
 
+bool plan_scope_is_local(const struct plan *plan, const struct plan_scope *scope)
+{
+    for (; scope; scope = scope->parent) {
+        if (scope->common->engine.text)
+            return strcmp(scope->common->engine.text, "host") == 0;
+        if (scope->common->image.text)
+            return false;
+    }
+    if (plan->inputs.engine)
+        return strcmp(plan->inputs.engine, "host") == 0;
+    return !plan->inputs.image;
+}
+
 int plan_expand(const struct plan *plan, const struct plan_settings *settings,
                 const struct spec_str *text, char **ret, struct diag_list *diags, struct err *err)
 {

@@ -37,6 +37,10 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
     __attribute__((warn_unused_result));
 void plan_settings_release(struct plan_settings *settings);
 
+/* Whether the scope's own words and those above it choose engine `host` for certain. Cheap: nothing
+ * is expanded, so that ${…} may come to `host` all the same. */
+bool plan_scope_is_local(const struct plan *plan, const struct plan_scope *scope);
+
 /* Expands a string of the scope whose settings are given; NULL text gives NULL. The result is the
  * caller's. *ret (and -1) as above. */
 int plan_expand(const struct plan *plan, const struct plan_settings *settings,

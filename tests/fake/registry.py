@@ -1,23 +1,42 @@
 #!/usr/bin/env python3
-"""A registry that is too busy: the real one behind it, except that the first N requests for
-manifests are answered with 429.
+"""A registry that is too busy or too slow: the real one behind it, except that the first N requests
+for manifests are answered with 429.
 
-    registry.py UPSTREAM N      prints its address, serves until standard input ends
+    registry.py UPSTREAM N [DIRECTORY]      prints its address, serves until standard input ends
+
+With a DIRECTORY the repository NAME/REST is REST of the real one, so that there is any number of
+images; requests for its manifests are noted as lines "METHOD NAME" in DIRECTORY/requests, and wait
+while DIRECTORY/hold-NAME exists.
 """
 import http.client
 import http.server
+import os
 import sys
 import threading
+import time
 
 upstream, left = sys.argv[1], int(sys.argv[2])
+directory = sys.argv[3] if len(sys.argv) > 3 else None
 lock = threading.Lock()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def rename(self):
+        _, version, name, rest = self.path.split("/", 3)
+        self.path = f"/{version}/{rest}"
+        if "/manifests/" not in rest:
+            return
+        with lock, open(f"{directory}/requests", "a") as log:
+            log.write(f"{self.command} {name}\n")
+        while os.path.exists(f"{directory}/hold-{name}"):
+            time.sleep(0.05)
+
     def forward(self):
         global left
+        if directory and self.path.count("/") > 2:
+            self.rename()
         with lock:
             busy = "/manifests/" in self.path and left > 0
             left -= busy

@@ -9,6 +9,7 @@ const struct engine docker_engine = {
     .capabilities = ENGINE_CONTAINERS,
     .connect = docker_instance_connect,
     .disconnect = docker_instance_disconnect,
+    .prefetch = docker_instance_prefetch,
     .probe = docker_instance_probe,
     .open = docker_place_open,
     .prepare = docker_place_prepare,

@@ -1,13 +1,15 @@
 #include "engine/docker/images.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "apis/docker/image_ref.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/gate.h"
+#include "base/logger.h"
 #include "engine/docker/instance.h"
 
 #define PULL_ATTEMPTS     5
@@ -16,22 +18,42 @@
 
 struct image_entry {
     char *key;
-    struct gate busy; /* held by the one that looks it up; guards the rest */
+    struct gate busy; /* held by the one that looks it up; guards the next four */
     bool ready;
     struct docker_image image;
     unsigned failures; /* how often it could not be had; tells a waiter that its turn is over */
     struct err failure;
+    /* Guarded by the cache's mu. */
+    bool prefetched; /* or being so */
+    bool pulling;
+    struct docker_pull_progress progress; /* of that; its strings are NULL */
     struct image_entry *next;
 };
 
-void image_cache_init(struct image_cache *cache)
+/* Who wants which image. */
+struct request {
+    struct image_cache *cache;
+    struct image_entry *entry;
+    struct docker_client *client;
+    const struct image_source *source;
+    const char *platform;
+    struct output *output; /* of the step that waits, or NULL */
+    int64_t noted_ms;      /* when its output was last told something */
+};
+
+int image_cache_init(struct image_cache *cache, struct err *err)
 {
-    cache->first = NULL;
+    *cache = (struct image_cache){.quiet_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+    if (cache->quiet_fd < 0)
+        return err_errno(err, "cannot make a signal");
     pthread_mutex_init(&cache->mu, NULL);
+    return 0;
 }
 
 void image_cache_release(struct image_cache *cache)
 {
+    if (cache->quiet_fd < 0)
+        return;
     while (cache->first) {
         struct image_entry *entry = cache->first;
 
@@ -41,7 +63,28 @@ void image_cache_release(struct image_cache *cache)
         free(entry->key);
         free(entry);
     }
+    close(cache->quiet_fd);
     pthread_mutex_destroy(&cache->mu);
+}
+
+static void step_waits(struct image_cache *cache)
+{
+    uint64_t one;
+
+    pthread_mutex_lock(&cache->mu);
+    if (cache->waiting_steps++ == 0)
+        (void)!read(cache->quiet_fd, &one, sizeof(one));
+    pthread_mutex_unlock(&cache->mu);
+}
+
+static void step_goes_on(struct image_cache *cache)
+{
+    const uint64_t one = 1;
+
+    pthread_mutex_lock(&cache->mu);
+    if (--cache->waiting_steps == 0)
+        (void)!write(cache->quiet_fd, &one, sizeof(one));
+    pthread_mutex_unlock(&cache->mu);
 }
 
 /* Whatever makes two requests for an image different. */
@@ -82,37 +125,56 @@ static struct image_entry *entry_get(struct image_cache *cache, const struct ima
     return entry;
 }
 
-/* What a pull tells people. */
-struct pull_notes {
-    struct output *output;
-    const char *image;
-    int64_t last_ms;
-};
+static void note(struct request *request, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void note_progress(void *arg, const struct docker_pull_progress *progress)
+static void note(struct request *request, const char *format, ...)
 {
-    struct pull_notes *notes = arg;
-    int64_t now = clock_monotonic_ms();
-    char text[512];
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    va_list args;
 
-    if (now - notes->last_ms < NOTE_INTERVAL_MS)
-        return;
-    notes->last_ms = now;
-    snprintf(text, sizeof(text), "pulling %s: %zu of %zu layers, %.1f of %.1f MB", notes->image,
-             progress->layer_done_count, progress->layer_count,
-             (double)progress->bytes / BYTES_IN_MEGABYTE,
-             (double)progress->bytes_total / BYTES_IN_MEGABYTE);
-    notes->output->note(notes->output, text);
+    request->noted_ms = clock_monotonic_ms();
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    request->output->note(request->output, text.data);
 }
 
-static void note_retry(void *arg, int attempt, const struct err *why)
+static void note_progress(struct request *request, const struct docker_pull_progress *progress)
 {
-    struct pull_notes *notes = arg;
-    CLEANUP_BUF struct buf text = BUF_INIT;
+    note(request, "pulling %s: %zu of %zu layers, %.1f of %.1f MB", request->source->image,
+         progress->layer_done_count, progress->layer_count,
+         (double)progress->bytes / BYTES_IN_MEGABYTE,
+         (double)progress->bytes_total / BYTES_IN_MEGABYTE);
+}
 
-    buf_addf(&text, "attempt %d to pull %s failed, trying again: %s", attempt, notes->image,
-             why->message);
-    notes->output->note(notes->output, text.data);
+static void on_progress(void *arg, const struct docker_pull_progress *progress)
+{
+    struct request *request = arg;
+
+    pthread_mutex_lock(&request->cache->mu);
+    request->entry->progress = *progress;
+    request->entry->progress.status = request->entry->progress.layer = NULL;
+    pthread_mutex_unlock(&request->cache->mu);
+    if (request->output && clock_monotonic_ms() - request->noted_ms >= NOTE_INTERVAL_MS)
+        note_progress(request, progress);
+}
+
+static void on_retry(void *arg, int attempt, const struct err *why)
+{
+    struct request *request = arg;
+
+    if (request->output)
+        note(request, "attempt %d to pull %s failed, trying again: %s", attempt,
+             request->source->image, why->message);
+}
+
+static void set_pulling(struct request *request, bool pulling)
+{
+    pthread_mutex_lock(&request->cache->mu);
+    request->entry->pulling = pulling;
+    request->entry->progress = (struct docker_pull_progress){0};
+    pthread_mutex_unlock(&request->cache->mu);
 }
 
 static int find_credentials(const struct ctx *ctx, const struct image_source *source,
@@ -129,68 +191,62 @@ static int find_credentials(const struct ctx *ctx, const struct image_source *so
                                    source->password, ret, err);
 }
 
-static int pull(const struct ctx *ctx, struct docker_client *client,
-                const struct image_source *source, const char *platform, struct output *output,
-                struct err *err)
+static int pull(const struct ctx *ctx, struct request *request, struct err *err)
 {
     CLEANUP_DOCKER_CREDENTIALS struct docker_credentials credentials = {0};
-    struct pull_notes notes = {.output = output,
-                               .image = source->image,
-                               .last_ms = clock_monotonic_ms()};
-    struct docker_pull options = {.image = source->image,
-                                  .platform = platform,
+    struct docker_pull options = {.image = request->source->image,
+                                  .platform = request->platform,
                                   .auth = &credentials,
-                                  .retry = {.attempts = PULL_ATTEMPTS},
-                                  .progress = output ? note_progress : NULL,
-                                  .progress_arg = &notes,
-                                  .retrying = output ? note_retry : NULL};
-    char text[512];
+                                  .retry = {.attempts = request->output ? PULL_ATTEMPTS : 1},
+                                  .progress = on_progress,
+                                  .progress_arg = request,
+                                  .retrying = on_retry};
+    int result;
 
-    if (find_credentials(ctx, source, &credentials, err) < 0)
+    if (find_credentials(ctx, request->source, &credentials, err) < 0)
         return -1;
-    if (output) {
-        snprintf(text, sizeof(text), "pulling %s", source->image);
-        output->note(output, text);
-    }
-    return docker_image_pull(ctx, client, &options, err);
+    if (request->output)
+        note(request, "pulling %s", request->source->image);
+    set_pulling(request, true);
+    result = docker_image_pull(ctx, request->client, &options, err);
+    set_pulling(request, false);
+    return result;
 }
 
-static int try_policy(const struct ctx *ctx, struct docker_client *client,
-                      const struct image_source *source, const char *platform,
-                      enum spec_pull policy, struct output *output, struct docker_image *ret,
-                      struct err *err)
+static int try_policy(const struct ctx *ctx, struct request *request, enum spec_pull policy,
+                      struct docker_image *ret, struct err *err)
 {
+    const char *image = request->source->image;
     struct err missing = ERR_INIT;
 
     if (policy != SPEC_PULL_ALWAYS) {
-        if (docker_image_inspect(ctx, client, source->image, ret, &missing) == 0)
+        if (docker_image_inspect(ctx, request->client, image, ret, &missing) == 0)
             return 0;
         if (missing.code != ERR_NOT_FOUND) {
             *err = missing;
             return -1;
         }
-        if (policy == SPEC_PULL_NEVER) {
-            err_set(err, ERR_IMAGE_PULL,
-                    "image %s is not on the Docker host, and `pull: never` forbids to pull it",
-                    source->image);
-            return -1;
-        }
+        if (policy == SPEC_PULL_NEVER)
+            return err_set(err, ERR_IMAGE_PULL,
+                           "image %s is not on the Docker host, and `pull: never` forbids to pull "
+                           "it",
+                           image);
     }
-    if (pull(ctx, client, source, platform, output, err) < 0)
+    if (pull(ctx, request, err) < 0)
         return -1;
-    return docker_image_inspect(ctx, client, source->image, ret, err);
+    return docker_image_inspect(ctx, request->client, image, ret, err);
 }
 
-static int look_up(const struct ctx *ctx, struct docker_client *client,
-                   const struct image_source *source, const char *platform, struct output *output,
-                   struct docker_image *ret, struct err *err)
+static int look_up(const struct ctx *ctx, struct request *request, struct docker_image *ret,
+                   struct err *err)
 {
     static const enum spec_pull usual[] = {SPEC_PULL_IF_NOT_PRESENT};
+    const struct image_source *source = request->source;
     const enum spec_pull *policies = source->pull_count ? source->pull : usual;
     size_t count = source->pull_count ? source->pull_count : 1;
 
     for (size_t i = 0; i < count; i++) {
-        if (try_policy(ctx, client, source, platform, policies[i], output, ret, err) == 0)
+        if (try_policy(ctx, request, policies[i], ret, err) == 0)
             return 0;
         if (ctx_done(ctx))
             break;
@@ -199,10 +255,10 @@ static int look_up(const struct ctx *ctx, struct docker_client *client,
 }
 
 /* Holding entry->busy. `waited_from` is entry->failures as it was before the wait. */
-static int resolve(const struct ctx *ctx, struct image_entry *entry, unsigned waited_from,
-                   struct docker_client *client, const struct image_source *source,
-                   const char *platform, struct output *output, struct err *err)
+static int resolve(const struct ctx *ctx, struct request *request, unsigned waited_from,
+                   struct err *err)
 {
+    struct image_entry *entry = request->entry;
     struct err local = ERR_INIT;
 
     if (entry->ready)
@@ -212,12 +268,12 @@ static int resolve(const struct ctx *ctx, struct image_entry *entry, unsigned wa
             *err = entry->failure;
         return -1;
     }
-    if (look_up(ctx, client, source, platform, output, &entry->image, &local) == 0) {
+    if (look_up(ctx, request, &entry->image, &local) == 0) {
         entry->ready = true;
         return 0;
     }
     /* That this one gave up is no reason for those who wait: the next of them tries. */
-    if (!ctx_done(ctx)) {
+    if (!ctx_done(ctx) && request->output) {
         entry->failure = local;
         __atomic_fetch_add(&entry->failures, 1, __ATOMIC_RELAXED);
     }
@@ -226,23 +282,125 @@ static int resolve(const struct ctx *ctx, struct image_entry *entry, unsigned wa
     return -1;
 }
 
+/* Tells a step what goes on for its image while it waits for another's pull. */
+static void note_wait(struct request *request, bool *told)
+{
+    struct docker_pull_progress progress;
+    bool pulling;
+
+    pthread_mutex_lock(&request->cache->mu);
+    pulling = request->entry->pulling;
+    progress = request->entry->progress;
+    pthread_mutex_unlock(&request->cache->mu);
+    if (!pulling)
+        return;
+    if (*told)
+        note_progress(request, &progress);
+    else
+        note(request, "pulling %s, which has begun already", request->source->image);
+    *told = true;
+}
+
+static int wait_turn(const struct ctx *ctx, struct request *request, struct err *err)
+{
+    struct gate *busy = &request->entry->busy;
+    bool told = false;
+    int entered;
+
+    if (!request->output)
+        return gate_enter(ctx, busy, err);
+    entered = gate_enter_within(ctx, busy, 0, err);
+    while (entered == 0) {
+        note_wait(request, &told);
+        entered = gate_enter_within(ctx, busy, NOTE_INTERVAL_MS, err);
+    }
+    return entered < 0 ? -1 : 0;
+}
+
+static int ensure(const struct ctx *ctx, struct request *request, struct err *err)
+{
+    unsigned failures = __atomic_load_n(&request->entry->failures, __ATOMIC_RELAXED);
+    int result;
+
+    if (wait_turn(ctx, request, err) < 0)
+        return -1;
+    result = resolve(ctx, request, failures, err);
+    gate_leave(&request->entry->busy);
+    return result;
+}
+
 int image_ensure(const struct ctx *ctx, struct docker_instance *instance,
                  struct docker_client *client, const struct image_source *source,
                  const char *platform, struct output *output, const struct docker_image **ret,
                  struct err *err)
 {
-    struct image_entry *entry = entry_get(&instance->images, source, platform, err);
-    unsigned failures;
+    struct request request = {.cache = &instance->images,
+                              .entry = entry_get(&instance->images, source, platform, err),
+                              .client = client,
+                              .source = source,
+                              .platform = platform,
+                              .output = output};
     int result;
 
-    if (!entry)
+    if (!request.entry)
         return -1;
-    failures = __atomic_load_n(&entry->failures, __ATOMIC_RELAXED);
-    if (gate_enter(ctx, &entry->busy, err) < 0)
-        return -1;
-    result = resolve(ctx, entry, failures, client, source, platform, output, err);
-    gate_leave(&entry->busy);
+    if (output)
+        step_waits(request.cache);
+    result = ensure(ctx, &request, err);
+    if (output)
+        step_goes_on(request.cache);
     if (result == 0)
-        *ret = &entry->image;
+        *ret = &request.entry->image;
     return result;
+}
+
+/* --- ahead of need --- */
+
+static bool claim_prefetch(struct image_cache *cache, struct image_entry *entry)
+{
+    bool claimed;
+
+    pthread_mutex_lock(&cache->mu);
+    claimed = !entry->prefetched;
+    entry->prefetched = true;
+    pthread_mutex_unlock(&cache->mu);
+    return claimed;
+}
+
+/* Before taking the gate, so that no step has to wait for one that gives way. */
+static int give_way(const struct ctx *ctx, struct image_cache *cache, struct err *err)
+{
+    struct pollfd quiet = {.fd = cache->quiet_fd, .events = POLLIN};
+
+    return ctx_poll(ctx, &quiet, 1, -1, err) < 0 ? -1 : 0;
+}
+
+static int prefetch(const struct ctx *ctx, struct request *request, struct err *err)
+{
+    CLEANUP_DOCKER_IMAGE struct docker_image found = {0};
+    int result = 0;
+
+    if (give_way(ctx, request->cache, err) < 0 || gate_enter(ctx, &request->entry->busy, err) < 0)
+        return -1;
+    if (!request->entry->ready)
+        result = look_up(ctx, request, &found, err);
+    gate_leave(&request->entry->busy);
+    return result;
+}
+
+void image_prefetch(const struct ctx *ctx, struct docker_instance *instance,
+                    const struct image_source *source, const char *platform)
+{
+    struct err err = ERR_INIT;
+    struct request request = {.cache = &instance->images,
+                              .entry = entry_get(&instance->images, source, platform, &err),
+                              .source = source,
+                              .platform = platform};
+
+    if (!request.entry || !claim_prefetch(request.cache, request.entry))
+        return;
+    if (instance_client_take(instance, &request.client, &err) < 0 ||
+        prefetch(ctx, &request, &err) < 0)
+        log_debug("docker", "image %s is not fetched ahead: %s", source->image, err.message);
+    instance_client_give(instance, request.client);
 }

@@ -178,12 +178,12 @@ static int init(struct docker_instance *instance, const struct engine_services *
     instance->engine = &docker_engine;
     instance->services = services;
     pthread_mutex_init(&instance->mu, NULL);
-    image_cache_init(&instance->images);
     workers_init(&instance->ahead, AHEAD_THREADS);
     workers_init(&instance->behind, BEHIND_THREADS);
     instance->starts.event_fd = instance->tools.busy.event_fd = -1;
+    instance->images.quiet_fd = -1;
     if (gate_init(&instance->starts, cpus > 0 ? 2 * (unsigned)cpus : 2, err) < 0 ||
-        tools_init(&instance->tools, err) < 0)
+        tools_init(&instance->tools, err) < 0 || image_cache_init(&instance->images, err) < 0)
         return -1;
     return find_endpoint(services, url, &instance->endpoint, err);
 }
@@ -271,6 +271,12 @@ void docker_instance_disconnect(struct engine_instance *opaque)
     if (atomic_load(&instance->uncertain) && !instance->services->keep)
         sweep_run(&ctx, instance);
     release(instance);
+}
+
+void docker_instance_prefetch(const struct ctx *ctx, struct engine_instance *instance,
+                              const struct image_source *source, const char *platform)
+{
+    image_prefetch(ctx, (struct docker_instance *)instance, source, platform);
 }
 
 int docker_instance_probe(const struct ctx *ctx, struct engine_instance *opaque, struct buf *report,

@@ -40,6 +40,8 @@ struct docker_instance {
 int docker_instance_connect(const struct ctx *ctx, const struct engine_services *services,
                             const char *url, struct engine_instance **ret, struct err *err);
 void docker_instance_disconnect(struct engine_instance *instance);
+void docker_instance_prefetch(const struct ctx *ctx, struct engine_instance *instance,
+                              const struct image_source *source, const char *platform);
 int docker_instance_probe(const struct ctx *ctx, struct engine_instance *instance,
                           struct buf *report, struct err *err);
 

@@ -1,0 +1,53 @@
+#include "base/alloc.h"
+#include "exec/run.h"
+
+static void set_identity(const struct run *run, const struct node *node, struct strmap *identity)
+{
+    strmap_set(identity, "PIPELINE_ID", run->id);
+    strmap_set(identity, "PIPELINE_STAGE", node->parent->parent->name);
+    strmap_set(identity, "PIPELINE_JOB", node->parent->name);
+    strmap_set(identity, "PIPELINE_STEP", node->name);
+    strmap_set(identity, "PIPELINE_ATTEMPT", "1");
+}
+
+/* The URL of the engine that runs the step; plugins and languages bring an image with them. */
+static char *engine_url(const struct plan_step *step, const struct plan_settings *settings)
+{
+    bool container = strcmp(settings->engine, "host") != 0;
+
+    return xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
+}
+
+int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
+                  const struct node *node, struct lowering *ret, struct err *err)
+{
+    CLEANUP_BUF struct buf id = BUF_INIT;
+    struct step_context context = {.plan = plan,
+                                   .step = step,
+                                   .settings = &ret->settings,
+                                   .identity = &ret->identity};
+    const struct engine *engine;
+
+    if (plan_settings_resolve(plan, &step->scope, &ret->settings, NULL, err) < 0)
+        return -1;
+    ret->url = engine_url(step, &ret->settings);
+    engine = engine_find(run->options->engines, ret->url);
+    context.local = engine && (engine->capabilities & ENGINE_LOCAL);
+    ret->settings.local = context.local;
+    set_identity(run, node, &ret->identity);
+    node_id(node, run->id, &id);
+    context.id = id.data;
+    if (step_lower(run->options->kinds, &context, &ret->lowered, err) == 0)
+        return 0;
+    lowering_release(ret);
+    return -1;
+}
+
+void lowering_release(struct lowering *lowering)
+{
+    step_lowered_free(lowering->lowered);
+    plan_settings_release(&lowering->settings);
+    strmap_release(&lowering->identity);
+    free(lowering->url);
+    *lowering = (struct lowering){0};
+}
