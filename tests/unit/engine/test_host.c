@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../fixture/guard.h"
 #include "../fixture/host.h"
 #include "base/fs.h"
 
@@ -402,9 +403,9 @@ static void without_a_keeper(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+static int tests(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest all[] = {
         TEST(exit_code),
         TEST(death_by_signal),
         TEST(command_not_found),
@@ -428,5 +429,10 @@ int main(void)
         TEST(without_a_keeper),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
+
+int main(void)
+{
+    return guarded(tests);
 }

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "../fixture/guard.h"
 #include "../fixture/host.h"
 #include "base/fs.h"
 
@@ -393,9 +394,9 @@ static void keep_leaves_everything_to_be_reaped(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+static int tests(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest all[] = {
         TEST(supervisor_killed_in_mid_step),
         TEST(supervisor_killed_by_its_step),
         TEST(idle_supervisor_killed),
@@ -408,5 +409,10 @@ int main(void)
         cmocka_unit_test(keep_leaves_everything_to_be_reaped),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
+
+int main(void)
+{
+    return guarded(tests);
 }
