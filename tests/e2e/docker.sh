@@ -218,6 +218,69 @@ test_pull_shows_progress_once_for_many_jobs() {
     assert_contains "$stderr" "pull"
 }
 
+# variant ARCHITECTURE: busybox with /variant as an image of that architecture, pushed; prints its
+# entry in a list of manifests.
+variant() {
+    local tag=$RUNNER_TEST_REGISTRY/multi/busybox:$1 id digest
+    id=$(docker create busybox:1.36)
+    echo "made for $1" >variant
+    docker cp -q variant "$id:/variant" 2>/dev/null || docker cp variant "$id:/variant" >/dev/null
+    docker export "$id" | docker import --platform "linux/$1" - "$tag" >/dev/null
+    docker rm "$id" >/dev/null
+    docker push -q "$tag" >/dev/null
+    docker image rm "$tag" >/dev/null
+    curl -fsS -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+        "http://$RUNNER_TEST_REGISTRY/v2/multi/busybox/manifests/$1" >manifest
+    digest=sha256:$(sha256sum <manifest | cut -d ' ' -f 1)
+    printf '{"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "size": %s,
+        "digest": "%s", "platform": {"os": "linux", "architecture": "%s"}}' \
+        "$(wc -c <manifest)" "$digest" "$1"
+}
+
+test_platform_of_an_image_that_has_several() {
+    local image=$RUNNER_TEST_REGISTRY/multi/busybox:1 type=application/vnd.docker.distribution.manifest.list.v2+json
+    printf '{"schemaVersion": 2, "mediaType": "%s", "manifests": [%s, %s]}' "$type" \
+        "$(variant amd64)" "$(variant arm64)" |
+        curl -fsS -X PUT -H "Content-Type: $type" --data-binary @- \
+            "http://$RUNNER_TEST_REGISTRY/v2/multi/busybox/manifests/1"
+    docker image rm -f "$image" >/dev/null 2>&1 || true
+    # The one that is on the daemon by then is not that of the platform.
+    pipeline "{name: a, image: \"$image\", platform: linux/amd64, command: cat /variant},
+        {name: b, image: \"$image\", platform: linux/arm64, command: cat /variant},
+        {name: c, image: \"$image\", platform: linux/amd64, command: cat /variant}"
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "[step(1/3): a] made for amd64"
+    assert_contains "$stdout" "[step(2/3): b] made for arm64"
+    assert_contains "$stdout" "[step(3/3): c] made for amd64"
+    pipeline "{name: a, image: \"$image\", platform: linux/s390x, command: cat /variant}"
+    assert_exit 1 "$RUNNER" exec --report json=r.json p.yaml
+    assert_eq image_pull "$(jq -r '.stages[0].jobs[0].steps[0].reason' r.json)" reason
+    assert_contains "$stderr" "no matching manifest for linux/s390x"
+    docker image rm -f "$image" >/dev/null 2>&1 || true
+    docker image prune -f >/dev/null
+}
+
+test_platform_that_the_image_is_not_for() {
+    local image=$RUNNER_TEST_REGISTRY/busybox:1.36
+    pipeline "{name: a, image: \"$image\", platform: linux/arm64, command: echo ran}"
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout" ran
+    assert_contains "$stderr" "cannot create a container of $image: "
+    assert_contains "$stderr" "does not match the specified platform: wanted linux/arm64, actual: linux/amd64"
+    pipeline '{name: a, platform: linux/arm64, pull: never, command: echo ran}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "cannot create a container of busybox:1.36: "
+    assert_contains "$stderr" "wanted linux/arm64, actual: linux/amd64"
+    docker image rm -f "$image" >/dev/null
+}
+
+test_size_of_the_disk() {
+    pipeline '{name: a, resources: {disk: 10m}, command: touch up}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    [[ ! -e up ]] || fail "the step ran without the limit"
+    assert_contains "$stderr" "failed: cannot create a container of busybox:1.36: \`resources.disk\` cannot be had on this Docker host: --storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+}
+
 test_daemon_absent_is_3() {
     pipeline '{name: a, command: x}'
     DOCKER_HOST=unix:///no/such.sock assert_exit 3 "$RUNNER" exec p.yaml

@@ -213,6 +213,35 @@ static int pull(const struct ctx *ctx, struct request *request, struct err *err)
     return result;
 }
 
+static bool same_architecture(const char *a, const char *b)
+{
+    static const char *const aliases[][2] = {{"x86_64", "amd64"},
+                                             {"x86-64", "amd64"},
+                                             {"aarch64", "arm64"},
+                                             {"i386", "386"}};
+
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++) {
+        if (strcasecmp(a, aliases[i][0]) == 0)
+            a = aliases[i][1];
+    }
+    return strcasecmp(a, b) == 0;
+}
+
+/* Whether the image is of the platform, OS/ARCHITECTURE[/VARIANT], as far as it can be told: what
+ * the daemon thinks of it is told when the container is created. */
+static bool is_of_platform(const struct docker_image *image, const char *platform)
+{
+    const char *slash = platform ? strchr(platform, '/') : NULL;
+    CLEANUP_FREE char *os = NULL;
+    CLEANUP_FREE char *architecture = NULL;
+
+    if (!slash || !image->os || !image->architecture)
+        return true;
+    os = xstrndup(platform, (size_t)(slash - platform));
+    architecture = xstrndup(slash + 1, strcspn(slash + 1, "/"));
+    return strcasecmp(os, image->os) == 0 && same_architecture(architecture, image->architecture);
+}
+
 static int try_policy(const struct ctx *ctx, struct request *request, enum spec_pull policy,
                       struct docker_image *ret, struct err *err)
 {
@@ -220,17 +249,19 @@ static int try_policy(const struct ctx *ctx, struct request *request, enum spec_
     struct err missing = ERR_INIT;
 
     if (policy != SPEC_PULL_ALWAYS) {
-        if (docker_image_inspect(ctx, request->client, image, ret, &missing) == 0)
-            return 0;
-        if (missing.code != ERR_NOT_FOUND) {
+        if (docker_image_inspect(ctx, request->client, image, ret, &missing) == 0) {
+            if (policy == SPEC_PULL_NEVER || is_of_platform(ret, request->platform))
+                return 0;
+            docker_image_release(ret);
+        } else if (missing.code != ERR_NOT_FOUND) {
             *err = missing;
             return -1;
-        }
-        if (policy == SPEC_PULL_NEVER)
+        } else if (policy == SPEC_PULL_NEVER) {
             return err_set(err, ERR_IMAGE_PULL,
                            "image %s is not on the Docker host, and `pull: never` forbids to pull "
                            "it",
                            image);
+        }
     }
     if (pull(ctx, request, err) < 0)
         return -1;

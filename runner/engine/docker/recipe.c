@@ -170,7 +170,8 @@ static void add_basics(struct recipe *recipe, struct docker_place *place,
     const struct container_shape *shape = runnable->container;
     struct docker_create *create = &recipe->create;
 
-    create->image = shape->source.image;
+    /* The daemon has one image of a name, which may be another platform's by now. */
+    create->image = shape->platform ? recipe->image->id : shape->source.image;
     create->platform = shape->platform;
     create->entrypoint = entrypoint;
     recipe->shared = shape->shared;
@@ -219,6 +220,7 @@ int recipe_make(const struct ctx *ctx, struct docker_place *place, struct docker
                      err) < 0 ||
         place_holder_ensure(ctx, place, client, output, &recipe->arena, &view, err) < 0)
         return -1;
+    recipe->image_name = keep(recipe, shape->source.image);
     add_basics(recipe, place, &view, runnable);
     if (shape->resources)
         add_resources(recipe, shape->resources);

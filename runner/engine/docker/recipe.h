@@ -18,6 +18,7 @@ struct recipe {
     struct strmap tmpfs;
     struct strmap storage;
     const struct docker_image *image;
+    const char *image_name; /* as people know it */
     bool shared;
     char *key; /* equal for two runnables that could share a container */
 };

@@ -1,5 +1,7 @@
 #include "engine/docker/step_container.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "engine/docker/place.h"
 
@@ -24,7 +26,9 @@ static int create(const struct ctx *ctx, struct docker_place *place,
     if (docker_container_create(ctx, container->client, &recipe->create, &container->id, err) == 0)
         return 0;
     instance_create_failed(place->instance, err);
-    return err_wrap(err, "cannot create a container of %s", recipe->create.image);
+    if (err && recipe->create.storage_opt && strstr(err->message, "storage-opt"))
+        err_wrap(err, "`resources.disk` cannot be had on this Docker host");
+    return err_wrap(err, "cannot create a container of %s", recipe->image_name);
 }
 
 static int start(const struct ctx *ctx, struct step_container *container, struct err *err)
