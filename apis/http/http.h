@@ -10,10 +10,11 @@
  *     if (response.status != 200) ...           // a status is a result, not an error
  *     http_client_free(client);
  *
- * Connections are kept and used again. A request that must run beside others is started with
- * http_start() and moves forward whenever any function of its client waits: http_perform(),
- * http_call_wait() or http_client_poll(), which also watches foreign descriptors. Its callbacks are
- * called from there.
+ * The proxies that http_proxy, https_proxy, all_proxy and no_proxy name are used, but not for unix
+ * sockets and loopback addresses. Connections are kept and used again. A request that must run
+ * beside others is started with http_start() and moves forward whenever any function of its client
+ * waits: http_perform(), http_call_wait() or http_client_poll(), which also watches foreign
+ * descriptors. Its callbacks are called from there.
  *
  * Threads: a client and its calls belong to one thread at a time; make one per thread. The process
  * must ignore SIGPIPE.

@@ -6,6 +6,24 @@
 
 enum { CONNECT_TIMEOUT_MS = 10000, FOREIGN_MAX = 32 };
 
+/* A peer that vanished is noticed after 30 + 9 × 10 seconds (Linux: nine probes). */
+#define KEEPALIVE_IDLE_S     30L
+#define KEEPALIVE_INTERVAL_S 10L
+
+/* Whether the host of a URL is this machine. No proxy is asked for it, as Go's programs have it. */
+static bool is_loopback(const char *base_url)
+{
+    static const char *const names[] = {"localhost", "[::1]"};
+    const char *host = strstr(base_url, "://") + 3;
+    size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strlen(names[i]) == len && strncasecmp(names[i], host, len) == 0)
+            return true;
+    }
+    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
+}
+
 int http_client_new(const struct http_client_options *o, struct http_client **ret, struct err *err)
 {
     const struct libcurl *curl = libcurl_load(err);
@@ -19,6 +37,7 @@ int http_client_new(const struct http_client_options *o, struct http_client **re
     client->curl = curl;
     client->base_url = xstrdup(o->base_url);
     client->unix_socket = xstrdup_null(o->unix_socket);
+    client->local = o->unix_socket || is_loopback(o->base_url);
     client->peer = xstrdup(o->peer ? o->peer : o->unix_socket ? o->unix_socket : o->base_url);
     client->ca_file = xstrdup_null(o->tls.ca_file);
     client->ca_pem = xstrdup_null(o->tls.ca_pem);
@@ -134,9 +153,10 @@ int http_client_apply(const struct http_client *c, CURL *easy, const char *url, 
         SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) ||
         SET(CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms) ||
         SET(CURLOPT_TCP_KEEPALIVE, 1L) || SET(CURLOPT_BUFFERSIZE, 65536L) ||
-        (c->unix_socket &&
-         (SET(CURLOPT_UNIX_SOCKET_PATH, c->unix_socket) || SET(CURLOPT_PROXY, ""))) ||
-        (code = apply_tls(c, easy)) != CURLE_OK)
+        SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S) ||
+        SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) ||
+        (c->unix_socket && SET(CURLOPT_UNIX_SOCKET_PATH, c->unix_socket)) ||
+        (c->local && SET(CURLOPT_PROXY, "")) || (code = apply_tls(c, easy)) != CURLE_OK)
         return err_set(err, ERR_UNSUPPORTED, "libcurl refused an option: %s",
                        curl->easy_strerror(code));
 #undef SET

@@ -10,6 +10,7 @@ struct http_client {
     CURLM *multi;
     char *base_url;
     char *unix_socket;
+    bool local; /* a unix socket or a loopback address: reached without a proxy */
     char *peer;
     char *ca_file, *ca_pem, *cert_file, *cert_pem, *key_file, *key_pem;
     bool insecure;

@@ -1,6 +1,7 @@
 #include "fake.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -499,6 +500,61 @@ static void test_stream_through_proxy(void **state)
     free(proxy.lines[1]);
 }
 
+static void *server_main(void *arg)
+{
+    const int *listener = arg;
+    CLEANUP_FD int fd = accept(*listener, NULL, NULL);
+
+    return answer_head(fd, "HTTP/1.1 101 UPGRADED\r\n\r\n");
+}
+
+/* Neither is a proxy asked for this machine, nor does a peer stay connected that has vanished. */
+static void test_loopback(void **state)
+{
+    static const char *const local[] = {"127.0.0.1", "localhost"};
+
+    (void)state;
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++) {
+        CLEANUP_HTTP_RESPONSE struct http_response r = HTTP_RESPONSE_INIT;
+        CLEANUP_HTTP_STREAM struct http_stream *stream = NULL;
+        CLEANUP_HTTP_CLIENT struct http_client *other = NULL;
+        unsigned port;
+        CLEANUP_FD int listener = listen_tcp(&port);
+        CLEANUP_FREE char *url = xasprintf("http://%s:%u", local[i], port);
+        struct http_request request = {.method = "GET", .path = "/"};
+        socklen_t len = sizeof(int);
+        pthread_t thread;
+        int idle_s = 0;
+        void *line;
+
+        assert_ok(
+            http_client_new(&(struct http_client_options){.base_url = url}, &other, &test_err));
+        pthread_create(&thread, NULL, server_main, &listener);
+        assert_ok(http_stream_open(&test_ctx, other, &request, &r, &stream, &test_err));
+        pthread_join(thread, &line);
+        assert_string_equal(line, "GET / HTTP/1.1");
+        free(line);
+        assert_int_equal(getsockopt(http_stream_fd(stream), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s,
+                                    &len),
+                         0);
+        assert_int_equal(idle_s, 30);
+    }
+    {
+        CLEANUP_HTTP_RESPONSE struct http_response r = HTTP_RESPONSE_INIT;
+        CLEANUP_HTTP_CLIENT struct http_client *other = NULL;
+        struct http_client_options options = {.base_url = "http://127.0.0.1.test"};
+
+        assert_ok(http_client_new(&options, &other, &test_err));
+        assert_error(http_perform(&test_ctx, other,
+                                  &(struct http_request){.method = "GET", .path = "/"}, &r,
+                                  &test_err),
+                     ERR_UNAVAILABLE);
+        assert_message("Connection refused"); /* by the proxy */
+    }
+    unsetenv("http_proxy");
+}
+
 static void test_escape(void **state)
 {
     CLEANUP_BUF struct buf b = BUF_INIT;
@@ -523,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup(test_stream_refused, each_setup),
         cmocka_unit_test_setup(test_stream_moves_between_threads, each_setup),
         cmocka_unit_test_setup(test_stream_through_proxy, each_setup),
+        cmocka_unit_test_setup(test_loopback, each_setup),
         cmocka_unit_test_setup(test_escape, each_setup),
     };
 
