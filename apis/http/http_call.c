@@ -238,8 +238,11 @@ static void finish(struct http_call *call, CURLcode code)
         call->client->curl->easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
         if (call->err.code == ERR_NONE)
             http_client_error(call->client, code, os_errno, call->error_text, &call->err);
+    } else if (!call->started) { /* libcurl is content with some of the headers */
+        err_set(&call->err, ERR_LOST, "the connection to %s broke: the answer's headers do not end",
+                call->client->peer);
     }
-    log_end(call, code == CURLE_OK ? "done" : "failed");
+    log_end(call, call->err.code == ERR_NONE ? "done" : "failed");
     give_easy(call);
 }
 

@@ -14,6 +14,7 @@ or the name of the image that it pulls, says:
     denied          a pull stream that ends with a lasting error
     short           a body that ends before its Content-Length
     chunked         a chunked body without its end
+    cut-N           the first N of the 89 bytes of a chunked answer, then closes
     nothing         closes without an answer
     garbage         an answer that is not HTTP
     notjson         200 with text
@@ -122,6 +123,11 @@ def behave(conn, name):
         return False
     elif kind == "chunked":
         conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        return False
+    elif kind == "cut":
+        whole = (b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 b"2\r\n{}\r\n2;x=y\r\n{}\r\n0\r\n\r\n")
+        conn.sendall(whole[:number])
         return False
     elif kind == "nothing":
         return False

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 
+enum { CUT_WHOLE = 89 }; /* bytes of the fake's answer to /cut-N */
+
 static struct fake fake;
 static struct http_client *client;
 
@@ -91,6 +93,23 @@ static void test_broken_answers(void **state)
     }
     assert_ok(get(&test_ctx, "/big-100000", &r));
     assert_int_equal(r.body.len, 100000);
+}
+
+/* Wherever an answer is cut off, it is not taken for a whole one. */
+static void test_cut_answers(void **state)
+{
+    CLEANUP_HTTP_RESPONSE struct http_response r = HTTP_RESPONSE_INIT;
+
+    (void)state;
+    for (int len = 0; len < CUT_WHOLE - 2; len++) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "/cut-%d", len);
+        assert_error(get(&test_ctx, path, &r), ERR_LOST);
+        assert_message("the connection to the fake broke: ");
+    }
+    assert_ok(get(&test_ctx, "/cut-89", &r));
+    assert_string_equal(r.body.data, "{}{}");
 }
 
 static void test_no_connection(void **state)
@@ -569,6 +588,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_answers, each_setup),
         cmocka_unit_test_setup(test_broken_answers, each_setup),
+        cmocka_unit_test_setup(test_cut_answers, each_setup),
         cmocka_unit_test_setup(test_no_connection, each_setup),
         cmocka_unit_test_setup(test_once, each_setup),
         cmocka_unit_test_setup(test_cancel, each_setup),
