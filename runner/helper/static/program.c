@@ -313,6 +313,33 @@ static void stdin_from_null(void)
     }
 }
 
+/* "the variable NAME" or "an argument": what has the most bytes of all that a program is given. */
+static const char *largest_of(const struct program *program)
+{
+    const char *variable = "";
+    size_t largest = 0;
+    size_t name_size;
+    char *name;
+
+    for (char **entry = program->env; *entry; entry++) {
+        if (strlen(*entry) > largest) {
+            largest = strlen(*entry);
+            variable = *entry;
+        }
+    }
+    for (char **arg = program->argv; *arg; arg++) {
+        if (strlen(*arg) > largest)
+            return "an argument";
+    }
+    for (name_size = 0; variable[name_size] && variable[name_size] != '='; name_size++)
+        ;
+    if (name_size > 64)
+        name_size = 64;
+    name = allocate(name_size + 1);
+    memcpy(name, variable, name_size);
+    return join("the variable ", name, NULL);
+}
+
 static _Noreturn void fail_to_run(const struct program *program, long error)
 {
     const char *name = program->argv[0];
@@ -320,6 +347,9 @@ static _Noreturn void fail_to_run(const struct program *program, long error)
 
     if (error == -ENOENT && path && SYS3(faccessat, AT_FDCWD, name, 0) == 0)
         fail(HELPER_EXIT_NOT_FOUND, "run", name, "its interpreter or loader was not found");
+    if (error == -E2BIG)
+        fail(HELPER_EXIT_CANNOT, "run", name,
+             join(error_text(error), ": ", largest_of(program), " has the most bytes", NULL));
     if (error != -ENOENT && error != -ENOTDIR)
         fail(HELPER_EXIT_CANNOT, "run", name, error_text(error));
     if (!program->not_found)

@@ -238,6 +238,40 @@ static void exec_says_why_it_cannot_run(void **state)
     }
 }
 
+static void exec_says_what_is_too_large(void **state)
+{
+    static const struct {
+        char record;
+        const char *text; /* what comes before the rest */
+        const char *message;
+    } cases[] = {
+        {HELPER_ENV, "LARGE=",
+         "runner: cannot run /bin/sh: argument list too long: the variable LARGE has the most "
+         "bytes\n"},
+        {HELPER_ARG, "",
+         "runner: cannot run /bin/sh: argument list too long: an argument has the most bytes\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_BUF struct buf request = BUF_INIT;
+        CLEANUP_BUF struct buf output = BUF_INIT;
+        CLEANUP_BUF struct buf text = BUF_INIT;
+        struct child child = start("exec");
+
+        buf_addstr(&text, cases[i].text);
+        for (int n = 0; n < 200000; n++)
+            buf_addch(&text, 'x');
+        helper_request_begin(&request);
+        helper_request_string(&request, HELPER_ARG, "/bin/sh");
+        helper_request_string(&request, HELPER_ENV, "SMALL=1");
+        helper_request_string(&request, cases[i].record, text.data);
+        ask(&child, &request);
+        assert_int_equal(finish(&child, &output), HELPER_EXIT_CANNOT);
+        assert_string_equal(output.data, cases[i].message);
+    }
+}
+
 static void exec_says_what_it_was_told_to(void **state)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
@@ -531,6 +565,7 @@ int main(void)
         cmocka_unit_test(exec_makes_and_enters_the_directory),
         cmocka_unit_test(exec_writes_files),
         cmocka_unit_test(exec_says_why_it_cannot_run),
+        cmocka_unit_test(exec_says_what_is_too_large),
         cmocka_unit_test(exec_says_what_it_was_told_to),
         cmocka_unit_test(exec_forwards_its_own_signals),
         cmocka_unit_test(what_is_stopped_from_outside_does_not_end_with_0),
