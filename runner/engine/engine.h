@@ -87,6 +87,16 @@ struct mount_spec {
     bool read_only;
 };
 
+/* What a container may do beyond, or less than, what the engine lets all of them do. */
+struct container_security {
+    bool read_only; /* its root file system */
+    bool no_new_privileges;
+    const char *const *cap_add; /* NULL-terminated; NULL: none */
+    const char *const *cap_drop;
+    const char *userns;  /* NULL: the engine's default */
+    const char *seccomp; /* the path of a profile, or "unconfined"; NULL: the engine's default */
+};
+
 /* What makes the container of a runnable what it is. */
 struct container_shape {
     struct image_source source;
@@ -99,7 +109,7 @@ struct container_shape {
     bool sandbox; /* the strict preset */
     bool shared;  /* isolation: job */
     const struct spec_resources *resources;
-    const struct spec_security *security;
+    struct container_security security;
 };
 
 struct runnable {

@@ -77,6 +77,14 @@ static void check_plugin(const struct check *c, const struct spec_plugin *plugin
     }
 }
 
+static void check_security(const struct check *c, const struct spec_security *security)
+{
+    check_string(c, &security->userns);
+    check_string(c, &security->seccomp);
+    check_strings(c, &security->cap_add);
+    check_strings(c, &security->cap_drop);
+}
+
 static void check_own_keys(const struct check *c, const struct spec_step *spec)
 {
     if (spec->container) {
@@ -84,6 +92,8 @@ static void check_own_keys(const struct check *c, const struct spec_step *spec)
         check_string(c, &spec->container->network);
         check_strings(c, &spec->container->volumes);
         check_strings(c, &spec->container->entrypoint);
+        if (spec->container->security)
+            check_security(c, spec->container->security);
     }
     if (spec->plugin)
         check_plugin(c, spec->plugin);

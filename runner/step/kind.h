@@ -31,6 +31,8 @@ struct step_lowered {
     struct strmap environment;
     struct strvec argv;
     struct strvec entrypoint;
+    struct strvec cap_add;
+    struct strvec cap_drop;
     VEC(struct mount_spec)
     mounts;
     struct strvec owned; /* other strings that the above borrow */

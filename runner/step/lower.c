@@ -87,6 +87,42 @@ static int add_volume(const struct step_context *context, struct step_lowered *l
     return 0;
 }
 
+/* What expands to nothing is left out. */
+static int add_words(const struct step_context *context, struct step_lowered *lowered,
+                     const struct spec_strs *words, struct strvec *list, struct err *err)
+{
+    for (size_t i = 0; i < words->len; i++) {
+        const char *word;
+
+        if (lower_string(context, lowered, &words->items[i], &word, err) < 0)
+            return -1;
+        if (*word)
+            strvec_push(list, word);
+    }
+    return 0;
+}
+
+static int add_security(const struct step_context *context, struct step_lowered *lowered,
+                        const struct spec_security *security, struct err *err)
+{
+    struct container_security *s = &lowered->shape.security;
+
+    if (!security)
+        return 0;
+    if (lower_string(context, lowered, &security->userns, &s->userns, err) < 0 ||
+        lower_string(context, lowered, &security->seccomp, &s->seccomp, err) < 0 ||
+        add_words(context, lowered, &security->cap_add, &lowered->cap_add, err) < 0 ||
+        add_words(context, lowered, &security->cap_drop, &lowered->cap_drop, err) < 0)
+        return -1;
+    s->read_only = security->read_only == SPEC_TRUE;
+    s->no_new_privileges = security->no_new_privileges == SPEC_TRUE;
+    s->userns = s->userns && *s->userns ? s->userns : NULL;
+    s->seccomp = s->seccomp && *s->seccomp ? s->seccomp : NULL;
+    s->cap_add = lowered->cap_add.len ? (const char *const *)lowered->cap_add.items : NULL;
+    s->cap_drop = lowered->cap_drop.len ? (const char *const *)lowered->cap_drop.items : NULL;
+    return 0;
+}
+
 static int add_container_keys(const struct step_context *context, struct step_lowered *lowered,
                               struct err *err)
 {
@@ -117,8 +153,7 @@ static int add_container_keys(const struct step_context *context, struct step_lo
     }
     shape->privileged = container->privileged == SPEC_TRUE;
     shape->sandbox = container->sandbox == SPEC_TRUE;
-    shape->security = container->security;
-    return 0;
+    return add_security(context, lowered, container->security, err);
 }
 
 static int init_shape(const struct step_context *context, struct step_lowered *lowered,
@@ -187,6 +222,8 @@ void step_lowered_free(struct step_lowered *lowered)
     strmap_release(&lowered->environment);
     strvec_release(&lowered->argv);
     strvec_release(&lowered->entrypoint);
+    strvec_release(&lowered->cap_add);
+    strvec_release(&lowered->cap_drop);
     strvec_release(&lowered->owned);
     free(lowered);
 }

@@ -112,6 +112,28 @@ test_sandbox() {
     assert_match "$stdout" 'CapEff:[[:space:]]*0000000000000000'
 }
 
+test_names_in_security_are_expanded() {
+    echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]}' >profile.json
+    pipeline '{name: a, environment: {CAP: CHOWN, PROFILE: profile.json, HOST: host, NONE: ""},
+        security: {cap_drop: ["${ALL:-ALL}"], cap_add: ["${CAP}", "${NONE}"], seccomp: "${PROFILE}", userns: "${HOST}"},
+        command: "touch up; mkdir d || echo no-mkdir; grep CapEff /proc/self/status; until [ -e go ]; do sleep 0.1; done"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 30 test -e up
+    assert_eq "[CHOWN] [ALL] host" "$(docker inspect --format \
+        '{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}} {{.HostConfig.UsernsMode}}' \
+        "$(docker ps -q --filter label=dev.runner.role=step | head -n 1)")"
+    touch go
+    finish
+    assert_eq 0 "$status"
+    assert_contains "$stdout" "] no-mkdir"
+    assert_match "$stdout" 'CapEff:[[:space:]]*0000000000000001'
+    pipeline '{name: a, security: {seccomp: "${NOT_SET}", cap_add: ["${NOT_SET}"], cap_drop: ["${NOT_SET:?say which}"]}, command: x}'
+    assert_exit 2 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" 'p.yaml:4:75: warning: '
+    assert_contains "$stderr" '${NOT_SET} is not set and becomes empty'
+    assert_contains "$stderr" 'p.yaml:4:125: error: NOT_SET: say which'
+}
+
 test_resources_reach_the_container() {
     pipeline '{name: a, resources: {memory: 64m, cpus: 0.5, pids: 50, shm: 1m}, command: "touch up; sleep 60", grace: 0.1s}'
     spawn "$RUNNER" exec p.yaml

@@ -25,15 +25,6 @@ static const char *keep(struct recipe *recipe, const char *text)
     return arena_strndup(&recipe->arena, text, strlen(text));
 }
 
-static const char *const *list(struct recipe *recipe, const struct spec_strs *texts)
-{
-    const char **items = arena_alloc(&recipe->arena, (texts->len + 1) * sizeof(*items));
-
-    for (size_t i = 0; i < texts->len; i++)
-        items[i] = texts->items[i].text;
-    return items;
-}
-
 static int add_seccomp(struct recipe *recipe, const char *profile, const char **ret,
                        struct err *err)
 {
@@ -50,19 +41,18 @@ static int add_seccomp(struct recipe *recipe, const char *profile, const char **
 
 static int add_security(struct recipe *recipe, const struct container_shape *shape, struct err *err)
 {
-    static const struct spec_security nothing;
-    const struct spec_security *security = shape->security ? shape->security : &nothing;
+    const struct container_security *security = &shape->security;
     struct docker_create *create = &recipe->create;
     const char **options = arena_alloc(&recipe->arena, 3 * sizeof(*options));
 
     create->security_opt = options;
-    create->cap_add = list(recipe, &security->cap_add);
-    create->cap_drop = list(recipe, &security->cap_drop);
-    create->read_only_rootfs = security->read_only == SPEC_TRUE;
-    create->userns_mode = security->userns.text;
-    if (security->no_new_privileges == SPEC_TRUE || shape->sandbox)
+    create->cap_add = security->cap_add;
+    create->cap_drop = security->cap_drop;
+    create->read_only_rootfs = security->read_only;
+    create->userns_mode = security->userns;
+    if (security->no_new_privileges || shape->sandbox)
         *options++ = "no-new-privileges";
-    return security->seccomp.text ? add_seccomp(recipe, security->seccomp.text, options, err) : 0;
+    return security->seccomp ? add_seccomp(recipe, security->seccomp, options, err) : 0;
 }
 
 /* The strict preset, on top of what `security` says, which cannot loosen it. */
@@ -73,7 +63,7 @@ static int add_sandbox(struct recipe *recipe, const struct container_shape *shap
 
     if (shape->privileged)
         return err_set(err, ERR_INVALID, "`privileged` and `sandbox` exclude each other");
-    if (shape->security && shape->security->cap_add.len > 0)
+    if (shape->security.cap_add)
         return err_set(err, ERR_INVALID, "`security.cap_add` and `sandbox` exclude each other");
     create->cap_drop = all;
     create->read_only_rootfs = true;

@@ -180,13 +180,12 @@ static void brings_files_to_a_read_only_image(void **state)
 {
     static const char text[] = "echo $0";
     static const struct runnable_file files[] = {{"script", text, sizeof(text) - 1, false}};
-    static const struct spec_security security = {.read_only = SPEC_TRUE};
     const char *argv[] = {"sh", RUNNABLE_FILES "script", NULL};
 
     (void)state;
     f->runnable.files = files;
     f->runnable.file_count = 1;
-    f->shape.security = &security;
+    f->shape.security.read_only = true;
     assert_int_equal(0, docker_fixture_run(f, &f->root, argv));
     assert_non_null(strstr(f->output.streams[OUTPUT_STDOUT].data, "/dev/shm/.runner-"));
     docker_fixture_expect(f, "touch /x", 1, "", "touch: /x: Read-only file system\n");
