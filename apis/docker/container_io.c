@@ -157,7 +157,8 @@ int docker_tar_send(const struct ctx *ctx, struct docker_client *docker, const c
                                    .read = tar->read,
                                    .read_arg = tar->arg,
                                    .write = write,
-                                   .write_arg = write_arg};
+                                   .write_arg = write_arg,
+                                   .once = strcmp(method, "POST") == 0};
 
     if (docker_call_raw(ctx, docker, &request, response, err) < 0)
         return -1;

@@ -3,6 +3,7 @@
 #include "apis/docker/image.h"
 #include "apis/docker/json.h"
 #include "apis/docker/pull_internal.h"
+#include "apis/docker/stream.h"
 
 static struct fake fake;
 static struct docker_client *docker;
@@ -184,9 +185,26 @@ static void test_words(void **state)
         assert_int_equal(docker_pull_status_of(rows[i].message, 77), rows[i].status);
 }
 
+/* A tar in memory could be sent twice, and would then make two images. */
+static void test_tar_once(void **state)
+{
+    const struct docker_tar tar = {.data = "tar", .len = 3};
+    CLEANUP_HTTP_RESPONSE struct http_response r = HTTP_RESPONSE_INIT;
+
+    (void)state;
+    assert_ok(docker_client_ping(&test_ctx, docker, &test_err));
+    assert_error(docker_tar_send(&test_ctx, docker, "POST", "/reset-001", &tar, &r, NULL, NULL,
+                                 &test_err),
+                 ERR_LOST);
+    assert_ok(docker_client_ping(&test_ctx, docker, &test_err));
+    assert_ok(docker_tar_send(&test_ctx, docker, "PUT", "/again/reset-01", &tar, &r, NULL, NULL,
+                              &test_err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tar_once),
         cmocka_unit_test(test_passing_faults),
         cmocka_unit_test(test_lasting_faults),
         cmocka_unit_test(test_cancelled_between_attempts),
