@@ -313,6 +313,30 @@ static bool number_id(const char *text, unsigned *ret)
     return true;
 }
 
+enum { ENTRY_BYTES = 16384, ENTRY_MAX_BYTES = 16 << 20 };
+
+/* The gid of a group by its name. Its entry has the names of all members: any size. */
+static int group_id(const char *name, gid_t *ret, struct err *err)
+{
+    struct group entry;
+    struct group *found = NULL;
+    int error = ERANGE;
+
+    for (size_t size = ENTRY_BYTES; error == ERANGE && size <= ENTRY_MAX_BYTES; size *= 4) {
+        CLEANUP_FREE char *space = xmalloc(size);
+
+        error = getgrnam_r(name, &entry, space, size, &found);
+    }
+    if (error && error != ENOENT && error != ESRCH) { /* so some name services say "no" */
+        errno = error;
+        return err_errno(err, "cannot look up the group \"%s\"", name);
+    }
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "group \"%s\" does not exist on this host", name);
+    *ret = entry.gr_gid;
+    return 0;
+}
+
 int process_user_lookup(const char *text, struct process_user *ret, struct err *err)
 {
     const char *colon = strchr(text, ':');
@@ -320,7 +344,7 @@ int process_user_lookup(const char *text, struct process_user *ret, struct err *
     struct process_user user = {0};
     struct passwd record;
     struct passwd *found = NULL;
-    char space[4096];
+    char space[ENTRY_BYTES];
 
     if (number_id(name, &user.uid))
         getpwuid_r(user.uid, &record, space, sizeof(space), &found);
@@ -335,17 +359,8 @@ int process_user_lookup(const char *text, struct process_user *ret, struct err *
             return err_set(err, ERR_LIMIT, "user \"%s\" is in more than 64 groups", name);
         user.group_count = (size_t)count;
     }
-    if (colon && !number_id(colon + 1, &user.gid)) {
-        struct group group;
-        struct group *group_found = NULL;
-        char group_space[16384];
-
-        if (getgrnam_r(colon + 1, &group, group_space, sizeof(group_space), &group_found) != 0 ||
-            !group_found)
-            return err_set(err, ERR_NOT_FOUND, "group \"%s\" does not exist on this host",
-                           colon + 1);
-        user.gid = group_found->gr_gid;
-    }
+    if (colon && !number_id(colon + 1, &user.gid) && group_id(colon + 1, &user.gid, err) < 0)
+        return -1;
     *ret = user;
     return 0;
 }

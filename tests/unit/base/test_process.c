@@ -2,6 +2,7 @@
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +138,25 @@ static void directories_in_path_are_no_programs(void **state)
     assert_int_equal(WEXITSTATUS(status), 4);
 }
 
+int __real_getgrnam_r(const char *name, struct group *entry, char *space, size_t size,
+                      struct group **ret);
+int __wrap_getgrnam_r(const char *name, struct group *entry, char *space, size_t size,
+                      struct group **ret);
+
+/* "crowd" has more members than a usual buffer holds. */
+int __wrap_getgrnam_r(const char *name, struct group *entry, char *space, size_t size,
+                      struct group **ret)
+{
+    *ret = NULL;
+    if (strcmp(name, "crowd") != 0)
+        return __real_getgrnam_r(name, entry, space, size, ret);
+    if (size < 100000)
+        return ERANGE;
+    *entry = (struct group){.gr_gid = 77};
+    *ret = entry;
+    return 0;
+}
+
 static void users(void **state)
 {
     struct process_user user;
@@ -148,6 +168,8 @@ static void users(void **state)
     assert_int_equal(process_user_lookup("4321:99", &user, &err), 0);
     assert_int_equal(user.uid, 4321);
     assert_int_equal(user.gid, 99);
+    assert_int_equal(process_user_lookup("4321:crowd", &user, &err), 0);
+    assert_int_equal(user.gid, 77);
     assert_int_equal(process_user_lookup("nobody-such", &user, &err), -1);
     assert_string_equal(err.message, "user \"nobody-such\" does not exist on this host");
     assert_int_equal(process_user_lookup("root:nogroup-such", &user, &err), -1);
