@@ -68,6 +68,7 @@ struct docker_info {
     char *cgroup_driver;
     char *cgroup_version; /* "1" or "2" */
     char *root_dir;
+    char *system_time; /* the daemon's clock, RFC 3339; "": it does not tell */
     char *swarm_state; /* "inactive", "active", … */
     char *swarm_node_id;
     bool swarm_manager;

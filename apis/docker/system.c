@@ -37,6 +37,7 @@ int docker_system_info(const struct ctx *ctx, struct docker_client *docker, stru
         .cgroup_driver = docker_json_dup(info, "CgroupDriver"),
         .cgroup_version = docker_json_dup(info, "CgroupVersion"),
         .root_dir = docker_json_dup(info, "DockerRootDir"),
+        .system_time = docker_json_dup(info, "SystemTime"),
         .swarm_state = docker_json_dup(info, "Swarm.LocalNodeState"),
         .swarm_node_id = docker_json_dup(info, "Swarm.NodeID"),
         .swarm_manager = docker_json_bool(info, "Swarm.ControlAvailable"),
@@ -60,6 +61,7 @@ void docker_info_release(struct docker_info *info)
     free(info->cgroup_driver);
     free(info->cgroup_version);
     free(info->root_dir);
+    free(info->system_time);
     free(info->swarm_state);
     free(info->swarm_node_id);
     *info = (struct docker_info){0};

@@ -7,9 +7,11 @@
 #include "apis/docker/volume.h"
 #include "apis/http/retry.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/logger.h"
 #include "engine/docker/docker.h"
 #include "engine/docker/sweep.h"
+#include "engine/docker/timestamp.h"
 #include "engine/docker/watchdog.h"
 
 #define CLEANUP_MS      60000
@@ -69,6 +71,16 @@ void instance_labels(const struct docker_instance *instance, const char *role, c
     strmap_merge(ret, own_run_labels(instance->services->run));
     strmap_set(ret, OWN_LABEL_ROLE, role);
     strmap_set(ret, OWN_LABEL_ID, id);
+}
+
+int64_t instance_daemon_ms(const struct ctx *ctx, struct docker_client *client)
+{
+    CLEANUP_DOCKER_INFO struct docker_info info = {0};
+    int64_t ns = 0;
+
+    if (docker_system_info(ctx, client, &info, NULL) == 0)
+        ns = timestamp_ns(info.system_time);
+    return ns ? ns / 1000000 : clock_wall_ms();
 }
 
 /* Whether to go on after a failed removal; -1 with the reason when not, 1 when it is gone. */

@@ -68,6 +68,10 @@ void instance_remove_failed(struct docker_instance *instance, const char *kind, 
 void instance_labels(const struct docker_instance *instance, const char *role, const char *id,
                      struct strmap *ret);
 
+/* What the daemon's clock says now, in milliseconds, as its events and the ages of its objects go
+ * by that; ours when it does not tell. */
+int64_t instance_daemon_ms(const struct ctx *ctx, struct docker_client *client);
+
 /* Removes a container with its anonymous volumes, whatever its state; tries for a while when the
  * daemon does not answer. One that is not there is no error. */
 int instance_remove_container(const struct ctx *ctx, struct docker_client *client,

@@ -5,8 +5,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "engine/docker/instance.h"
 
 #define EVENT_DELAY_MS 200
+#define EVENT_WAIT_MS  3000
 
 /* The state of a container that has exited tells. */
 static bool state_tells(const struct ctx *ctx, struct step_container *container)
@@ -22,16 +24,21 @@ static bool events_tell(const struct ctx *ctx, struct step_container *container)
 {
     const struct docker_filter filters[] = {{"container", container->id}, {"event", "oom"}};
     CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
-    int64_t since = container->begun_ms, until = clock_wall_ms() + EVENT_DELAY_MS;
+    int64_t since, until, age_ms = clock_monotonic_ms() - container->begun_ms;
     CLEANUP_BUF struct buf path = BUF_INIT;
+    CLEANUP_CTX struct ctx bounded;
     struct http_request request = {.method = "GET"};
 
+    ctx_init(&bounded, ctx);
+    ctx_set_timeout(&bounded, EVENT_WAIT_MS, "events");
+    until = instance_daemon_ms(&bounded, container->client) + EVENT_DELAY_MS;
+    since = until - EVENT_DELAY_MS - age_ms;
     buf_addf(&path, "/events?since=%lld.%03lld&until=%lld.%03lld", (long long)since / 1000,
              (long long)since % 1000, (long long)until / 1000, (long long)until % 1000);
     docker_add_filters(&path, false, filters, 2);
     request.path = path.data;
-    return docker_call_raw(ctx, container->client, &request, &response, NULL) == 0 &&
-           strstr(response.body.data, "\"oom\"") != NULL;
+    return docker_call_raw(&bounded, container->client, &request, &response, NULL) == 0 &&
+           response.status == 200 && strstr(response.body.data, "\"oom\"") != NULL;
 }
 
 bool oom_killed(const struct ctx *ctx, struct step_container *container, int code)

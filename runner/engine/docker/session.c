@@ -310,7 +310,7 @@ static void init(struct session *session, struct step_container *container, stru
         (struct session){.container = container, .output = output, .request = (struct buf)BUF_INIT};
     mark_make(session->mark);
     session->scans[0].mark = session->scans[1].mark = session->mark;
-    container->begun_ms = clock_wall_ms();
+    container->begun_ms = clock_monotonic_ms();
     docker_frames_init(&container->frames, false, on_output, session);
 }
 

@@ -6,12 +6,12 @@
 #include "apis/docker/network.h"
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "engine/docker/timestamp.h"
 
 #define NS_PER_S     INT64_C(1000000000)
 #define YOUNG_S      60
-#define ROUND_MS     100 /* between listings: a create call may be under way */
+#define IDLE_S       86400 /* of a run without containers, as it is between two jobs */
+#define ROUND_MS     100   /* between listings: a create call may be under way */
 #define ROUNDS_MAX   50
 #define EMPTY_ROUNDS 2
 
@@ -35,6 +35,7 @@ struct object {
 struct listing {
     VEC(struct object)
     objects;
+    int64_t now_s; /* by the daemon's clock */
 };
 
 static void listing_release(struct listing *listing)
@@ -127,21 +128,28 @@ static int list_all(const struct ctx *ctx, struct docker_client *client, const c
     return 0;
 }
 
+bool sweep_signs_of_life(const struct sweep_signs *signs)
+{
+    return signs->lease || signs->age_s < (signs->containers ? YOUNG_S : IDLE_S);
+}
+
 /* Whether the run of an object whose owner cannot be seen from here lives. */
 static bool lease_holds(const struct listing *listing, const struct object *object)
 {
-    int64_t now_s = clock_wall_ms() / 1000;
+    struct sweep_signs signs = {.age_s = INT64_MAX};
 
     vec_foreach (const struct object *, other, &listing->objects) {
+        int64_t age_s = listing->now_s - other->created_s;
+
         if (strcmp(other->run, object->run) != 0)
             continue;
-        if (other->running &&
-            (strcmp(other->role, "holder") == 0 || strcmp(other->role, "watchdog") == 0))
-            return true;
-        if (now_s - other->created_s < YOUNG_S)
-            return true;
+        signs.containers |= other->kind == KIND_CONTAINER;
+        signs.lease |= other->running &&
+                       (strcmp(other->role, "holder") == 0 || strcmp(other->role, "watchdog") == 0);
+        if (age_s < signs.age_s)
+            signs.age_s = age_s;
     }
-    return false;
+    return sweep_signs_of_life(&signs);
 }
 
 static bool is_abandoned(const struct listing *listing, const struct object *object)
@@ -217,6 +225,7 @@ static int sweep_round(const struct ctx *ctx, struct sweep *sweep, struct err *e
     int count = 0;
 
     err_clear(&sweep->failure);
+    listing.now_s = instance_daemon_ms(ctx, sweep->client) / 1000;
     if (list_all(ctx, sweep->client, sweep->request->run_id, &listing, err) < 0)
         return -1;
     vec_foreach (struct object *, object, &listing.objects) {

@@ -3,10 +3,22 @@
  * An object belongs to a run and an owner. The owner is dead when its process is; when that cannot
  * be told from here (another machine, another boot, another PID namespace) the run lives as long as
  * a holder or a watchdog of it runs, as these end with their runner, or while its newest object is
- * younger than a minute, as the lease may be about to be made. */
+ * younger than a minute, as the lease may be about to be made. Between two jobs, or while the first
+ * image of one is pulled, a run has no containers: then it is given a day. Ages go by the daemon's
+ * clock. */
 #pragma once
 
 #include "engine/docker/instance.h"
+
+/* What is seen of a run whose owner cannot be. */
+struct sweep_signs {
+    bool lease;      /* a holder or a watchdog runs */
+    bool containers; /* there are any */
+    int64_t age_s;   /* of its newest object */
+};
+
+/* Whether it lives. Pure. */
+bool sweep_signs_of_life(const struct sweep_signs *signs);
 
 int docker_instance_sweep(const struct ctx *ctx, struct engine_instance *instance,
                           const struct sweep_request *request, size_t *ret_count, struct err *err);

@@ -384,7 +384,7 @@ static void leaves_nothing_when_cancelled_while_creating(void **state)
 
     (void)state;
     docker_fixture_expect(f, "true", 0, "", "");
-    cable_slow(f->cable, 2000);
+    cable_slow(f->cable, "/containers/create", 2000);
     ctx_init(&ctx, &f->root);
     ctx_set_timeout(&ctx, 200, "step");
     assert_int_equal(-1, docker_fixture_run(f, &ctx, argv));
@@ -394,6 +394,22 @@ static void leaves_nothing_when_cancelled_while_creating(void **state)
     f->place = NULL;
     cable_slow_done(f->cable);
     assert_int_equal(docker_fixture_containers(f), 0);
+}
+
+/* As one whose clock is behind does: it answers when what was asked for has come to pass. */
+static void waits_for_no_events_that_do_not_come(void **state)
+{
+    struct spec_resources resources = {.memory_bytes = 64 << 20};
+
+    (void)state;
+    f->shape.shared = true;
+    f->shape.resources = &resources;
+    docker_fixture_expect(f, "true", 0, "", "");
+    cable_slow(f->cable, "/events?", 8000);
+    docker_fixture_expect(f, "exit 3", 3, "", "");
+    assert_true(cable_slow_holds(f->cable));
+    assert_int_equal(f->record.reason, REASON_NONE);
+    cable_slow_done(f->cable);
 }
 
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -415,6 +431,7 @@ int main(int argc, char **argv)
         TEST(leaves_the_young_of_others_alone),
         TEST(leaves_nothing_when_cancelled_while_starting),
         TEST_CABLE(leaves_nothing_when_cancelled_while_creating),
+        TEST_CABLE(waits_for_no_events_that_do_not_come),
     };
 
     const struct CMUnitTest owner[] = {cmocka_unit_test(be_an_owner)};

@@ -10,6 +10,7 @@
 #include "engine/docker/mark.h"
 #include "engine/docker/oom.h"
 #include "engine/docker/self.h"
+#include "engine/docker/sweep.h"
 #include "engine/docker/timestamp.h"
 #include "engine/docker/workers.h"
 
@@ -195,6 +196,26 @@ static void reads_times(void **state)
     assert_true(timestamp_ns(NULL) == 0);
 }
 
+static void gives_time_to_runs_of_others(void **state)
+{
+    static const struct {
+        struct sweep_signs signs;
+        bool lives;
+    } cases[] = {
+        {{.lease = true, .containers = true, .age_s = 1000000}, true},
+        {{.containers = true, .age_s = 59}, true},
+        {{.containers = true, .age_s = 60}, false},
+        {{.containers = true, .age_s = -5}, true},
+        /* It pulls the image of its next job. */
+        {{.age_s = 86399}, true},
+        {{.age_s = 86400}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_int_equal(sweep_signs_of_life(&cases[i].signs), cases[i].lives);
+}
+
 static void describes_memory_limits(void **state)
 {
     char text[64];
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(names_both_sides_of_a_path_that_is_not_shared),
         cmocka_unit_test(knows_loopback_addresses),
         cmocka_unit_test(reads_times),
+        cmocka_unit_test(gives_time_to_runs_of_others),
         cmocka_unit_test(describes_memory_limits),
         cmocka_unit_test(finishes_all_work_in_the_background),
     };
