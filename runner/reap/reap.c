@@ -61,20 +61,45 @@ static void choose_endpoints(struct reaping *r)
     }
 }
 
+static bool has_endpoint(const struct own_journal *journal, const char *url)
+{
+    for (size_t i = 0; i < journal->endpoint_count; i++) {
+        if (strcmp(journal->endpoints[i], url) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What any dead owner left on it; and by their names the runs whose journals tell that they are
+ * dead, as an engine may not be able to: their owners may have lived before the last reboot. */
+static int sweep_one(struct reaping *r, const char *url, struct err *err)
+{
+    struct sweep_request request = {.dry_run = r->request->dry_run,
+                                    .found = on_found,
+                                    .found_arg = r};
+    size_t count;
+
+    if (sweep_endpoint(r->ctx, r->engines, r->services, url, &request, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->journal_count; i++) {
+        if (r->journals[i].alive || !has_endpoint(&r->journals[i], url))
+            continue;
+        request.run_id = r->journals[i].run_id;
+        if (sweep_endpoint(r->ctx, r->engines, r->services, url, &request, &count, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int sweep_endpoints(struct reaping *r, struct err *err)
 {
-    const struct sweep_request request = {.dry_run = r->request->dry_run,
-                                          .found = on_found,
-                                          .found_arg = r};
-
     for (size_t i = 0; i < r->endpoints.len; i++) {
         const char *url = r->endpoints.items[i];
         struct err why = ERR_INIT;
-        size_t count;
 
         if (ctx_check(r->ctx, err) < 0)
             return -1;
-        if (sweep_endpoint(r->ctx, r->engines, r->services, url, &request, &count, &why) == 0)
+        if (sweep_one(r, url, &why) == 0)
             strmap_set(&r->swept, url, "");
         else
             on_failed(r, url, &why);

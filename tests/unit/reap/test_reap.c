@@ -251,6 +251,8 @@ static void fake_disconnect(struct engine_instance *instance)
     (void)instance;
 }
 
+static char fake_asked_for[OWN_RUN_ID_SIZE];
+
 /* The same thing in every sweep of a dry run, and once otherwise. */
 static int fake_sweep(const struct ctx *ctx, struct engine_instance *instance,
                       const struct sweep_request *request, size_t *ret_count, struct err *err)
@@ -260,6 +262,8 @@ static int fake_sweep(const struct ctx *ctx, struct engine_instance *instance,
     (void)ctx;
     (void)instance;
     (void)err;
+    snprintf(fake_asked_for, sizeof(fake_asked_for), "%s",
+             request->run_id ? request->run_id : "any dead");
     *ret_count = request->dry_run || sweeps++ < 2;
     if (*ret_count)
         request->found(request->found_arg, "thing", "x", "run");
@@ -292,6 +296,24 @@ static void journal_stays_while_an_endpoint_is_away(void **state)
     assert_int_equal(2, t->found.len); /* the thing once, although two sweeps met it */
     assert_string_equal("thing x run", t->found.items[0]);
     assert_false(fs_exists(journal));
+}
+
+/* An engine may take an owner for alive whom the lock of the journal shows to be dead. */
+static void runs_of_dead_journals_are_asked_for(void **state)
+{
+    static const struct engine *const engines[] = {&host_engine, &fake_engine, NULL};
+    struct test *t = *state;
+    struct own_run *living = begin("fake://there");
+    struct own_run *dead = begin("fake://there");
+    char id[OWN_RUN_ID_SIZE];
+
+    snprintf(id, sizeof(id), "%s", own_run_id(dead));
+    own_run_abandon(dead);
+    reap_with(t, engines, false, false);
+    assert_string_equal(fake_asked_for, id);
+    reap_with(t, engines, false, true);
+    assert_string_equal(fake_asked_for, "any dead");
+    own_run_end(living);
 }
 
 static void unknown_engine(void **state)
@@ -340,6 +362,7 @@ int main(int argc, char **argv)
         TEST(many_processes),
         TEST(ancestors_are_spared),
         TEST(journal_stays_while_an_endpoint_is_away),
+        TEST(runs_of_dead_journals_are_asked_for),
         TEST(unknown_engine),
         TEST(all_asks_every_engine),
         TEST(ended_context),
