@@ -174,8 +174,11 @@ int http_client_error(const struct http_client *c, CURLcode code, long os_errno,
 
     switch (code) {
     case CURLE_COULDNT_CONNECT:
-        return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", c->peer,
-                       os_errno ? strerror((int)os_errno) : text);
+        err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: %s", c->peer,
+                os_errno ? strerror((int)os_errno) : text);
+        if (err)
+            err->errnum = (int)os_errno;
+        return -1;
     case CURLE_OPERATION_TIMEDOUT: /* only the connect time-out is set */
         return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: no answer within %d ms",
                        c->peer, c->connect_timeout_ms);

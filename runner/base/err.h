@@ -33,7 +33,8 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    int errnum; /* errno of ERR_SYSTEM, HTTP status of ERR_* from an HTTP peer, else 0 */
+    int errnum; /* errno of ERR_SYSTEM and failed connections, HTTP status of ERR_* from an HTTP
+                   peer */
     char message[ERR_MESSAGE_SIZE];
 };
 

@@ -32,6 +32,8 @@ test_daemon_dies_in_mid_step() {
     assert_eq 1 "$status" "exit status"
     assert_not_contains "$stdout" never
     assert_eq "failed lost" "$(jq -r '.stages[0].jobs[0].steps[0] | "\(.status) \(.reason)"' r.json)"
+    assert_contains "$stderr" "[step(1/2): a] contact with Docker is lost, trying to get it back: "
+    assert_contains "$stderr" "; the daemon does not come back"
     assert_contains "$stderr" "its outcome is unknown"
     dockerd_start dying
     assert_exit 0 "$RUNNER" reap --all

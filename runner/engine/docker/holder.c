@@ -175,7 +175,7 @@ static int create_with_workspace(const struct ctx *ctx, struct docker_place *pla
     if (create_holder(ctx, place, client, &why) == 0) {
         if (self->place != SELF_UNCERTAIN || is_seen(ctx, place, client))
             return 0;
-        if (instance_remove_container(ctx, client, place->holder, err) < 0)
+        if (instance_remove_container(ctx, place->instance, client, place->holder, err) < 0)
             return -1;
         return create_with_copy(ctx, place, client, output, err);
     }
@@ -205,7 +205,8 @@ static void remove_holder(const struct ctx *ctx, struct docker_place *place,
     struct err err = ERR_INIT;
 
     http_stream_free(steal_ptr(&place->holder_lease));
-    if (place->holder && instance_remove_container(ctx, client, place->holder, &err) < 0)
+    if (place->holder &&
+        instance_remove_container(ctx, place->instance, client, place->holder, &err) < 0)
         instance_remove_failed(place->instance, "container", place->holder, &err);
     free(steal_ptr(&place->holder));
 }
@@ -216,7 +217,8 @@ void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
     struct err err = ERR_INIT;
 
     remove_holder(ctx, place, client);
-    if (place->volume && instance_remove_volume(ctx, client, place->volume, &err) < 0)
+    if (place->volume &&
+        instance_remove_volume(ctx, place->instance, client, place->volume, &err) < 0)
         instance_remove_failed(place->instance, "volume", place->volume, &err);
     free(steal_ptr(&place->volume));
     place->volume_filled = false;
@@ -293,7 +295,8 @@ static bool forget_if_ended(const struct ctx *ctx, struct docker_place *place,
     if (docker_container_inspect(ctx, client, place->holder, &holder, &err) < 0) {
         if (err.code != ERR_NOT_FOUND)
             return false;
-    } else if (holder.running || instance_remove_container(ctx, client, place->holder, &err) < 0) {
+    } else if (holder.running ||
+               instance_remove_container(ctx, place->instance, client, place->holder, &err) < 0) {
         return false;
     }
     http_stream_free(steal_ptr(&place->holder_lease));

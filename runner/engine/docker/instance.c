@@ -1,5 +1,6 @@
 #include "engine/docker/instance.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,11 +15,12 @@
 #include "engine/docker/timestamp.h"
 #include "engine/docker/watchdog.h"
 
-#define CLEANUP_MS      60000
-#define AHEAD_THREADS   4
-#define BEHIND_THREADS  4
-#define REMOVE_ATTEMPTS 8
-#define SCHEME          "docker://"
+#define CLEANUP_MS       60000
+#define AWAY_PATIENCE_MS 10000
+#define AHEAD_THREADS    4
+#define BEHIND_THREADS   4
+#define REMOVE_ATTEMPTS  8
+#define SCHEME           "docker://"
 
 int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
                          struct err *err)
@@ -83,8 +85,35 @@ int64_t instance_daemon_ms(const struct ctx *ctx, struct docker_client *client)
     return ns ? ns / 1000000 : clock_wall_ms();
 }
 
+bool instance_is_away(struct docker_instance *instance, const struct err *err)
+{
+    int64_t now = clock_monotonic_ms();
+    bool nobody =
+        err->code == ERR_UNAVAILABLE && (err->errnum == ECONNREFUSED || err->errnum == ENOENT);
+    bool away;
+
+    if (!nobody)
+        return false;
+    pthread_mutex_lock(&instance->mu);
+    /* Successes are not all told: a failure long after the last one is a new outage. */
+    if (!instance->away_since_ms || now - instance->away_seen_ms > AWAY_PATIENCE_MS)
+        instance->away_since_ms = now;
+    instance->away_seen_ms = now;
+    away = now - instance->away_since_ms >= AWAY_PATIENCE_MS;
+    pthread_mutex_unlock(&instance->mu);
+    return away;
+}
+
+void instance_answered(struct docker_instance *instance)
+{
+    pthread_mutex_lock(&instance->mu);
+    instance->away_since_ms = 0;
+    pthread_mutex_unlock(&instance->mu);
+}
+
 /* Whether to go on after a failed removal; -1 with the reason when not, 1 when it is gone. */
-static int removal_failed(const struct ctx *ctx, struct retry *retry, struct err *err)
+static int removal_failed(const struct ctx *ctx, struct docker_instance *instance,
+                          struct retry *retry, struct err *err)
 {
     struct err wait = ERR_INIT;
 
@@ -93,11 +122,13 @@ static int removal_failed(const struct ctx *ctx, struct retry *retry, struct err
     /* ERR_CONFLICT: somebody else removes it at this moment, or a container is about to go. */
     if (err->code != ERR_CONFLICT && !retry_is_transient(err))
         return -1;
+    if (instance_is_away(instance, err))
+        return -1;
     return retry_wait(ctx, retry, -1, &wait);
 }
 
-int instance_remove_container(const struct ctx *ctx, struct docker_client *client,
-                              const char *container, struct err *err)
+int instance_remove_container(const struct ctx *ctx, struct docker_instance *instance,
+                              struct docker_client *client, const char *container, struct err *err)
 {
     struct err local = ERR_INIT;
     struct retry retry;
@@ -107,7 +138,7 @@ int instance_remove_container(const struct ctx *ctx, struct docker_client *clien
                                               .max_delay_ms = 5000});
     while (docker_container_remove(ctx, client, container,
                                    DOCKER_REMOVE_FORCE | DOCKER_REMOVE_VOLUMES, &local) < 0) {
-        int gone = removal_failed(ctx, &retry, &local);
+        int gone = removal_failed(ctx, instance, &retry, &local);
 
         if (gone > 0)
             break;
@@ -117,11 +148,12 @@ int instance_remove_container(const struct ctx *ctx, struct docker_client *clien
             return -1;
         }
     }
+    instance_answered(instance);
     return 0;
 }
 
-int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, const char *volume,
-                           struct err *err)
+int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instance,
+                           struct docker_client *client, const char *volume, struct err *err)
 {
     struct err local = ERR_INIT;
     struct retry retry;
@@ -130,7 +162,7 @@ int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, 
                                               .base_ms = 50,
                                               .max_delay_ms = 5000});
     while (docker_volume_remove(ctx, client, volume, true, &local) < 0) {
-        int gone = removal_failed(ctx, &retry, &local);
+        int gone = removal_failed(ctx, instance, &retry, &local);
 
         if (gone > 0)
             break;
@@ -140,6 +172,7 @@ int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, 
             return -1;
         }
     }
+    instance_answered(instance);
     return 0;
 }
 

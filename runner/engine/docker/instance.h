@@ -33,8 +33,10 @@ struct docker_instance {
     atomic_uint place_count;
     atomic_bool uncertain; /* a create call was broken off, or a removal failed: see the sweeps */
     pthread_mutex_t mu;
+    int64_t away_since_ms; /* guarded by mu, as all below; 0: not known to be away */
+    int64_t away_seen_ms;
     VEC(struct docker_client *)
-    idle_clients; /* guarded by mu */
+    idle_clients;
 };
 
 int docker_instance_connect(const struct ctx *ctx, const struct engine_services *services,
@@ -72,10 +74,19 @@ void instance_labels(const struct docker_instance *instance, const char *role, c
  * by that; ours when it does not tell. */
 int64_t instance_daemon_ms(const struct ctx *ctx, struct docker_client *client);
 
+/* Told of each failure of something that is tried again: whether nobody has listened at the
+ * daemon's address for longer than its restart takes (10 s, by whoever noticed it first), so that
+ * trying on is no use. What else may be wrong with a connection gets the patience of the one that
+ * tries. */
+bool instance_is_away(struct docker_instance *instance, const struct err *err);
+/* A new outage, if any, begins after this. */
+void instance_answered(struct docker_instance *instance);
+
 /* Removes a container with its anonymous volumes, whatever its state; tries for a while when the
  * daemon does not answer. One that is not there is no error. */
-int instance_remove_container(const struct ctx *ctx, struct docker_client *client,
-                              const char *container, struct err *err)
+int instance_remove_container(const struct ctx *ctx, struct docker_instance *instance,
+                              struct docker_client *client, const char *container, struct err *err)
     __attribute__((warn_unused_result));
-int instance_remove_volume(const struct ctx *ctx, struct docker_client *client, const char *volume,
-                           struct err *err) __attribute__((warn_unused_result));
+int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instance,
+                           struct docker_client *client, const char *volume, struct err *err)
+    __attribute__((warn_unused_result));

@@ -60,7 +60,8 @@ static void remove_container(void *arg)
     docker_wait_free(steal_ptr(&container->wait));
     http_stream_free(steal_ptr(&container->stream));
     if (!container->instance->services->keep &&
-        instance_remove_container(&ctx, container->client, container->id, &err) < 0)
+        instance_remove_container(&ctx, container->instance, container->client, container->id,
+                                  &err) < 0)
         instance_remove_failed(container->instance, "container", container->id, &err);
     step_container_free(container);
     task_ends(removal->place);
@@ -481,7 +482,8 @@ static void remove_place(struct docker_place *place)
     }
     place_holder_remove(&ctx, place, client);
     if (atomic_load(&instance->uncertain) &&
-        sweep_place(&ctx, client, own_run_id(instance->services->run), place->id, &err) < 0)
+        sweep_place(&ctx, instance, client, own_run_id(instance->services->run), place->id, &err) <
+            0)
         instance_remove_failed(instance, "containers of", place->name, &err);
     instance_client_give(place->instance, client);
 }

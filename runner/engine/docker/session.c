@@ -18,7 +18,7 @@
 #define KILL_WAIT_MS   15000 /* from SIGKILL to the end of the output */
 #define SIGNAL_WAIT_MS 2000
 #define DRAIN_WAIT_MS  5000 /* for the end of the output behind the exit */
-#define LOST_WAIT_MS   10000
+#define LOST_WAIT_MS   12000
 #define HEAD_SIZE      512
 
 struct session {
@@ -228,7 +228,11 @@ static void describe_container(struct session *session, char *text, size_t size)
                &(struct retry_policy){.attempts = 20, .base_ms = 200, .max_delay_ms = 1000});
     do {
         result = docker_container_inspect(&ctx, container->client, container->id, &found, &err);
-    } while (result < 0 && retry_is_transient(&err) && retry_wait(&ctx, &retry, -1, NULL) == 0);
+    } while (result < 0 && retry_is_transient(&err) &&
+             !instance_is_away(container->instance, &err) &&
+             retry_wait(&ctx, &retry, -1, NULL) == 0);
+    if (result == 0)
+        instance_answered(container->instance);
     if (result < 0 && err.code == ERR_NOT_FOUND)
         snprintf(text, size, "its container is gone");
     else if (result < 0)
@@ -242,8 +246,11 @@ static void describe_container(struct session *session, char *text, size_t size)
 
 static void record_loss(struct session *session, const struct err *why, struct exit_record *ret)
 {
+    CLEANUP_BUF struct buf text = BUF_INIT;
     char state[112];
 
+    buf_addf(&text, "contact with Docker is lost, trying to get it back: %s", why->message);
+    session->output->note(session->output, text.data);
     describe_container(session, state, sizeof(state));
     *ret = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
     snprintf(ret->detail, sizeof(ret->detail), "contact with Docker was lost (%.100s); %.110s",

@@ -169,16 +169,16 @@ static bool is_abandoned(const struct listing *listing, const struct object *obj
     return !lease_holds(listing, object);
 }
 
-static int remove_object(const struct ctx *ctx, struct docker_client *client,
-                         const struct object *object, struct err *err)
+static int remove_object(const struct ctx *ctx, struct docker_instance *instance,
+                         struct docker_client *client, const struct object *object, struct err *err)
 {
     struct err local = ERR_INIT;
 
     switch (object->kind) {
     case KIND_CONTAINER:
-        return instance_remove_container(ctx, client, object->id, err);
+        return instance_remove_container(ctx, instance, client, object->id, err);
     case KIND_VOLUME:
-        return instance_remove_volume(ctx, client, object->id, err);
+        return instance_remove_volume(ctx, instance, client, object->id, err);
     case KIND_NETWORK:
         if (docker_network_remove(ctx, client, object->id, &local) < 0 &&
             local.code != ERR_NOT_FOUND) {
@@ -191,6 +191,7 @@ static int remove_object(const struct ctx *ctx, struct docker_client *client,
 
 /* The state of one sweep over its rounds. */
 struct sweep {
+    struct docker_instance *instance;
     struct docker_client *client;
     const struct sweep_request *request;
     const char *self; /* id of the container that this program runs in, or "" */
@@ -234,7 +235,7 @@ static int sweep_round(const struct ctx *ctx, struct sweep *sweep, struct err *e
         count++;
         tell(sweep, object);
         if (!sweep->request->dry_run &&
-            remove_object(ctx, sweep->client, object, &sweep->failure) < 0)
+            remove_object(ctx, sweep->instance, sweep->client, object, &sweep->failure) < 0)
             err_wrap(&sweep->failure, "cannot remove the %s %s", kind_names[object->kind],
                      object->name);
     }
@@ -269,7 +270,7 @@ int docker_instance_sweep(const struct ctx *ctx, struct engine_instance *opaque,
                           const struct sweep_request *request, size_t *ret_count, struct err *err)
 {
     struct docker_instance *instance = (struct docker_instance *)opaque;
-    struct sweep sweep = {.request = request, .self = ""};
+    struct sweep sweep = {.request = request, .instance = instance, .self = ""};
     int result;
 
     if (instance->self.place == SELF_IN_CONTAINER)
@@ -291,8 +292,9 @@ static bool is_of_place(const char *id, const char *place_id)
     return strncmp(id, place_id, len) == 0 && (id[len] == '\0' || id[len] == '.');
 }
 
-int sweep_place(const struct ctx *ctx, struct docker_client *client, const char *run_id,
-                const char *place_id, struct err *err)
+int sweep_place(const struct ctx *ctx, struct docker_instance *instance,
+                struct docker_client *client, const char *run_id, const char *place_id,
+                struct err *err)
 {
     int empty = 0;
 
@@ -307,7 +309,7 @@ int sweep_place(const struct ctx *ctx, struct docker_client *client, const char 
             if (!is_of_place(object->label_id, place_id))
                 continue;
             found = true;
-            if (remove_object(ctx, client, object, err) < 0)
+            if (remove_object(ctx, instance, client, object, err) < 0)
                 return -1;
         }
         empty = found ? 0 : empty + 1;

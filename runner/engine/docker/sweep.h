@@ -23,5 +23,6 @@ bool sweep_signs_of_life(const struct sweep_signs *signs);
 int docker_instance_sweep(const struct ctx *ctx, struct engine_instance *instance,
                           const struct sweep_request *request, size_t *ret_count, struct err *err);
 /* The containers and volumes of one place and of its steps. */
-int sweep_place(const struct ctx *ctx, struct docker_client *client, const char *run_id,
-                const char *place_id, struct err *err) __attribute__((warn_unused_result));
+int sweep_place(const struct ctx *ctx, struct docker_instance *instance,
+                struct docker_client *client, const char *run_id, const char *place_id,
+                struct err *err) __attribute__((warn_unused_result));

@@ -94,7 +94,7 @@ static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
     result =
         docker_container_archive_put(ctx, client, id, TOOLS_MOUNT,
                                      &(struct docker_tar){.data = tar.data, .len = tar.len}, err);
-    if (instance_remove_container(&cleanup, client, id, result < 0 ? NULL : err) < 0)
+    if (instance_remove_container(&cleanup, instance, client, id, result < 0 ? NULL : err) < 0)
         result = -1;
     return result;
 }
@@ -151,6 +151,6 @@ void tools_remove(const struct ctx *ctx, struct docker_instance *instance,
 
     if (!tools->volume)
         return;
-    if (instance_remove_volume(ctx, client, tools->volume, &err) < 0)
+    if (instance_remove_volume(ctx, instance, client, tools->volume, &err) < 0)
         instance_remove_failed(instance, "volume", tools->volume, &err);
 }

@@ -95,7 +95,7 @@ void watchdog_stop(const struct ctx *ctx, struct docker_instance *instance,
 
     if (!instance->watchdog)
         return;
-    if (instance_remove_container(ctx, client, instance->watchdog, &err) < 0)
+    if (instance_remove_container(ctx, instance, client, instance->watchdog, &err) < 0)
         instance_remove_failed(instance, "container", instance->watchdog, &err);
     free(steal_ptr(&instance->watchdog));
 }

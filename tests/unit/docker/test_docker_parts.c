@@ -1,4 +1,6 @@
 /* The parts of the docker engine that need no daemon. */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "engine/docker/instance.h"
 #include "engine/docker/mark.h"
 #include "engine/docker/oom.h"
 #include "engine/docker/self.h"
@@ -251,6 +254,30 @@ static void finishes_all_work_in_the_background(void **state)
     workers_release(&workers);
 }
 
+static void nobody_listens_for_longer_than_a_restart_takes(void **state)
+{
+    struct docker_instance instance = {.mu = PTHREAD_MUTEX_INITIALIZER};
+    const struct err refused = {.code = ERR_UNAVAILABLE, .errnum = ECONNREFUSED};
+    const struct err missing = {.code = ERR_UNAVAILABLE, .errnum = ENOENT};
+    const struct err unreachable = {.code = ERR_UNAVAILABLE, .errnum = EHOSTUNREACH};
+    const struct err broke = {.code = ERR_LOST};
+
+    (void)state;
+    assert_false(instance_is_away(&instance, &refused));
+    instance.away_since_ms -= 9000;
+    assert_false(instance_is_away(&instance, &missing));
+    instance.away_since_ms -= 1000;
+    assert_true(instance_is_away(&instance, &missing));
+    assert_false(instance_is_away(&instance, &broke));
+    assert_false(instance_is_away(&instance, &unreachable));
+    instance_answered(&instance);
+    assert_false(instance_is_away(&instance, &refused));
+    /* The last failure is long ago, so this is another outage. */
+    instance.away_since_ms -= 60000;
+    instance.away_seen_ms -= 50000;
+    assert_false(instance_is_away(&instance, &refused));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +291,7 @@ int main(void)
         cmocka_unit_test(gives_time_to_runs_of_others),
         cmocka_unit_test(describes_memory_limits),
         cmocka_unit_test(finishes_all_work_in_the_background),
+        cmocka_unit_test(nobody_listens_for_longer_than_a_restart_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
