@@ -46,6 +46,11 @@ int image_cache_init(struct image_cache *cache, struct err *err)
     *cache = (struct image_cache){.quiet_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (cache->quiet_fd < 0)
         return err_errno(err, "cannot make a signal");
+    if (gate_init(&cache->platforms, 1, err) < 0) {
+        close(cache->quiet_fd);
+        cache->quiet_fd = -1;
+        return -1;
+    }
     pthread_mutex_init(&cache->mu, NULL);
     return 0;
 }
@@ -63,6 +68,7 @@ void image_cache_release(struct image_cache *cache)
         free(entry->key);
         free(entry);
     }
+    gate_release(&cache->platforms);
     close(cache->quiet_fd);
     pthread_mutex_destroy(&cache->mu);
 }
@@ -242,6 +248,26 @@ static bool is_of_platform(const struct docker_image *image, const char *platfor
     return strcasecmp(os, image->os) == 0 && same_architecture(architecture, image->architecture);
 }
 
+static int pull_and_inspect(const struct ctx *ctx, struct request *request,
+                            struct docker_image *ret, struct err *err)
+{
+    if (pull(ctx, request, err) < 0)
+        return -1;
+    return docker_image_inspect(ctx, request->client, request->source->image, ret, err);
+}
+
+static int pull_platform(const struct ctx *ctx, struct request *request, struct docker_image *ret,
+                         struct err *err)
+{
+    int result;
+
+    if (gate_enter(ctx, &request->cache->platforms, err) < 0)
+        return -1;
+    result = pull_and_inspect(ctx, request, ret, err);
+    gate_leave(&request->cache->platforms);
+    return result;
+}
+
 static int try_policy(const struct ctx *ctx, struct request *request, enum spec_pull policy,
                       struct docker_image *ret, struct err *err)
 {
@@ -263,9 +289,8 @@ static int try_policy(const struct ctx *ctx, struct request *request, enum spec_
                            image);
         }
     }
-    if (pull(ctx, request, err) < 0)
-        return -1;
-    return docker_image_inspect(ctx, request->client, image, ret, err);
+    return request->platform ? pull_platform(ctx, request, ret, err)
+                             : pull_and_inspect(ctx, request, ret, err);
 }
 
 static int look_up(const struct ctx *ctx, struct request *request, struct docker_image *ret,

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "apis/docker/image.h"
+#include "base/gate.h"
 #include "engine/engine.h"
 
 struct docker_instance;
@@ -19,6 +20,8 @@ struct image_cache {
     pthread_mutex_t mu;
     struct image_entry *first; /* guarded by mu */
     unsigned waiting_steps;    /* guarded by mu */
+    struct gate platforms;     /* held from a pull for a platform until the image's id is known:
+                                * the daemon has one image of a name */
     int quiet_fd;              /* eventfd, readable while no step waits */
 };
 
