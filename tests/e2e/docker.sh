@@ -51,6 +51,17 @@ test_exit_codes_and_signals() {
     assert_contains "$stderr" "137"
 }
 
+# Its orderly answer must not pass for the end of its work.
+test_step_that_is_stopped_from_outside_fails() {
+    pipeline '{name: a, command: "trap \"exit 0\" TERM; touch up; while :; do sleep 0.1; done"}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 20 test -e up
+    docker stop "$(docker ps -q --filter label=dev.runner.role=step)" >/dev/null
+    finish
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "failed: exit code 143"
+}
+
 test_shell_missing_in_the_image() {
     pipeline '{name: a, image: "runner-test/noshell:1", command: echo x}'
     assert_exit 1 "$RUNNER" exec p.yaml
