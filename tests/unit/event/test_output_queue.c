@@ -59,7 +59,8 @@ static void room_is_told_and_nothing_blocks(void **state)
     room.fd = output_queue_room_fd(queue);
     assert_true(room.fd >= 0);
     assert_int_equal(ctx_poll(&ctx, &room, 1, 0, NULL), 0);
-    assert_int_equal(output_queue_unwritten(queue), added);
+    /* The pipe may have taken the first block whole, which is all that fits into it. */
+    assert_in_range(output_queue_unwritten(queue), added - sizeof(block), added);
     while (total < added && (got = read(ends[0], block, sizeof(block))) > 0)
         total += (size_t)got;
     assert_int_equal(ctx_poll(&ctx, &room, 1, -1, NULL), 1);
