@@ -8,6 +8,7 @@
 struct expansion {
     const char *text;                      /* the start of the whole, for offsets */
     const struct interpolate_scope *scope; /* NULL: check only */
+    const struct interpolate_scope *hook;  /* the scope if it has `expression`, else NULL */
     struct buf *out;
     size_t out_start; /* length of out before anything was added */
     size_t max_bytes;
@@ -117,6 +118,8 @@ static int expand_reference(struct expansion *e, const char **text, unsigned dep
 
     if (depth >= DEPTH_MAX)
         return fail(e, start, "\"${\" is nested too deeply");
+    if (!len && e->hook && start[2] == '{')
+        return fail(e, start, "an expression stands in {{ }} without \"$\" before it");
     if (!len)
         return fail(e, start, "expected a name behind \"${\"; write \"$${\" for a literal \"${\"");
     if (*s && *s != '}') {
@@ -138,13 +141,56 @@ static int expand_reference(struct expansion *e, const char **text, unsigned dep
     return 0;
 }
 
+/* The }} that ends the expression whose text begins at s. */
+static const char *expression_end(struct expansion *e, const char *s)
+{
+    const char *start = s;
+    const char *quote = NULL;
+
+    for (; *s; s++) {
+        if (!quote && strncmp(s, "}}", 2) == 0)
+            return s;
+        if (!quote && (*s == '\'' || *s == '"'))
+            quote = s;
+        else if (quote && *quote == '"' && *s == '\\' && s[1])
+            s++;
+        else if (quote && *s == *quote)
+            quote = NULL;
+    }
+    if (quote && strstr(quote, "}}"))
+        fail(e, quote, "the quote that begins here has no end before \"}}\"");
+    else
+        fail(e, start - 2, "\"{{\" has no closing \"}}\"; write {{ '{{' }} for a literal \"{{\"");
+    return NULL;
+}
+
+/* *text is at "{{"; left behind "}}". */
+static int expand_expression(struct expansion *e, const char **text)
+{
+    CLEANUP_BUF struct buf value = BUF_INIT;
+    const char *start = *text + 2;
+    const char *end = expression_end(e, start);
+    size_t offset = (size_t)(start - e->text);
+
+    if (!end)
+        return -1;
+    if (e->hook->expression(e->hook->arg, start, (size_t)(end - start), &offset,
+                            e->scope ? &value : NULL, e->err) < 0) {
+        e->error_at = offset;
+        return -1;
+    }
+    *text = end + 2;
+    return emit(e, start - 2, value.data, value.len);
+}
+
 /* Up to the end, or when nested to the brace that closes the surrounding reference. */
 static int expand(struct expansion *e, const char **text, bool nested, unsigned depth)
 {
+    const char *special = nested ? "$}{" : "${";
     const char *s = *text;
 
     while (*s && !(nested && *s == '}')) {
-        size_t plain = strcspn(s, nested ? "$}" : "$");
+        size_t plain = strcspn(s, special);
 
         if (plain) {
             if (emit(e, s, s, plain) < 0)
@@ -156,6 +202,9 @@ static int expand(struct expansion *e, const char **text, bool nested, unsigned 
             s += 3;
         } else if (strncmp(s, "${", 2) == 0) {
             if (expand_reference(e, &s, depth) < 0)
+                return -1;
+        } else if (e->hook && strncmp(s, "{{", 2) == 0) {
+            if (expand_expression(e, &s) < 0)
                 return -1;
         } else {
             if (emit(e, s, s, 1) < 0)
@@ -183,6 +232,7 @@ int interpolate(const char *text, const struct interpolate_scope *scope, struct 
 {
     struct expansion e = {.text = text,
                           .scope = scope,
+                          .hook = scope->expression ? scope : NULL,
                           .out = out,
                           .out_start = out->len,
                           .max_bytes = scope->max_bytes ? scope->max_bytes : INTERPOLATE_MAX_BYTES,
@@ -191,9 +241,12 @@ int interpolate(const char *text, const struct interpolate_scope *scope, struct 
     return run(&e, ret_offset);
 }
 
-int interpolate_check(const char *text, size_t *ret_offset, struct err *err)
+int interpolate_check(const char *text, const struct interpolate_scope *scope, size_t *ret_offset,
+                      struct err *err)
 {
-    struct expansion e = {.text = text, .err = err};
+    struct expansion e = {.text = text,
+                          .hook = scope && scope->expression ? scope : NULL,
+                          .err = err};
 
     return run(&e, ret_offset);
 }

@@ -95,7 +95,7 @@ static void check_template(struct decoder *d, const struct node_path *path,
 
     if (decode_is_full(d))
         return;
-    if (interpolate_check(node->text, &offset, &err) < 0)
+    if (interpolate_check(node->text, NULL, &offset, &err) < 0)
         decode_error(d, path, yaml_node_locate(d->tree, node, offset), "%s", err.message);
     if (open && strstr(open, "}}"))
         decode_error(d, path, yaml_node_locate(d->tree, node, (size_t)(open - node->text)),

@@ -26,7 +26,8 @@ static void expand(const char *text)
     CLEANUP_BUF struct buf out = BUF_INIT;
     struct err err = ERR_INIT;
 
-    if (interpolate(text, &scope, &out, NULL, &err) == 0 && interpolate_check(text, NULL, &err) < 0)
+    if (interpolate(text, &scope, &out, NULL, &err) == 0 &&
+        interpolate_check(text, NULL, NULL, &err) < 0)
         abort();
 }
 
