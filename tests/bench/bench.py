@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
 
@@ -70,6 +71,11 @@ def bench_host(runner, rounds, work):
     files = [str(work / "5000.yaml"), str(work / "20000.yaml")]
     peaks = [peak_kib([runner, "exec", f]) for f in files]
     row("running: memory for each further step", "", "", (peaks[1] - peaks[0]) / 15000, 2, "KiB")
+
+    evaluate = pathlib.Path(runner).parent / "tests" / "expr_eval"
+    rate = int(subprocess.run([evaluate], stdout=subprocess.PIPE, check=True).stdout)
+    row("evaluating a condition with two comparisons, in millions a second", "", "", rate / 1e6, 1,
+        unit="M", least=True)
 
     big = work / "gigabyte"
     line = b"the quick brown fox jumps over the lazy dog and runs on for a while longer than that\n"
