@@ -1,5 +1,5 @@
 # PCRE2_TARGET: PCRE2 as a static library where the system has one that fits into the program, else
-# the shared one (docs/adr/0014-pcre2.md).
+# the shared one (docs/adr/0015-pcre2.md).
 include(CheckCSourceCompiles)
 
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.34)

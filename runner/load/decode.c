@@ -6,8 +6,8 @@
 #include "base/nearest.h"
 #include "load/pipeline_tables.h"
 
-/* A table has at most two shared parts and its own rows. */
-#define PART_MAX  3
+/* A table has at most three shared parts and its own rows. */
+#define PART_MAX  4
 #define FIELD_MAX 64
 
 /* Where a row was found. */
@@ -191,14 +191,17 @@ static void decode_objects(struct decoder *d, const struct node_path *path,
                            const struct field *field, void *object, const struct yaml_node *node)
 {
     const struct table *table = field->table;
-    size_t count = node->len;
+    bool one = node->kind != YAML_KIND_SEQUENCE && field->flags & FIELD_ONE;
+    size_t count = one ? 1 : node->len;
     char *items;
 
-    if (node->kind != YAML_KIND_SEQUENCE) {
+    if (node->kind != YAML_KIND_SEQUENCE && !one) {
         decode_error(d, path, node->pos, "\"%s\" must be %s, not %s", field->name,
                      field_expects(field), yaml_kind_name(node->kind));
         return;
     }
+    if (!count && field->flags & FIELD_EMPTY)
+        return;
     if (!count) {
         decode_error(d, path, node->pos, "\"%s\" is empty; at least one %s is needed", field->name,
                      table->name);
@@ -209,7 +212,7 @@ static void decode_objects(struct decoder *d, const struct node_path *path,
     memcpy((char *)object + field->count_offset, &count, sizeof(count));
     for (size_t i = 0; i < count; i++)
         decode_object(d, &(struct node_path){.up = path, .index = i}, table,
-                      items + i * table->size, node->items[i]);
+                      items + i * table->size, one ? node : node->items[i]);
 }
 
 static void decode_field(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -218,6 +221,8 @@ static void decode_field(struct decoder *d, const struct node_path *path, const 
     char *member = (char *)owner + field->offset;
     void *allocated;
 
+    if (field->given_offset)
+        *((bool *)owner + field->given_offset) = true;
     if (field->kind == FIELD_OBJECTS) {
         decode_objects(d, path, field, owner, node);
     } else if (field->kind == FIELD_OBJECT && field->flags & FIELD_EMBEDDED) {
@@ -257,7 +262,13 @@ static void decode_pair(struct decoder *d, const struct node_path *path, struct 
     if (strncmp(pair->key->text, "x-", 2) == 0)
         return;
     if (!find_field(state->table, pair->key->text, &match)) {
-        report_unknown(d, path, state, pair->key);
+        const struct field *others = state->table->others;
+
+        if (others)
+            decode_match(d, path, others, (struct spec_matches *)((char *)object + others->offset),
+                         pair);
+        else
+            report_unknown(d, path, state, pair->key);
         return;
     }
     if (match.field->kind == FIELD_IGNORED || decode_is_unset(match.field, pair->value))
@@ -315,13 +326,11 @@ static void report_no_map(struct decoder *d, const struct node_path *path,
 void decode_object(struct decoder *d, const struct node_path *path, const struct table *table,
                    void *object, const struct yaml_node *node)
 {
-    struct match match;
-
     init_object(table, object, node->pos);
     if (node->kind == YAML_KIND_MAPPING)
         decode_map(d, path, table, object, node);
-    else if (table->short_key && find_field(table, table->short_key, &match))
-        decode_field(d, path, match.field, object, node);
+    else if (table->short_form)
+        decode_field(d, path, table->short_form, object, node);
     else
         report_no_map(d, path, table, node);
 }

@@ -3,6 +3,7 @@
 
 #include "load/node_path.h"
 #include "load/table.h"
+#include "spec/spec.h"
 
 struct decoder {
     const struct yaml_tree *tree;
@@ -17,6 +18,9 @@ void decode_object(struct decoder *d, const struct node_path *path, const struct
 /* Decodes the value of a scalar-like field (everything but FIELD_OBJECT…) into its member. */
 void decode_value(struct decoder *d, const struct node_path *path, const struct field *field,
                   void *object, const struct yaml_node *node);
+/* Adds one key and its value, a string or a list, to what a field of kind FIELD_MATCHES holds. */
+void decode_match(struct decoder *d, const struct node_path *path, const struct field *field,
+                  struct spec_matches *matches, const struct yaml_pair *pair);
 /* Whether the value counts as not given: null, "", and 0 where no string is wanted. */
 bool decode_is_unset(const struct field *field, const struct yaml_node *node);
 

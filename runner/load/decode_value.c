@@ -4,6 +4,7 @@
 #include "base/interpolate.h"
 #include "base/nearest.h"
 #include "base/parse.h"
+#include "expr/expr.h"
 #include "load/decode.h"
 #include "load/yaml_json.h"
 #include "spec/spec.h"
@@ -17,9 +18,13 @@ typedef void decode_fn(struct decoder *d, const struct node_path *path, const st
 static const char *const expectations[FIELD_KIND_COUNT] = {
     [FIELD_STRING] = "a string",
     [FIELD_NAME] = "a name",
+    [FIELD_EXPRESSION] = "an expression",
     [FIELD_SCRIPT] = "a string or a list of strings",
     [FIELD_STRINGS] = "a string or a list of strings",
     [FIELD_PAIRS] = "a map",
+    [FIELD_PAIRS_LIST] = "a list of maps",
+    [FIELD_MATCHES] = "a map",
+    [FIELD_FAILURES] = "true, false or a list of exit codes",
     [FIELD_BOOL] = "true or false",
     [FIELD_ENUM] = "a choice",
     [FIELD_ENUMS] = "a choice or a list of choices",
@@ -41,7 +46,8 @@ const char *field_expects(const struct field *field)
 static bool wants_string(const struct field *field)
 {
     return field->kind == FIELD_STRING || field->kind == FIELD_NAME ||
-           field->kind == FIELD_SCRIPT || field->kind == FIELD_STRINGS;
+           field->kind == FIELD_EXPRESSION || field->kind == FIELD_SCRIPT ||
+           field->kind == FIELD_STRINGS;
 }
 
 bool decode_is_unset(const struct field *field, const struct yaml_node *node)
@@ -85,21 +91,37 @@ static void report_choice(struct decoder *d, const struct node_path *path,
                  node->text, hint.data);
 }
 
+static int check_syntax(const char *text, size_t len, size_t *offset, struct err *err)
+{
+    CLEANUP_EXPR struct expr *expr = NULL;
+    size_t at = 0;
+
+    if (expr_parse(text, len, &expr, &at, err) == 0)
+        return 0;
+    *offset += at;
+    return -1;
+}
+
+static int check_expression(void *arg, const char *text, size_t len, size_t *offset,
+                            struct buf *out, struct err *err)
+{
+    (void)arg;
+    (void)out;
+    return check_syntax(text, len, offset, err);
+}
+
 /* What is interpolated when the run is planned must be well-formed now. */
 static void check_template(struct decoder *d, const struct node_path *path,
                            const struct yaml_node *node)
 {
+    static const struct interpolate_scope scope = {.expression = check_expression};
     struct err err = ERR_INIT;
     size_t offset = 0;
-    const char *open = strstr(node->text, "{{");
 
     if (decode_is_full(d))
         return;
-    if (interpolate_check(node->text, NULL, &offset, &err) < 0)
+    if (interpolate_check(node->text, &scope, &offset, &err) < 0)
         decode_error(d, path, yaml_node_locate(d->tree, node, offset), "%s", err.message);
-    if (open && strstr(open, "}}"))
-        decode_error(d, path, yaml_node_locate(d->tree, node, (size_t)(open - node->text)),
-                     "expressions are not supported yet by this version");
 }
 
 static struct spec_str copy_scalar(const struct yaml_node *node)
@@ -271,6 +293,97 @@ static void decode_pairs(struct decoder *d, const struct node_path *path, const 
     }
 }
 
+/* The position is that of the text itself, behind a quote, so that one within it can be found. */
+static void decode_expression(struct decoder *d, const struct node_path *path,
+                              const struct field *field, void *member, const struct yaml_node *node)
+{
+    if (node->kind != YAML_KIND_SCALAR)
+        report_type(d, path, field, node);
+    else
+        *(struct spec_str *)member =
+            (struct spec_str){xstrndup(node->text, node->len), yaml_node_locate(d->tree, node, 0)};
+}
+
+static void decode_pairs_list(struct decoder *d, const struct node_path *path,
+                              const struct field *field, void *object, const struct yaml_node *node)
+{
+    struct spec_pairs *items;
+    size_t count = node->len;
+
+    if (node->kind != YAML_KIND_SEQUENCE) {
+        report_type(d, path, field, node);
+        return;
+    }
+    if (!count)
+        return;
+    items = xcalloc(count, sizeof(*items));
+    memcpy((char *)object + field->offset, &items, sizeof(items));
+    memcpy((char *)object + field->count_offset, &count, sizeof(count));
+    for (size_t i = 0; i < count; i++)
+        decode_pairs(d, &(struct node_path){.up = path, .index = i}, field, &items[i],
+                     node->items[i]);
+}
+
+void decode_match(struct decoder *d, const struct node_path *path, const struct field *field,
+                  struct spec_matches *matches, const struct yaml_pair *pair)
+{
+    struct node_path here = {.up = path, .key = pair->key->text};
+    struct spec_match *match;
+
+    matches->items = xreallocarray(matches->items, matches->len + 1, sizeof(*matches->items));
+    match = &matches->items[matches->len++];
+    *match = (struct spec_match){.key = xstrndup(pair->key->text, pair->key->len),
+                                 .pos = pair->key->pos};
+    if (pair->value->kind == YAML_KIND_MAPPING)
+        decode_error(d, &here, pair->value->pos,
+                     "the value of \"%s\" must be a string or a list of strings, not a map",
+                     pair->key->text);
+    else
+        decode_strings(d, &here, field, &match->values, pair->value);
+}
+
+static void decode_matches(struct decoder *d, const struct node_path *path,
+                           const struct field *field, void *member, const struct yaml_node *node)
+{
+    if (node->kind != YAML_KIND_MAPPING) {
+        report_type(d, path, field, node);
+        return;
+    }
+    for (size_t i = 0; i < node->len; i++)
+        decode_match(d, path, field, member, &node->pairs[i]);
+}
+
+/* true, false, an exit code, or a list of them. */
+static void decode_failures(struct decoder *d, const struct node_path *path,
+                            const struct field *field, void *member, const struct yaml_node *node)
+{
+    struct spec_allow_failure *allow = member;
+    const struct yaml_node *const *items = node->kind == YAML_KIND_SCALAR ? &node : node->items;
+    size_t count = node->kind == YAML_KIND_SCALAR ? 1 : node->len;
+    bool any;
+
+    if (node->kind == YAML_KIND_MAPPING) {
+        report_type(d, path, field, node);
+        return;
+    }
+    if (node->kind == YAML_KIND_SCALAR && yaml_node_bool(node, &any)) {
+        allow->any = any ? SPEC_TRUE : SPEC_FALSE;
+        return;
+    }
+    if (node->kind == YAML_KIND_SEQUENCE && !all_scalars(d, path, field, node))
+        return;
+    allow->codes = xcalloc(count, sizeof(*allow->codes));
+    for (size_t i = 0; i < count; i++) {
+        int64_t code;
+
+        if (parse_int64(items[i]->text, &code, NULL) < 0 || code < 1 || code > 255)
+            decode_error(d, path, items[i]->pos, "\"%s\" must be %s between 1 and 255, not \"%s\"",
+                         field->name, field_expects(field), items[i]->text);
+        else
+            allow->codes[allow->code_count++] = (int)code;
+    }
+}
+
 /* Values other than strings are needed before anything is interpolated. */
 static bool is_plain_value(struct decoder *d, const struct node_path *path,
                            const struct field *field, const struct yaml_node *node)
@@ -384,18 +497,19 @@ void decode_value(struct decoder *d, const struct node_path *path, const struct 
                   void *object, const struct yaml_node *node)
 {
     static decode_fn *const decoders[FIELD_KIND_COUNT] = {
-        [FIELD_STRING] = decode_string,   [FIELD_NAME] = decode_name,
-        [FIELD_SCRIPT] = decode_script,   [FIELD_STRINGS] = decode_strings,
-        [FIELD_PAIRS] = decode_pairs,     [FIELD_BOOL] = decode_bool,
-        [FIELD_ENUM] = decode_enum,       [FIELD_COUNT] = decode_number,
-        [FIELD_DURATION] = decode_number, [FIELD_SIZE] = decode_number,
-        [FIELD_MILLI] = decode_number,
+        [FIELD_STRING] = decode_string,         [FIELD_NAME] = decode_name,
+        [FIELD_SCRIPT] = decode_script,         [FIELD_STRINGS] = decode_strings,
+        [FIELD_PAIRS] = decode_pairs,           [FIELD_BOOL] = decode_bool,
+        [FIELD_EXPRESSION] = decode_expression, [FIELD_MATCHES] = decode_matches,
+        [FIELD_FAILURES] = decode_failures,     [FIELD_ENUM] = decode_enum,
+        [FIELD_COUNT] = decode_number,          [FIELD_DURATION] = decode_number,
+        [FIELD_SIZE] = decode_number,           [FIELD_MILLI] = decode_number,
     };
 
-    if (field->given_offset)
-        *((bool *)object + field->given_offset) = true;
     if (field->kind == FIELD_ENUMS)
         decode_enums(d, path, field, object, node);
+    else if (field->kind == FIELD_PAIRS_LIST)
+        decode_pairs_list(d, path, field, object, node);
     else
         decoders[field->kind](d, path, field, (char *)object + field->offset, node);
 }

@@ -1,8 +1,9 @@
 #include "base/alloc.h"
 #include "base/nearest.h"
+#include "base/parse.h"
+#include "base/text_index.h"
 #include "load/decode.h"
 #include "load/pipeline_tables.h"
-#include "load/text_index.h"
 #include "spec/spec.h"
 
 /* How an engine is written: a name, or a scheme in front of "://". */
@@ -68,6 +69,74 @@ void check_entrypoint(struct decoder *d, const struct node_path *path, const str
     if (is_whole_value && strchr(node->text, ' ') && !strstr(node->text, "${"))
         decode_error(d, path, node->pos, "\"%s\" with arguments must be a list, such as %s: [%s]",
                      field->name, field->name, "\"/bin/tool\", \"--flag\"");
+}
+
+static void check_word(struct decoder *d, const struct node_path *path, const struct field *field,
+                       const struct yaml_node *node, const char *const *words)
+{
+    struct nearest nearest = {.text = node->text};
+    CLEANUP_BUF struct buf list = BUF_INIT;
+
+    for (const char *const *word = words; *word; word++) {
+        if (strcmp(*word, node->text) == 0)
+            return;
+        nearest_offer(&nearest, *word);
+        buf_addf(&list, "%s%s", word == words ? "" : word[1] ? ", " : " or ", *word);
+    }
+    if (nearest.best)
+        decode_error(d, path, node->pos, "\"%s\" does not know \"%s\"; did you mean \"%s\"?",
+                     field->name, node->text, nearest.best);
+    else
+        decode_error(d, path, node->pos, "\"%s\" must be %s, not \"%s\"", field->name, list.data,
+                     node->text);
+}
+
+void check_status(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node)
+{
+    static const char *const words[] = {"success", "failure", NULL};
+
+    check_word(d, path, field, node, words);
+}
+
+void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
+                       const struct yaml_node *node)
+{
+    static const char *const words[] = {"an exit code", "timeout", "lost",    "oom",
+                                        "image_pull",   "engine",  "evicted", NULL};
+    int64_t code;
+
+    if (parse_int64(node->text, &code, NULL) < 0)
+        check_word(d, path, field, node, words);
+    else if (code < 1 || code > 255)
+        decode_error(d, path, node->pos, "\"%s\": exit codes are 1 to 255, not %s", field->name,
+                     node->text);
+}
+
+void check_dependency(struct decoder *d, const struct node_path *path, const void *object,
+                      const struct yaml_node *node)
+{
+    const struct spec_dependency *dependency = object;
+
+    if (!dependency->name.text && !d->unknown_here)
+        decode_error(d, path, node->pos,
+                     "a dependency needs a name, such as {step: build, condition: failed}");
+}
+
+void check_matrix(struct decoder *d, const struct node_path *path, const void *object,
+                  const struct yaml_node *node)
+{
+    const struct spec_matrix *matrix = object;
+
+    if (!matrix->axes.len && !matrix->include_count)
+        decode_error(d, path, node->pos,
+                     "\"matrix\" has no axis; give it one, such as version: [1, 2]");
+    for (size_t i = 0; i < matrix->axes.len; i++) {
+        const struct spec_match *axis = &matrix->axes.items[i];
+
+        if (!axis->values.len)
+            decode_error(d, path, axis->pos, "the axis \"%s\" has no values", axis->key);
+    }
 }
 
 void check_job(struct decoder *d, const struct node_path *path, const void *object,

@@ -156,6 +156,171 @@ static const struct table language_table = {
     .pos_offset = offsetof(struct spec_language, pos),
 };
 
+static const struct enum_name conditions[] = {{"succeeded", SPEC_CONDITION_SUCCEEDED},
+                                              {"failed", SPEC_CONDITION_FAILED},
+                                              {"completed", SPEC_CONDITION_COMPLETED},
+                                              {0}};
+static const struct enum_name backoffs[] = {{"constant", SPEC_BACKOFF_CONSTANT},
+                                            {"linear", SPEC_BACKOFF_LINEAR},
+                                            {"exponential", SPEC_BACKOFF_EXPONENTIAL},
+                                            {0}};
+
+#define DEPENDENCY(member) EXTENSION, IN(struct spec_dependency, member)
+
+static const struct field dependency_fields[] = {
+    {"step", "id or name of a step of the job", .kind = FIELD_STRING, DEPENDENCY(name)},
+    {"job", "name of a job of the stage", .kind = FIELD_STRING, DEPENDENCY(name)},
+    {"stage", "name of a stage", .kind = FIELD_STRING, DEPENDENCY(name)},
+    {"condition", "how that must have ended", .kind = FIELD_ENUM, DEPENDENCY(condition),
+     .names = conditions, .default_text = "`succeeded`"},
+};
+
+static const struct table dependency_table = {
+    .name = "dependency",
+    .help = "What has to end before a stage, job or step starts, and how. A plain string is its "
+            "name.",
+    ROWS(dependency_fields),
+    .size = sizeof(struct spec_dependency),
+    .pos_offset = offsetof(struct spec_dependency, pos),
+    .check = check_dependency,
+    .short_form = &dependency_fields[0],
+};
+
+#define WHEN(member) EXTENSION, IN(struct spec_when, member)
+
+static const struct field when_fields[] = {
+    {"env", "variables and the globs that their values match", .kind = FIELD_MATCHES, WHEN(env)},
+    PLANNED("exists", "globs of files in the workdir, one of which exists"),
+    PLANNED("changed", "globs of files, one of which differs from the commit before"),
+    PLANNED("branch", "globs of the branch"),
+    PLANNED("event", "globs of the event that started the run"),
+    {"status", "`success`, `failure` or both: how all before it went", .kind = FIELD_STRINGS,
+     WHEN(status), .check = check_status},
+    {"expr", "an expression, as in `if`", .kind = FIELD_EXPRESSION, WHEN(expr)},
+};
+
+static const struct table when_table = {
+    .name = "when",
+    .help = "Conditions, all of which must hold; otherwise it is skipped.",
+    ROWS(when_fields),
+    .size = sizeof(struct spec_when),
+    .pos_offset = offsetof(struct spec_when, pos),
+};
+
+#define FLOW(member) EXTENSION, IN(struct spec_flow, member)
+
+static const struct field flow_fields[] = {
+    {"if", "expression; when it is false, it is skipped", .kind = FIELD_EXPRESSION, FLOW(condition),
+     .default_text = "`success()`"},
+    {"when", "conditions, see below", .kind = FIELD_OBJECT, FLOW(when), .table = &when_table},
+    {"depends_on",
+     "what has to end first; replaces the order of the file at this level; `[]`: nothing",
+     .kind = FIELD_OBJECTS, .flags = FIELD_EXTENSION | FIELD_ONE | FIELD_EMPTY,
+     .given_offset = offsetof(struct spec_flow, has_depends_on),
+     COUNTED(struct spec_flow, depends_on, depends_on_count), .table = &dependency_table},
+    {"allow_failure", "failures that do not count: all, or those exit codes",
+     .kind = FIELD_FAILURES, FLOW(allow_failure), .default_text = "`false`"},
+};
+
+static const struct table flow_table = {
+    .name = "order and conditions",
+    .help = "These keys may be given on a stage, a job or a step. They are not inherited.",
+    ROWS(flow_fields),
+    .size = sizeof(struct spec_flow),
+    .pos_offset = -1,
+};
+
+#define RETRY(member) EXTENSION, IN(struct spec_retry, member)
+
+static const struct field retry_fields[] = {
+    {"attempts", "how often it is tried at most, the first time included", .kind = FIELD_COUNT,
+     RETRY(attempts), .default_text = "`2`"},
+    {"delay", "pause before the second attempt", .kind = FIELD_DURATION, RETRY(delay_ms),
+     .default_text = "none"},
+    {"backoff", "how the pause grows from attempt to attempt", .kind = FIELD_ENUM, RETRY(backoff),
+     .names = backoffs, .default_text = "`constant`"},
+    {"max_delay", "longest pause", .kind = FIELD_DURATION, RETRY(max_delay_ms),
+     .default_text = "`5m`"},
+    {"jitter", "shorten each pause by a random part of up to a half", .kind = FIELD_BOOL,
+     RETRY(jitter), .default_text = "`false`"},
+    {"on", "only after these: exit codes, `timeout`, `lost`, `oom`, `image_pull`, `engine`",
+     .kind = FIELD_STRINGS, RETRY(on), .check = check_retry_cause, .default_text = "every failure"},
+    {"not_on", "not after these", .kind = FIELD_STRINGS, RETRY(not_on), .check = check_retry_cause},
+};
+
+static const struct field retry_again = {"retry", "further attempts", .kind = FIELD_COUNT,
+                                         RETRY(again)};
+
+static void init_retry(void *object)
+{
+    spec_retry_init(object);
+}
+
+static const struct table retry_table = {
+    .name = "retry",
+    .help =
+        "A failed attempt is repeated. A plain number says how often it is tried again. What was "
+        "cancelled is never tried again, and no attempt goes on beyond the limits of the levels "
+        "above.",
+    ROWS(retry_fields),
+    .size = sizeof(struct spec_retry),
+    .pos_offset = offsetof(struct spec_retry, pos),
+    .init = init_retry,
+    .short_form = &retry_again,
+};
+
+#define MATRIX(member) EXTENSION, IN(struct spec_matrix, member)
+
+static const struct field matrix_axis = {"axis", "values of a further axis", .kind = FIELD_MATCHES,
+                                         MATRIX(axes)};
+
+static const struct field matrix_fields[] = {
+    {"include", "further combinations, or further keys of those that match",
+     .kind = FIELD_PAIRS_LIST, EXTENSION, COUNTED(struct spec_matrix, include, include_count)},
+    {"exclude", "combinations to leave out", .kind = FIELD_PAIRS_LIST, EXTENSION,
+     COUNTED(struct spec_matrix, exclude, exclude_count)},
+    {"max_parallel", "most of its jobs at a time", .kind = FIELD_COUNT, MATRIX(max_parallel)},
+    {"fail_fast", "the first of its jobs that fails cancels the others of it", .kind = FIELD_BOOL,
+     MATRIX(fail_fast), .default_text = "that of the stage"},
+};
+
+static void init_matrix(void *object)
+{
+    spec_matrix_init(object);
+}
+
+static const struct table matrix_table = {
+    .name = "matrix",
+    .help = "The job runs once for each combination of the axes' values, found as `matrix.NAME` in "
+            "expressions. Every key that is not listed here is the name of an axis, with a list of "
+            "values.",
+    ROWS(matrix_fields),
+    .size = sizeof(struct spec_matrix),
+    .pos_offset = offsetof(struct spec_matrix, pos),
+    .init = init_matrix,
+    .check = check_matrix,
+    .others = &matrix_axis,
+};
+
+#define POST(member) EXTENSION, IN(struct spec_post, member)
+
+static const struct field post_fields[] = {
+    {"always", "runs whatever happened", .kind = FIELD_SCRIPT, POST(always)},
+    {"success", "runs after success", .kind = FIELD_SCRIPT, POST(success)},
+    {"failure", "runs after failure or timeout", .kind = FIELD_SCRIPT, POST(failure)},
+    {"cancelled", "runs after a cancel", .kind = FIELD_SCRIPT, POST(cancelled)},
+};
+
+static const struct table post_table = {
+    .name = "post",
+    .help = "Scripts for the end of the pipeline, a stage or a job. A plain string is the same as "
+            "`always`.",
+    ROWS(post_fields),
+    .size = sizeof(struct spec_post),
+    .pos_offset = offsetof(struct spec_post, pos),
+    .short_form = &post_fields[0],
+};
+
 #define SECURITY(member) EXTENSION, IN(struct spec_security, member)
 
 static const struct field security_fields[] = {
@@ -215,13 +380,10 @@ static const struct field step_fields[] = {
     {"language", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, language),
      .table = &language_table},
     {"service", "a deployment to converge", .kind = FIELD_PLANNED},
+    {"retry", "attempts, see below", .kind = FIELD_OBJECT, EXTENSION, IN(struct spec_step, retry),
+     .table = &retry_table},
     PLANNED("type", "atomic step type"),
     PLANNED("config", "settings of the step type"),
-    PLANNED("if", "condition"),
-    PLANNED("when", "conditions"),
-    PLANNED("depends_on", "steps that come first"),
-    PLANNED("allow_failure", "failures that do not count"),
-    PLANNED("retry", "attempts"),
     PLANNED("background", "do not wait for the step"),
     PLANNED("ready", "how to tell that a background step is ready"),
     PLANNED("cache", "directories kept between runs"),
@@ -234,6 +396,7 @@ static const struct field step_fields[] = {
 
 static const struct table_part step_parts[] = {
     {&common_table, offsetof(struct spec_step, common), false},
+    {&flow_table, offsetof(struct spec_step, flow), true},
     {&container_table, offsetof(struct spec_step, container), true},
     {0},
 };
@@ -252,27 +415,29 @@ static const struct field job_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_job, name)},
     {"steps", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
      COUNTED(struct spec_job, steps, step_count), .table = &step_table},
-    PLANNED("if", "condition"),
-    PLANNED("when", "conditions"),
-    PLANNED("depends_on", "jobs of the stage that come first"),
-    PLANNED("allow_failure", "failures that do not count"),
-    PLANNED("matrix", "run once for each combination"),
+    {"retry", "attempts of the whole job, see below", .kind = FIELD_OBJECT, EXTENSION,
+     IN(struct spec_job, retry), .table = &retry_table},
+    {"matrix", "run once for each combination, see below", .kind = FIELD_OBJECT, EXTENSION,
+     IN(struct spec_job, matrix), .table = &matrix_table},
     PLANNED("services", "containers beside the job"),
     PLANNED("run_on", "hosts to run on"),
     PLANNED("max_parallel", "most hosts at a time"),
     PLANNED("serial", "hosts in batches"),
     PLANNED("ignore_errors", "go on when a host fails"),
     PLANNED("max_failures", "hosts that may fail"),
-    PLANNED("retry", "attempts"),
     PLANNED("cache", "directories kept between runs"),
     PLANNED("artifacts", "files kept after the run"),
     PLANNED("concurrency", "jobs that exclude each other"),
-    PLANNED("pre", "script before the job"),
-    PLANNED("post", "script behind the job"),
+    {"pre", "script that runs first in the job", .kind = FIELD_SCRIPT, EXTENSION,
+     IN(struct spec_job, pre)},
+    {"post", "script that runs last in the job, also after a failure; or a map, see below",
+     .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED | FIELD_EXTENSION, IN(struct spec_job, post),
+     .table = &post_table},
 };
 
 static const struct table_part job_parts[] = {{&common_table, offsetof(struct spec_job, common),
                                                false},
+                                              {&flow_table, offsetof(struct spec_job, flow), true},
                                               {0}};
 
 const struct table job_table = {
@@ -299,16 +464,17 @@ static const struct field stage_fields[] = {
      IN(struct spec_stage, fail_fast), .default_text = "`true`"},
     IGNORED("type"),
     IGNORED("title"),
-    PLANNED("if", "condition"),
-    PLANNED("when", "conditions"),
-    PLANNED("depends_on", "stages that come first"),
-    PLANNED("allow_failure", "failures that do not count"),
-    PLANNED("pre", "script before the stage"),
-    PLANNED("post", "script behind the stage"),
+    {"pre", "script that runs first in the stage", .kind = FIELD_SCRIPT, EXTENSION,
+     IN(struct spec_stage, pre)},
+    {"post", "script that runs last in the stage, also after a failure; or a map, see below",
+     .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED | FIELD_EXTENSION, IN(struct spec_stage, post),
+     .table = &post_table},
 };
 
 static const struct table_part stage_parts[] = {{&common_table, offsetof(struct spec_stage, common),
                                                  false},
+                                                {&flow_table, offsetof(struct spec_stage, flow),
+                                                 true},
                                                 {0}};
 
 static void init_stage(void *object)
@@ -328,28 +494,12 @@ const struct table stage_table = {
     .init = init_stage,
 };
 
-#define POST(member) EXTENSION, IN(struct spec_post, member)
-
-static const struct field post_fields[] = {
-    {"always", "runs whatever happened", .kind = FIELD_SCRIPT, POST(always)},
-    {"success", "runs after success", .kind = FIELD_SCRIPT, POST(success)},
-    {"failure", "runs after failure or timeout", .kind = FIELD_SCRIPT, POST(failure)},
-    {"cancelled", "runs after a cancel", .kind = FIELD_SCRIPT, POST(cancelled)},
-};
-
-static const struct table post_table = {
-    .name = "post",
-    .help = "Scripts for the end of the pipeline. A plain string is the same as `always`.",
-    ROWS(post_fields),
-    .size = sizeof(struct spec_post),
-    .pos_offset = offsetof(struct spec_post, pos),
-    .short_key = "always",
-};
-
 static const struct field pipeline_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_pipeline, name)},
     {"stages", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
      COUNTED(struct spec_pipeline, stages, stage_count), .table = &stage_table},
+    {"finally", "stages that run at the end, whatever happened before", .kind = FIELD_OBJECTS,
+     EXTENSION, COUNTED(struct spec_pipeline, finally, finally_count), .table = &stage_table},
     {"pre", "script that runs first, as stage `pre`", .kind = FIELD_SCRIPT,
      IN(struct spec_pipeline, pre)},
     {"post", "script that runs last, also after a failure; or a map, see below",
@@ -365,7 +515,6 @@ static const struct field pipeline_fields[] = {
     PLANNED("alerts", "when to raise an alarm"),
     PLANNED("triggers", "what starts a run"),
     PLANNED("concurrency", "runs that exclude each other"),
-    PLANNED("finally", "stages that always run"),
 };
 
 static const struct table_part pipeline_parts[] = {{&common_table,
@@ -382,7 +531,21 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table, &post_table,      &stage_table,     &job_table,
-    &step_table,     &container_table, &security_table,  &plugin_table,
-    &language_table, &common_table,    &resources_table, NULL,
+    &pipeline_table,
+    &stage_table,
+    &job_table,
+    &step_table,
+    &flow_table,
+    &dependency_table,
+    &when_table,
+    &retry_table,
+    &matrix_table,
+    &post_table,
+    &container_table,
+    &security_table,
+    &plugin_table,
+    &language_table,
+    &common_table,
+    &resources_table,
+    NULL,
 };

@@ -18,8 +18,16 @@ void check_volume(struct decoder *d, const struct node_path *path, const struct 
                   const struct yaml_node *node);
 void check_entrypoint(struct decoder *d, const struct node_path *path, const struct field *field,
                       const struct yaml_node *node);
+void check_status(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node);
+void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
+                       const struct yaml_node *node);
 /* Checks of whole maps (struct table.check). */
 void check_job(struct decoder *d, const struct node_path *path, const void *object,
                const struct yaml_node *node);
+void check_dependency(struct decoder *d, const struct node_path *path, const void *object,
+                      const struct yaml_node *node);
+void check_matrix(struct decoder *d, const struct node_path *path, const void *object,
+                  const struct yaml_node *node);
 void check_step(struct decoder *d, const struct node_path *path, const void *object,
                 const struct yaml_node *node);

@@ -12,8 +12,8 @@ static bool is_shown(const struct field *field)
 
 static void add_type(struct buf *out, const struct field *field)
 {
-    if (field->kind == FIELD_OBJECT && field->table->short_key)
-        buf_addstr(out, "a string, a list of strings or ");
+    if (field->kind == FIELD_OBJECT && field->table->short_form)
+        buf_addf(out, "%s or ", field_expects(field->table->short_form));
     if (field->kind != FIELD_ENUM) {
         buf_addstr(out, field_expects(field));
         return;

@@ -16,22 +16,26 @@ struct node_path;
 struct table;
 
 enum field_kind {
-    FIELD_STRING,   /* struct spec_str, interpolated later */
-    FIELD_NAME,     /* struct spec_str, [A-Za-z_][A-Za-z0-9_-]*, never interpolated */
-    FIELD_SCRIPT,   /* struct spec_str, never interpolated; a list of lines is joined */
-    FIELD_STRINGS,  /* struct spec_strs; one string or a list */
-    FIELD_PAIRS,    /* struct spec_pairs */
-    FIELD_BOOL,     /* enum spec_bool */
-    FIELD_ENUM,     /* an enum, or a uint8_t that holds one */
-    FIELD_ENUMS,    /* allocated array of int-sized enums and a uint8_t count; one or a list */
-    FIELD_COUNT,    /* int64_t, at least 1 */
-    FIELD_DURATION, /* int64_t, milliseconds */
-    FIELD_SIZE,     /* int64_t, bytes */
-    FIELD_MILLI,    /* int64_t, thousandths */
-    FIELD_OBJECT,   /* a struct with a table: embedded, or a pointer to an allocated one */
-    FIELD_OBJECTS,  /* allocated array of structs with a table, and a size_t count */
-    FIELD_IGNORED,  /* accepted, means nothing */
-    FIELD_PLANNED,  /* known, but this version cannot do it: an error if it is set */
+    FIELD_STRING,     /* struct spec_str, interpolated later */
+    FIELD_NAME,       /* struct spec_str, [A-Za-z_][A-Za-z0-9_-]*, never interpolated */
+    FIELD_EXPRESSION, /* struct spec_str: an expression, evaluated later */
+    FIELD_SCRIPT,     /* struct spec_str, never interpolated; a list of lines is joined */
+    FIELD_STRINGS,    /* struct spec_strs; one string or a list */
+    FIELD_PAIRS,      /* struct spec_pairs */
+    FIELD_PAIRS_LIST, /* allocated array of struct spec_pairs and a size_t count */
+    FIELD_MATCHES,    /* struct spec_matches; each value one string or a list */
+    FIELD_FAILURES,   /* struct spec_allow_failure: true, false or a list of exit codes */
+    FIELD_BOOL,       /* enum spec_bool */
+    FIELD_ENUM,       /* an enum, or a uint8_t that holds one */
+    FIELD_ENUMS,      /* allocated array of int-sized enums and a uint8_t count; one or a list */
+    FIELD_COUNT,      /* int64_t, at least 1 */
+    FIELD_DURATION,   /* int64_t, milliseconds */
+    FIELD_SIZE,       /* int64_t, bytes */
+    FIELD_MILLI,      /* int64_t, thousandths */
+    FIELD_OBJECT,     /* a struct with a table: embedded, or a pointer to an allocated one */
+    FIELD_OBJECTS,    /* allocated array of structs with a table, and a size_t count */
+    FIELD_IGNORED,    /* accepted, means nothing */
+    FIELD_PLANNED,    /* known, but this version cannot do it: an error if it is set */
     FIELD_KIND_COUNT,
 };
 
@@ -40,6 +44,8 @@ enum field_flags {
     FIELD_EXTENSION = 1 << 1,   /* beyond the go-idp format: a + in the reference */
     FIELD_EMBEDDED = 1 << 2,    /* FIELD_OBJECT: the struct itself is at the offset */
     FIELD_JSON_VALUES = 1 << 3, /* FIELD_PAIRS: lists and maps become JSON text */
+    FIELD_EMPTY = 1 << 6,       /* FIELD_OBJECTS: an empty list is a value, too */
+    FIELD_ONE = 1 << 5,         /* FIELD_OBJECTS: one may stand without a list */
     FIELD_ZERO = 1 << 4,        /* FIELD_DURATION: "0s" means no time at all, not "not set" */
 };
 
@@ -86,5 +92,7 @@ struct table {
     /* What no single row can say, after decoding; NULL: nothing. */
     void (*check)(struct decoder *decoder, const struct node_path *path, const void *object,
                   const struct yaml_node *node);
-    const char *short_key; /* a string or list in place of the map stands for this key; NULL: no */
+    const struct field *short_form; /* what stands for a value that is no map; NULL: nothing */
+    /* What keys without a row become: a row of kind FIELD_MATCHES that takes them; NULL: errors. */
+    const struct field *others;
 };

@@ -2,8 +2,8 @@
  * (a finished mapping: repeated keys, `<<`). Private to load/. */
 #pragma once
 
+#include "base/text_index.h"
 #include "base/vec.h"
-#include "load/text_index.h"
 #include "load/yaml_tree.h"
 
 /* A collection that has been started and not ended. */

@@ -16,6 +16,19 @@ void spec_resources_init(struct spec_resources *resources)
                                          .disk_bytes = SPEC_UNSET};
 }
 
+void spec_retry_init(struct spec_retry *retry)
+{
+    *retry = (struct spec_retry){.attempts = SPEC_UNSET,
+                                 .again = SPEC_UNSET,
+                                 .delay_ms = SPEC_UNSET,
+                                 .max_delay_ms = SPEC_UNSET};
+}
+
+void spec_matrix_init(struct spec_matrix *matrix)
+{
+    *matrix = (struct spec_matrix){.max_parallel = SPEC_UNSET};
+}
+
 static void release_strs(struct spec_strs *strs)
 {
     for (size_t i = 0; i < strs->len; i++)
@@ -30,6 +43,76 @@ static void release_pairs(struct spec_pairs *pairs)
         free(pairs->items[i].value.text);
     }
     free(pairs->items);
+}
+
+static void release_matches(struct spec_matches *matches)
+{
+    for (size_t i = 0; i < matches->len; i++) {
+        free(matches->items[i].key);
+        release_strs(&matches->items[i].values);
+    }
+    free(matches->items);
+}
+
+static void free_pairs_list(struct spec_pairs *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        release_pairs(&list[i]);
+    free(list);
+}
+
+static void free_when(struct spec_when *when)
+{
+    if (!when)
+        return;
+    release_matches(&when->env);
+    release_strs(&when->exists);
+    release_strs(&when->changed);
+    release_strs(&when->branch);
+    release_strs(&when->event);
+    release_strs(&when->status);
+    free(when->expr.text);
+    free(when);
+}
+
+static void free_flow(struct spec_flow *flow)
+{
+    if (!flow)
+        return;
+    free(flow->condition.text);
+    free_when(flow->when);
+    for (size_t i = 0; i < flow->depends_on_count; i++)
+        free(flow->depends_on[i].name.text);
+    free(flow->depends_on);
+    free(flow->allow_failure.codes);
+    free(flow);
+}
+
+static void free_retry(struct spec_retry *retry)
+{
+    if (!retry)
+        return;
+    release_strs(&retry->on);
+    release_strs(&retry->not_on);
+    free(retry);
+}
+
+static void free_matrix(struct spec_matrix *matrix)
+{
+    if (!matrix)
+        return;
+    release_matches(&matrix->axes);
+    free_pairs_list(matrix->include, matrix->include_count);
+    free_pairs_list(matrix->exclude, matrix->exclude_count);
+    free(matrix);
+}
+
+static void release_post(struct spec_post *post)
+{
+    free(post->always.text);
+    free(post->success.text);
+    free(post->failure.text);
+    free(post->cancelled.text);
 }
 
 static void release_common(struct spec_common *common)
@@ -101,6 +184,8 @@ static void release_step(struct spec_step *step)
     free(step->name.text);
     free(step->id.text);
     free(step->command.text);
+    free_flow(step->flow);
+    free_retry(step->retry);
     free_container(step->container);
     free_plugin(step->plugin);
     free_language(step->language);
@@ -110,6 +195,11 @@ static void release_job(struct spec_job *job)
 {
     release_common(&job->common);
     free(job->name.text);
+    free_flow(job->flow);
+    free_retry(job->retry);
+    free_matrix(job->matrix);
+    free(job->pre.text);
+    release_post(&job->post);
     for (size_t i = 0; i < job->step_count; i++)
         release_step(&job->steps[i]);
     free(job->steps);
@@ -119,6 +209,9 @@ static void release_stage(struct spec_stage *stage)
 {
     release_common(&stage->common);
     free(stage->name.text);
+    free_flow(stage->flow);
+    free(stage->pre.text);
+    release_post(&stage->post);
     for (size_t i = 0; i < stage->job_count; i++)
         release_job(&stage->jobs[i]);
     free(stage->jobs);
@@ -132,12 +225,12 @@ void spec_pipeline_free(struct spec_pipeline *pipeline)
     free(pipeline->file);
     free(pipeline->name.text);
     free(pipeline->pre.text);
-    free(pipeline->post.always.text);
-    free(pipeline->post.success.text);
-    free(pipeline->post.failure.text);
-    free(pipeline->post.cancelled.text);
+    release_post(&pipeline->post);
     for (size_t i = 0; i < pipeline->stage_count; i++)
         release_stage(&pipeline->stages[i]);
     free(pipeline->stages);
+    for (size_t i = 0; i < pipeline->finally_count; i++)
+        release_stage(&pipeline->finally[i]);
+    free(pipeline->finally);
     free(pipeline);
 }

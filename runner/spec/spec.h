@@ -37,11 +37,36 @@ struct spec_pairs {
     size_t len;
 };
 
+/* A map from string to one or several strings. */
+struct spec_match {
+    char *key;
+    struct src_pos pos;
+    struct spec_strs values;
+};
+
+struct spec_matches {
+    struct spec_match *items;
+    size_t len;
+};
+
 enum spec_isolation { SPEC_ISOLATION_UNSET, SPEC_ISOLATION_STEP, SPEC_ISOLATION_JOB };
 enum spec_run_mode { SPEC_RUN_MODE_UNSET, SPEC_RUN_MODE_PARALLEL, SPEC_RUN_MODE_SERIAL };
 enum spec_bool { SPEC_BOOL_UNSET, SPEC_FALSE, SPEC_TRUE };
 enum spec_pull { SPEC_PULL_UNSET, SPEC_PULL_IF_NOT_PRESENT, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER };
 enum spec_strictness { SPEC_SHELL_OPTIONS_UNSET, SPEC_SHELL_OPTIONS_STRICT };
+
+enum spec_condition {
+    SPEC_CONDITION_UNSET,
+    SPEC_CONDITION_SUCCEEDED,
+    SPEC_CONDITION_FAILED,
+    SPEC_CONDITION_COMPLETED,
+};
+enum spec_backoff {
+    SPEC_BACKOFF_UNSET,
+    SPEC_BACKOFF_CONSTANT,
+    SPEC_BACKOFF_LINEAR,
+    SPEC_BACKOFF_EXPONENTIAL,
+};
 
 struct spec_resources {
     struct src_pos pos;
@@ -83,6 +108,64 @@ struct spec_common {
     int64_t grace_ms;
 };
 
+struct spec_dependency {
+    struct src_pos pos;
+    struct spec_str name;
+    enum spec_condition condition;
+};
+
+/* All that is given must hold. Strings of lists are globs. */
+struct spec_when {
+    struct src_pos pos;
+    struct spec_matches env;
+    struct spec_strs exists;
+    struct spec_strs changed;
+    struct spec_strs branch;
+    struct spec_strs event;
+    struct spec_strs status;
+    struct spec_str expr;
+};
+
+/* Which failures of a thing do not count. */
+struct spec_allow_failure {
+    enum spec_bool any;
+    int *codes;
+    size_t code_count;
+};
+
+/* Whether, and after what, a stage, job or step runs; apart because most have none of it. */
+struct spec_flow {
+    struct spec_str condition; /* `if` */
+    struct spec_when *when;
+    struct spec_dependency *depends_on;
+    size_t depends_on_count;
+    bool has_depends_on; /* also when it is empty */
+    struct spec_allow_failure allow_failure;
+};
+
+struct spec_retry {
+    struct src_pos pos;
+    int64_t attempts; /* the first one counts */
+    int64_t again;    /* `retry: N`: attempts after the first */
+    int64_t delay_ms;
+    int64_t max_delay_ms;
+    enum spec_backoff backoff;
+    enum spec_bool jitter;
+    struct spec_strs on; /* exit codes and names of reasons */
+    struct spec_strs not_on;
+};
+
+struct spec_matrix {
+    struct src_pos pos;
+    struct spec_matches axes;
+    struct spec_pairs *include;
+    size_t include_count;
+    struct spec_pairs *exclude;
+    size_t exclude_count;
+    int64_t max_parallel;
+    enum spec_bool fail_fast;
+};
+
 struct spec_plugin {
     struct src_pos pos;
     struct spec_str image;
@@ -120,28 +203,11 @@ struct spec_step {
     struct spec_str id;
     struct spec_str command;
     enum spec_strictness shell_options;
+    struct spec_flow *flow; /* NULL: none of its keys was given; the same below */
+    struct spec_retry *retry;
     struct spec_container *container; /* NULL: none of its keys was given */
     struct spec_plugin *plugin;
     struct spec_language *language;
-};
-
-struct spec_job {
-    struct src_pos pos;
-    struct spec_common common;
-    struct spec_str name;
-    struct spec_step *steps;
-    size_t step_count;
-};
-
-struct spec_stage {
-    struct src_pos pos;
-    struct spec_common common;
-    struct spec_str name;
-    enum spec_run_mode run_mode;
-    enum spec_bool fail_fast;
-    int64_t max_parallel;
-    struct spec_job *jobs;
-    size_t job_count;
 };
 
 /* A hook: a script for each outcome it is given for. */
@@ -153,6 +219,33 @@ struct spec_post {
     struct spec_str cancelled;
 };
 
+struct spec_job {
+    struct src_pos pos;
+    struct spec_common common;
+    struct spec_str name;
+    struct spec_flow *flow;
+    struct spec_retry *retry;
+    struct spec_matrix *matrix;
+    struct spec_str pre;
+    struct spec_post post;
+    struct spec_step *steps;
+    size_t step_count;
+};
+
+struct spec_stage {
+    struct src_pos pos;
+    struct spec_common common;
+    struct spec_str name;
+    enum spec_run_mode run_mode;
+    enum spec_bool fail_fast;
+    int64_t max_parallel;
+    struct spec_flow *flow;
+    struct spec_str pre;
+    struct spec_post post;
+    struct spec_job *jobs;
+    size_t job_count;
+};
+
 struct spec_pipeline {
     char *file; /* as shown in messages */
     struct src_pos pos;
@@ -162,11 +255,15 @@ struct spec_pipeline {
     struct spec_post post;
     struct spec_stage *stages;
     size_t stage_count;
+    struct spec_stage *finally; /* run at the end, whatever happened */
+    size_t finally_count;
 };
 
 /* Sets every number of a zeroed struct to SPEC_UNSET. */
 void spec_common_init(struct spec_common *common);
 void spec_resources_init(struct spec_resources *resources);
+void spec_retry_init(struct spec_retry *retry);
+void spec_matrix_init(struct spec_matrix *matrix);
 void spec_pipeline_free(struct spec_pipeline *pipeline);
 
 #define CLEANUP_SPEC_PIPELINE CLEANUP(spec_pipeline_cleanup)

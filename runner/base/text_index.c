@@ -1,4 +1,4 @@
-#include "load/text_index.h"
+#include "base/text_index.h"
 
 #include "base/alloc.h"
 
