@@ -19,7 +19,9 @@
  * with ERR_TIMEOUT or ERR_CANCELLED. What an engine creates it notes with own.h before it creates
  * it. close() and disconnect() use contexts of their own and always remove everything.
  *
- * Threads: one thread works on a place at a time; instances are shared and lock for themselves. */
+ * Threads: prepare() and run() of a place may be called by several threads at a time, for steps
+ * that run in parallel; open() and close() are by one. Instances are shared. All lock for
+ * themselves. */
 #pragma once
 
 #include <stdbool.h>

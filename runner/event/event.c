@@ -91,6 +91,8 @@ void event_name(const struct event *event, struct buf *out)
     buf_addstr(out, level + 1);
     if (event->type == EVENT_LOG)
         buf_addstr(out, "Log");
+    else if (event->type == EVENT_RETRY)
+        buf_addstr(out, "Retrying");
     else if (event->type == EVENT_NOTE)
         buf_addstr(out, "Note");
     else

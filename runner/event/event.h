@@ -18,6 +18,7 @@ enum event_type {
     EVENT_STATE, /* the node has a new state */
     EVENT_LOG,   /* output of the step */
     EVENT_NOTE,  /* a remark for people about the node */
+    EVENT_RETRY, /* an attempt failed, another follows */
 };
 
 enum event_stream { EVENT_STDOUT, EVENT_STDERR };
@@ -34,6 +35,9 @@ struct event {
     bool continued; /* the first line goes on where an earlier event of this stream stopped */
 
     const char *text; /* EVENT_NOTE: one line */
+
+    const struct node_attempt *attempt; /* EVENT_RETRY: how it ended */
+    int64_t delay_ms;                   /* EVENT_RETRY: pause before the next one */
 };
 
 struct event_sink {

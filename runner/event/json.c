@@ -56,6 +56,28 @@ static void set_end(json_t *object, const struct node *node)
     json_object_set_new(object, "duration_ms", json_integer(node->duration_ms));
 }
 
+static json_t *attempt_to_json(const struct node_attempt *attempt)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "reason", json_string(reason_name(attempt->reason)));
+    if (attempt->has_exit_code)
+        json_object_set_new(object, "exit_code", json_integer(attempt->exit_code));
+    if (attempt->error)
+        json_object_set_new(object, "error", safe_string(attempt->error));
+    json_object_set_new(object, "duration_ms", json_integer(attempt->duration_ms));
+    return object;
+}
+
+static json_t *earlier_attempts(const struct node *node)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i + 1 < node->attempt; i++)
+        json_array_append_new(list, attempt_to_json(&node->attempts[i]));
+    return list;
+}
+
 json_t *node_to_json(const struct node *node, const char *run_id)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
@@ -71,8 +93,12 @@ json_t *node_to_json(const struct node *node, const char *run_id)
         json_object_set_new(object, "reason", json_string(reason_name((enum reason)node->reason)));
     if (node->has_exit_code)
         json_object_set_new(object, "exit_code", json_integer(node->exit_code));
+    if (node->allowed)
+        json_object_set_new(object, "allowed_failure", json_true());
     if (node->attempt)
         json_object_set_new(object, "attempt", json_integer(node->attempt));
+    if (node->attempt > 1 && state_is_final((enum state)node->state))
+        json_object_set_new(object, "attempts", earlier_attempts(node));
     if (node->started_at_ms)
         set_time(object, "started_at", node->started_at_ms);
     set_end(object, node);
@@ -176,6 +202,14 @@ static void handle(struct event_sink *sink, const struct event *event)
     object = event_object(json, event);
     if (event->type == EVENT_NOTE)
         json_object_set_new(object, "text", safe_string(event->text));
+    if (event->type == EVENT_RETRY) {
+        json_t *attempt = attempt_to_json(event->attempt);
+
+        json_object_set_new(object, "attempt", json_integer(event->node->attempt));
+        json_object_update(object, attempt);
+        json_object_set_new(object, "delay_ms", json_integer(event->delay_ms));
+        json_decref(attempt);
+    }
     add_line(json, object);
 }
 

@@ -72,7 +72,7 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
     node->state = (uint8_t)state;
     if (state == STATE_RUNNING) {
         node->started_at_ms = event.time_ms;
-        node->started_mono_ms = clock_monotonic_ms();
+        node->started_mono_ms = node->attempt_mono_ms = clock_monotonic_ms();
         node->attempt = 1;
     } else {
         node->ended_at_ms = event.time_ms;
@@ -83,12 +83,78 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
         node->reason = (uint8_t)result->reason;
         node->has_exit_code = result->has_exit_code;
         node->exit_code = result->exit_code;
+        node->allowed = result->allowed;
         node->error = xstrdup_null(result->error);
         node->message = xstrdup_null(result->message);
         node->tail = xstrdup_null(result->tail);
     }
     event_bus_deliver(bus, &event);
     pthread_mutex_unlock(&bus->mu);
+}
+
+static void release_own(struct node *node)
+{
+    for (uint32_t i = 0; i + 1 < node->attempt; i++)
+        free(node->attempts[i].error);
+    free(node->attempts);
+    strmap_release(&node->outputs);
+    free(node->error);
+    free(node->message);
+    free(node->tail);
+}
+
+/* Makes a node and what is below it as it was before it started. */
+static void reset(struct node *node)
+{
+    for (uint32_t i = 0; i < node->child_count; i++)
+        reset(&node->children[i]);
+    release_own(node);
+    *node = (struct node){.parent = node->parent,
+                          .name = node->name,
+                          .children = node->children,
+                          .child_count = node->child_count,
+                          .index = node->index,
+                          .level = node->level,
+                          .is_post = node->is_post};
+}
+
+void node_retry(struct event_bus *bus, struct node *node, const struct node_result *result,
+                int64_t delay_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct node_attempt *attempt;
+    struct event event = {.type = EVENT_RETRY,
+                          .node = node,
+                          .time_ms = clock_wall_ms(),
+                          .delay_ms = delay_ms};
+
+    pthread_mutex_lock(&bus->mu);
+    node->attempts = xreallocarray(node->attempts, node->attempt, sizeof(*node->attempts));
+    attempt = &node->attempts[node->attempt - 1];
+    *attempt = (struct node_attempt){.reason = result->reason,
+                                     .has_exit_code = result->has_exit_code,
+                                     .exit_code = result->exit_code,
+                                     .duration_ms = now_ms - node->attempt_mono_ms,
+                                     .error = xstrdup_null(result->error)};
+    event.attempt = attempt;
+    event_bus_deliver(bus, &event);
+    node->attempt++;
+    node->attempt_mono_ms = now_ms + delay_ms;
+    for (uint32_t i = 0; i < node->child_count; i++)
+        reset(&node->children[i]);
+    pthread_mutex_unlock(&bus->mu);
+}
+
+void node_add_outputs(struct event_bus *bus, struct node *node, const struct strmap *outputs)
+{
+    pthread_mutex_lock(&bus->mu);
+    strmap_merge(&node->outputs, outputs);
+    pthread_mutex_unlock(&bus->mu);
+}
+
+bool node_has_failed(const struct node *node)
+{
+    return node->state == STATE_FAILED && !node->allowed;
 }
 
 const char *node_message(const struct node *node)
@@ -101,7 +167,5 @@ void node_release(struct node *node)
     for (uint32_t i = 0; i < node->child_count; i++)
         node_release(&node->children[i]);
     free(node->children);
-    free(node->error);
-    free(node->message);
-    free(node->tail);
+    release_own(node);
 }

@@ -12,11 +12,21 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "spec/state.h"
 
 struct event_bus;
 
 enum node_level { NODE_PIPELINE, NODE_STAGE, NODE_JOB, NODE_STEP };
+
+/* How an attempt ended after which another followed. */
+struct node_attempt {
+    enum reason reason;
+    bool has_exit_code;
+    int exit_code;
+    int64_t duration_ms;
+    char *error; /* owned */
+};
 
 struct node {
     struct node *parent;
@@ -27,16 +37,21 @@ struct node {
     uint8_t level;  /* enum node_level */
     uint8_t state;  /* enum state */
     uint8_t reason; /* enum reason */
+    bool allowed;   /* its failure does not count */
+    bool is_post;   /* comes behind its siblings whatever happened to them */
     bool has_exit_code;
     int exit_code;
-    uint32_t attempt;      /* 1 for the first; 0 before it started */
-    int64_t started_at_ms; /* wall time; 0: not started */
-    int64_t ended_at_ms;   /* wall time; 0: not ended */
-    int64_t duration_ms;   /* by the monotonic clock, when ended */
+    uint32_t attempt;              /* 1 for the first; 0 before it started */
+    struct node_attempt *attempts; /* owned: those before the current one, attempt - 1 of them */
+    int64_t started_at_ms;         /* wall time; 0: not started */
+    int64_t ended_at_ms;           /* wall time; 0: not ended */
+    int64_t duration_ms;           /* by the monotonic clock, when ended */
     int64_t started_mono_ms;
-    char *error;   /* owned: one line, NULL when there is none */
-    char *message; /* owned: the same for people, NULL when `error` serves */
-    char *tail;    /* owned: the last output of a failed step, NULL otherwise */
+    int64_t attempt_mono_ms; /* when the current attempt began */
+    struct strmap outputs;   /* of a step: what it has set for others */
+    char *error;             /* owned: one line, NULL when there is none */
+    char *message;           /* owned: the same for people, NULL when `error` serves */
+    char *tail;              /* owned: the last output of a failed step, NULL otherwise */
 };
 
 /* What comes with a new state; zero for plain success. */
@@ -44,6 +59,7 @@ struct node_result {
     enum reason reason;
     bool has_exit_code;
     int exit_code;
+    bool allowed;        /* a failure that does not count */
     const char *error;   /* copied */
     const char *message; /* copied; NULL: error */
     const char *tail;    /* copied */
@@ -62,6 +78,14 @@ void node_add_children(struct node *node, uint32_t count);
  * executor, and going on would let it lie about a verdict. */
 void node_set_state(struct event_bus *bus, struct node *node, enum state state,
                     const struct node_result *result);
+/* The running attempt has ended as `result` says, and another follows after a pause: emits that,
+ * counts the attempt, and makes everything below the node pending again. */
+void node_retry(struct event_bus *bus, struct node *node, const struct node_result *result,
+                int64_t delay_ms);
+/* Sets outputs of a step, beside those that it has. */
+void node_add_outputs(struct event_bus *bus, struct node *node, const struct strmap *outputs);
+/* Whether it failed and that counts. */
+bool node_has_failed(const struct node *node);
 /* What to tell people about a failure; NULL when there is nothing. */
 const char *node_message(const struct node *node);
 /* Frees what is below and inside the node, not the node. */

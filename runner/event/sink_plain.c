@@ -56,6 +56,8 @@ static void show_state(struct sink_plain *plain, const struct event *event)
                 : state == STATE_SUCCEEDED ? "done"
                                            : state_name(state),
                 out);
+    if (node->allowed)
+        buf_addstr(out, ", which is allowed");
     if (node_message(node)) {
         buf_addstr(out, ": ");
         utf8_add_visible(out, node_message(node));
@@ -95,6 +97,21 @@ static void show_log(struct sink_plain *plain, const struct event *event)
                         event->stream == EVENT_STDOUT ? STDOUT_FILENO : STDERR_FILENO);
 }
 
+static void show_retry(struct sink_plain *plain, const struct event *event)
+{
+    struct buf *out = output_queue_begin(plain->queue);
+    char delay[CLOCK_DURATION_SIZE];
+
+    add_time(plain, event->time_ms, out);
+    node_prefix(event->node, out);
+    buf_addf(out, " attempt %u failed: ", event->node->attempt);
+    utf8_add_visible(out, event->attempt->error ? event->attempt->error : "");
+    clock_format_duration(event->delay_ms, delay, sizeof(delay));
+    buf_addf(out, "; trying again%s%s\n", event->delay_ms ? " in " : "",
+             event->delay_ms ? delay : "");
+    output_queue_commit(plain->queue, STDERR_FILENO);
+}
+
 static void show_note(struct sink_plain *plain, const struct event *event)
 {
     struct buf *out = output_queue_begin(plain->queue);
@@ -120,6 +137,9 @@ static void handle(struct event_sink *sink, const struct event *event)
         break;
     case EVENT_NOTE:
         show_note(plain, event);
+        break;
+    case EVENT_RETRY:
+        show_retry(plain, event);
         break;
     }
 }
@@ -154,6 +174,8 @@ static void add_row(struct sink_plain *plain, const struct node *node, struct bu
     utf8_add_visible(out, node->name);
     if (node->reason != REASON_NONE && node->reason != REASON_ERROR)
         buf_addf(out, " (%s)", reason_name((enum reason)node->reason));
+    if (node->allowed)
+        buf_addstr(out, " (allowed to fail)");
     buf_addch(out, '\n');
     for (uint32_t i = 0; i < node->child_count; i++)
         add_row(plain, &node->children[i], out);
@@ -178,6 +200,11 @@ static void add_failure(const struct node *node, struct buf *out)
     if (node_message(node)) {
         buf_addstr(out, "  cause: ");
         utf8_add_visible(out, node_message(node));
+        buf_addch(out, '\n');
+    }
+    for (uint32_t i = 0; i + 1 < node->attempt; i++) {
+        buf_addf(out, "  attempt %u: ", i + 1);
+        utf8_add_visible(out, node->attempts[i].error ? node->attempts[i].error : "");
         buf_addch(out, '\n');
     }
     if (*advice)

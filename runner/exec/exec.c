@@ -1,9 +1,25 @@
 #include "exec/exec.h"
 
+#include <pthread.h>
+
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fs.h"
+#include "exec/gate.h"
 #include "exec/run.h"
+#include "exec/schedule.h"
 #include "exec/workdir.h"
+
+static void name_job(struct node *node, const struct plan_job *job)
+{
+    node->name = job->name;
+    node->is_post = job->kind == PLAN_POST;
+    node_add_children(node, job->step_count);
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        node->children[i].name = job->steps[i].name;
+        node->children[i].is_post = job->steps[i].kind == PLAN_POST;
+    }
+}
 
 static void name_nodes(struct node *root, const struct plan *plan)
 {
@@ -11,58 +27,145 @@ static void name_nodes(struct node *root, const struct plan *plan)
     node_add_children(root, plan->stage_count);
     for (uint32_t i = 0; i < plan->stage_count; i++) {
         const struct plan_stage *stage = &plan->stages[i];
-        struct node *stage_node = &root->children[i];
+        struct node *node = &root->children[i];
 
-        stage_node->name = stage->name;
-        node_add_children(stage_node, stage->job_count);
-        for (uint32_t j = 0; j < stage->job_count; j++) {
-            struct node *job_node = &stage_node->children[j];
-
-            job_node->name = stage->jobs[j].name;
-            node_add_children(job_node, stage->jobs[j].step_count);
-            for (uint32_t k = 0; k < stage->jobs[j].step_count; k++)
-                job_node->children[k].name = stage->jobs[j].steps[k].name;
-        }
+        node->name = stage->name;
+        node->is_post = stage->kind == PLAN_POST || stage->kind == PLAN_FINALLY;
+        node_add_children(node, stage->job_count);
+        for (uint32_t j = 0; j < stage->job_count; j++)
+            name_job(&node->children[j], &stage->jobs[j]);
     }
 }
 
-/* `post` runs whatever happened before, on a budget of its own that only a hurry cuts short. */
-static void run_post(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
-                     struct node *node)
+/* The stages while they run. */
+struct stages_run {
+    struct run *run;
+    const struct ctx *ctx;
+    struct siblings stages;
+    struct prefetch *prefetch;
+    pthread_mutex_t mu;
+    bool stopped; /* guarded by mu: one has failed or was cancelled */
+};
+
+static const struct plan_flow *flow_of_stage(void *arg, uint32_t index)
 {
+    const struct stages_run *s = arg;
+
+    return s->run->plan->stages[index].flow;
+}
+
+/* What runs whatever happened before has a budget of its own, which only a hurry cuts short. */
+static void run_on_budget(struct stages_run *s, uint32_t index, int64_t budget_ms,
+                          enum plan_post outcome)
+{
+    struct node *node = &s->run->root->children[index];
     CLEANUP_FREE char *label = timeout_label(node);
     struct ctx own;
 
-    ctx_init_grace(&own, ctx, EXEC_POST_BUDGET_MS);
+    ctx_init_grace(&own, s->ctx, budget_ms);
     own.label = label;
-    stage_run(run, &own, stage, node);
+    stage_run(s->run, &own, &s->run->plan->stages[index], node, outcome);
     ctx_release(&own);
+}
+
+static void run_post(struct stages_run *s, uint32_t index)
+{
+    enum plan_post outcome = siblings_outcome(&s->stages, s->stages.count, s->ctx);
+
+    if (hook_is_for(&s->run->plan->stages[index].jobs[0], outcome))
+        run_on_budget(s, index, EXEC_POST_BUDGET_MS, outcome);
+    else
+        outcome_not_started(s->run, &s->run->root->children[index], STATE_SKIPPED, REASON_NONE,
+                            NULL);
+}
+
+/* Its own limit, or what is left of the pipeline's time, but never less than `post` has. */
+static int64_t finally_budget_ms(const struct stages_run *s, const struct plan_stage *stage)
+{
+    int64_t own_ms = plan_timeout_ms(&stage->scope);
+    int64_t left_ms = ctx_done(s->ctx) ? 0 : s->ctx->deadline_ms - clock_monotonic_ms();
+
+    if (own_ms)
+        return own_ms;
+    return left_ms > EXEC_POST_BUDGET_MS ? left_ms : EXEC_POST_BUDGET_MS;
+}
+
+static void run_plain(struct stages_run *s, uint32_t index)
+{
+    const struct plan_stage *stage = &s->run->plan->stages[index];
+    struct node *node = &s->run->root->children[index];
+    const struct gate_question question = {.run = s->run,
+                                           .siblings = &s->stages,
+                                           .index = index,
+                                           .flow = stage->flow,
+                                           .scope = &stage->scope,
+                                           .always = stage->kind == PLAN_FINALLY};
+
+    if (stage->kind != PLAN_FINALLY && ctx_done(s->ctx))
+        outcome_rest(s->run, s->ctx, node);
+    else if (!gate_passes(&question, node))
+        return;
+    else if (stage->kind == PLAN_FINALLY)
+        run_on_budget(s, index, finally_budget_ms(s, stage), PLAN_POST_ALWAYS);
+    else
+        stage_run(s->run, s->ctx, stage, node, PLAN_POST_ALWAYS);
+}
+
+/* The first stage that fails or is cancelled says whether the user has ended the run. What comes
+ * while stages run that always do changes nothing, except that a hurry cancels them. */
+static void note_end(struct stages_run *s, uint32_t index)
+{
+    const struct node *node = &s->run->root->children[index];
+    struct prefetch *prefetch = NULL;
+
+    siblings_ended(&s->stages, index);
+    if (!node_has_failed(node) && node->state != STATE_CANCELLED)
+        return;
+    pthread_mutex_lock(&s->mu);
+    if (!s->stopped) {
+        s->stopped = true;
+        s->run->cancelled = ctx_cancel_cause(s->ctx) == CTX_CAUSE_USER &&
+                            (!node->is_post || node->state == STATE_CANCELLED);
+        if (s->stages.order == PLAN_ORDER_SERIAL)
+            prefetch = steal_ptr(&s->prefetch);
+    }
+    pthread_mutex_unlock(&s->mu);
+    prefetch_end(prefetch);
+}
+
+static void run_item(void *arg, uint32_t index)
+{
+    struct stages_run *s = arg;
+
+    if (s->run->plan->stages[index].kind == PLAN_POST)
+        run_post(s, index);
+    else
+        run_plain(s, index);
+    note_end(s, index);
 }
 
 static void run_stages(struct run *run, const struct ctx *ctx, struct node *root)
 {
-    struct prefetch *prefetch = prefetch_start(run, ctx, root);
-    bool stopped = false;
+    const struct plan *plan = run->plan;
+    struct stages_run s = {.run = run,
+                           .ctx = ctx,
+                           .stages = {.nodes = root->children,
+                                      .count = plan->stage_count,
+                                      .order = (enum plan_order)plan->order,
+                                      .flow = flow_of_stage,
+                                      .arg = &s},
+                           .prefetch = prefetch_start(run, ctx, root),
+                           .mu = PTHREAD_MUTEX_INITIALIZER};
+    const struct schedule schedule = {.count = plan->stage_count,
+                                      .order = s.stages.order,
+                                      .flow = flow_of_stage,
+                                      .max_parallel = EXEC_STAGES_PARALLEL,
+                                      .run = run_item,
+                                      .arg = &s};
 
-    for (uint32_t i = 0; i < run->plan->stage_count; i++) {
-        const struct plan_stage *stage = &run->plan->stages[i];
-        struct node *node = &root->children[i];
-
-        if (stage->kind == PLAN_STAGE_POST)
-            run_post(run, ctx, stage, node);
-        else if (stopped || ctx_done(ctx))
-            outcome_rest(run, ctx, node);
-        else
-            stage_run(run, ctx, stage, node);
-        if (!stopped && (node->state == STATE_FAILED || node->state == STATE_CANCELLED)) {
-            stopped = true;
-            /* What comes while `post` runs changes nothing, except that a hurry cancels it. */
-            run->cancelled = ctx_cancel_cause(ctx) == CTX_CAUSE_USER &&
-                             (stage->kind != PLAN_STAGE_POST || node->state == STATE_CANCELLED);
-            prefetch_end(steal_ptr(&prefetch));
-        }
-    }
-    prefetch_end(prefetch);
+    schedule_run(&schedule);
+    prefetch_end(s.prefetch);
+    pthread_mutex_destroy(&s.mu);
 }
 
 /* `made` as workdir_prepare() gave it. */
@@ -84,19 +187,21 @@ static void clean_workdir(struct run *run, const struct node *root, const char *
 static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *root)
 {
     struct err err = ERR_INIT;
+    struct outcome outcome;
     CLEANUP_FREE char *made = NULL;
 
     node_set_state(run->bus, root, STATE_RUNNING, NULL);
     announce_timeout(run, root, plan_timeout_ms(&run->plan->scope));
     if (workdir_prepare(run->plan->workdir, &made, &err) < 0) {
-        for (uint32_t i = 0; i < root->child_count; i++)
-            outcome_not_started(run, &root->children[i], STATE_SKIPPED, REASON_DEPENDENCY);
-        outcome_error(run, ctx, root, &err, NULL);
+        outcome_children_not_started(run, root);
+        outcome_error(run, ctx, root, &err);
         return;
     }
     run_stages(run, ctx, root);
     instances_free(steal_ptr(&run->instances));
-    outcome_of_children(run, ctx, root);
+    outcome_of_children(ctx, root, &outcome);
+    outcome_apply(run, root, NULL, &outcome);
+    outcome_release(&outcome);
     clean_workdir(run, root, made);
 }
 
@@ -108,6 +213,8 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
                       .options = options,
                       .bus = options->bus,
                       .ctx = &own,
+                      .root = root,
+                      .jobs = limit_new(options->jobs ? options->jobs : EXEC_JOBS_DEFAULT),
                       .flusher = log_flusher_new(),
                       .instances = instances_new(options->engines, options->services),
                       .id = own_run_id(options->services->run)};
@@ -127,5 +234,6 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     };
     instances_free(run.instances);
     log_flusher_free(run.flusher);
+    limit_free(run.jobs);
     ctx_release(&own);
 }

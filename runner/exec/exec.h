@@ -25,7 +25,12 @@ struct exec_options {
     bool keep;        /* remove nothing */
 };
 
-enum { EXEC_JOBS_DEFAULT = 256, EXEC_POST_BUDGET_MS = 5 * 60 * 1000 };
+enum {
+    EXEC_JOBS_DEFAULT = 256,
+    EXEC_STAGES_PARALLEL = 64, /* most stages of a graph at a time */
+    EXEC_STEPS_PARALLEL = 64,  /* most steps of a job that is a graph */
+    EXEC_POST_BUDGET_MS = 5 * 60 * 1000,
+};
 
 #define EXEC_TIMEOUT_DEFAULT_MS INT64_C(86400000)
 

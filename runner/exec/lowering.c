@@ -1,5 +1,5 @@
+#include "exec/lowering.h"
 #include "base/alloc.h"
-#include "exec/run.h"
 
 static void set_identity(const struct run *run, const struct node *node, struct strmap *identity)
 {
@@ -7,7 +7,7 @@ static void set_identity(const struct run *run, const struct node *node, struct 
     strmap_set(identity, "PIPELINE_STAGE", node->parent->parent->name);
     strmap_set(identity, "PIPELINE_JOB", node->parent->name);
     strmap_set(identity, "PIPELINE_STEP", node->name);
-    strmap_set(identity, "PIPELINE_ATTEMPT", "1");
+    strmap_setf(identity, "PIPELINE_ATTEMPT", "%u", node->attempt ? node->attempt : 1);
 }
 
 /* The URL of the engine that runs the step; plugins and languages bring an image with them. */
@@ -19,7 +19,8 @@ static char *engine_url(const struct plan_step *step, const struct plan_settings
 }
 
 int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
-                  const struct node *node, struct lowering *ret, struct err *err)
+                  const struct node *node, const struct plan_runtime *runtime, struct lowering *ret,
+                  struct err *err)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
     struct step_context context = {.plan = plan,
@@ -28,7 +29,7 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
                                    .identity = &ret->identity};
     const struct engine *engine;
 
-    if (plan_settings_resolve(plan, &step->scope, &ret->settings, NULL, err) < 0)
+    if (plan_settings_resolve(plan, &step->scope, runtime, &ret->settings, NULL, NULL, err) < 0)
         return -1;
     ret->url = engine_url(step, &ret->settings);
     engine = engine_find(run->options->engines, ret->url);

@@ -1,6 +1,7 @@
 /* How nodes end. One place decides which state, reason and words follow from an error, an exit
  * record or the children's states, so that every level tells the same story. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -63,41 +64,47 @@ static enum reason reason_of(enum err_code code)
     }
 }
 
-void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err,
-                   const char *tail)
+void outcome_release(struct outcome *outcome)
 {
-    bool by_ctx = err->code == ERR_TIMEOUT && ctx_expired(ctx);
-    CLEANUP_FREE char *error = by_ctx ? timeout_error(ctx) : xstrdup(err->message);
-    struct node_result result = {.reason = reason_of(err->code),
-                                 .error = error,
-                                 .message = err->message,
-                                 .tail = tail};
-
-    if (err->code == ERR_UNAVAILABLE)
-        atomic_store(&run->unavailable, true);
-    if (err->code == ERR_CANCELLED) {
-        node_set_state(run->bus, node, STATE_CANCELLED, NULL);
-        return;
-    }
-    node_set_state(run->bus, node, STATE_FAILED, &result);
+    free(outcome->error);
+    free(outcome->message);
+    *outcome = (struct outcome){0};
 }
 
-void outcome_record(struct run *run, struct node *node, const struct exit_record *record,
-                    const char *tail)
+void outcome_of_error(const struct ctx *ctx, const struct err *err, struct outcome *ret)
+{
+    bool by_ctx = err->code == ERR_TIMEOUT && ctx_expired(ctx);
+
+    *ret = (struct outcome){.state = STATE_FAILED};
+    if (err->code == ERR_CANCELLED) {
+        ret->state = STATE_CANCELLED;
+        return;
+    }
+    ret->by_engine = !by_ctx;
+    ret->error = by_ctx ? timeout_error(ctx) : xstrdup(err->message);
+    ret->message = xstrdup(err->message);
+    ret->result = (struct node_result){.reason = reason_of(err->code),
+                                       .error = ret->error,
+                                       .message = ret->message};
+}
+
+void outcome_of_record(const struct exit_record *record, struct outcome *ret)
 {
     CLEANUP_BUF struct buf error = BUF_INIT;
-    struct node_result result = {.reason = record->reason ? record->reason : REASON_ERROR,
-                                 .has_exit_code = record->kind != EXIT_LOST,
-                                 .exit_code = record->code,
-                                 .tail = tail};
 
+    *ret = (struct outcome){
+        .state = STATE_FAILED,
+        .result = {.reason = record->reason ? record->reason : REASON_ERROR,
+                   .has_exit_code = record->kind != EXIT_LOST,
+                   .exit_code = record->code},
+    };
     if (record->kind == EXIT_CODE && record->code == 0 && record->reason == REASON_NONE) {
-        result = (struct node_result){.has_exit_code = true};
-        node_set_state(run->bus, node, STATE_SUCCEEDED, &result);
+        ret->state = STATE_SUCCEEDED;
+        ret->result.reason = REASON_NONE;
         return;
     }
     if (record->kind == EXIT_LOST) {
-        result.reason = REASON_LOST;
+        ret->result.reason = REASON_LOST;
         buf_addstr(&error, "lost: no exit record");
     } else if (record->kind == EXIT_SIGNAL) {
         buf_addf(&error, "ended by signal %d (SIG%s)", record->signal,
@@ -107,8 +114,40 @@ void outcome_record(struct run *run, struct node *node, const struct exit_record
     }
     if (*record->detail)
         buf_addf(&error, ": %s", record->detail);
-    result.error = error.data;
-    node_set_state(run->bus, node, STATE_FAILED, &result);
+    ret->result.error = ret->error = buf_steal(&error);
+}
+
+static bool allows(const struct plan_flow *flow, const struct outcome *outcome)
+{
+    const struct spec_allow_failure *allow = flow && flow->spec ? &flow->spec->allow_failure : NULL;
+
+    if (!allow || outcome->state != STATE_FAILED)
+        return false;
+    if (allow->any == SPEC_TRUE)
+        return true;
+    for (size_t i = 0; outcome->result.has_exit_code && i < allow->code_count; i++) {
+        if (allow->codes[i] == outcome->result.exit_code)
+            return true;
+    }
+    return false;
+}
+
+void outcome_apply(struct run *run, struct node *node, const struct plan_flow *flow,
+                   struct outcome *outcome)
+{
+    outcome->result.allowed = allows(flow, outcome);
+    node_set_state(run->bus, node, outcome->state, &outcome->result);
+}
+
+void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err)
+{
+    struct outcome outcome;
+
+    if (err->code == ERR_UNAVAILABLE)
+        atomic_store(&run->unavailable, true);
+    outcome_of_error(ctx, err, &outcome);
+    outcome_apply(run, node, NULL, &outcome);
+    outcome_release(&outcome);
 }
 
 static char *failure_of(const struct node *child, const char *why)
@@ -117,51 +156,50 @@ static char *failure_of(const struct node *child, const char *why)
                      child->name, why ? why : "");
 }
 
-void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node)
+void outcome_of_children(const struct ctx *ctx, const struct node *node, struct outcome *ret)
 {
     const struct node *failed = NULL;
-    bool incomplete = false; /* a child did not run although it was meant to */
-    CLEANUP_FREE char *error = NULL;
-    CLEANUP_FREE char *message = NULL;
-    struct node_result result = {0};
+    bool cancelled = false; /* a child that was meant to run did not, or not to its end */
     struct err err = ERR_INIT;
 
+    *ret = (struct outcome){.state = STATE_SUCCEEDED};
     for (uint32_t i = 0; i < node->child_count; i++) {
         const struct node *child = &node->children[i];
 
         /* The failure of `post` counts when all was well before it. */
-        if (incomplete && !node->parent && run->plan->stages[i].kind == PLAN_STAGE_POST)
-            break;
-        incomplete =
-            incomplete || child->state == STATE_CANCELLED || child->reason == REASON_DEPENDENCY;
+        if (cancelled && child->is_post)
+            continue;
+        cancelled = cancelled || child->state == STATE_CANCELLED ||
+                    (child->reason == REASON_DEPENDENCY && ctx_done(ctx));
         /* Of several failed children the one that failed first tells why. */
-        if (child->state == STATE_FAILED && (!failed || child->ended_at_ms < failed->ended_at_ms))
+        if (node_has_failed(child) && (!failed || child->ended_at_ms < failed->ended_at_ms))
             failed = child;
     }
     /* A deadline can pass between two children, when neither of them fails by it. */
-    if (failed ? outcome_is_timeout_of(ctx, failed) : incomplete && outcome_timed_out(ctx)) {
+    if (failed ? outcome_is_timeout_of(ctx, failed) : cancelled && outcome_timed_out(ctx)) {
         ctx_timeout_error(ctx, &err);
-        outcome_error(run, ctx, node, &err, NULL);
+        outcome_of_error(ctx, &err, ret);
         return;
     }
     if (!failed) {
-        node_set_state(run->bus, node, incomplete ? STATE_CANCELLED : STATE_SUCCEEDED, NULL);
+        ret->state = cancelled ? STATE_CANCELLED : STATE_SUCCEEDED;
         return;
     }
-    result.reason = (enum reason)failed->reason;
-    error = failure_of(failed, failed->error);
-    message = failure_of(failed, node_message(failed));
-    result.error = error;
-    result.message = message;
-    node_set_state(run->bus, node, STATE_FAILED, &result);
+    ret->state = STATE_FAILED;
+    ret->error = failure_of(failed, failed->error);
+    ret->message = failure_of(failed, node_message(failed));
+    ret->result = (struct node_result){.reason = (enum reason)failed->reason,
+                                       .error = ret->error,
+                                       .message = ret->message};
 }
 
-void outcome_not_started(struct run *run, struct node *node, enum state state, enum reason reason)
+void outcome_not_started(struct run *run, struct node *node, enum state state, enum reason reason,
+                         const char *why)
 {
-    struct node_result result = {.reason = reason};
+    struct node_result result = {.reason = reason, .error = why};
 
     for (uint32_t i = 0; i < node->child_count; i++)
-        outcome_not_started(run, &node->children[i], state, reason);
+        outcome_not_started(run, &node->children[i], state, reason, NULL);
     node_set_state(run->bus, node, state, &result);
 }
 
@@ -170,7 +208,13 @@ void outcome_rest(struct run *run, const struct ctx *ctx, struct node *node)
     bool fail_fast = ctx_cancel_cause(ctx) == CTX_CAUSE_FAIL_FAST;
 
     if (ctx_done(ctx) && !fail_fast)
-        outcome_not_started(run, node, STATE_CANCELLED, REASON_NONE);
+        outcome_not_started(run, node, STATE_CANCELLED, REASON_NONE, NULL);
     else
-        outcome_not_started(run, node, STATE_SKIPPED, REASON_DEPENDENCY);
+        outcome_not_started(run, node, STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+}
+
+void outcome_children_not_started(struct run *run, struct node *node)
+{
+    for (uint32_t i = 0; i < node->child_count; i++)
+        outcome_not_started(run, &node->children[i], STATE_SKIPPED, REASON_DEPENDENCY, NULL);
 }

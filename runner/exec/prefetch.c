@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/logger.h"
-#include "exec/run.h"
+#include "exec/lowering.h"
 
 enum { THREADS = 2, THREAD_STACK = 512 * 1024 };
 
@@ -60,12 +60,9 @@ static bool may_want(const struct prefetch *p)
     if (p->stage == 0 && p->step == 0 && p->job < stage_width(p->run, stage))
         return false;
     step = &stage->jobs[p->job].steps[p->step];
-    if (stage->kind == PLAN_STAGE_POST) {
-        enum plan_post when = plan_post_of(p->run->plan, step);
-
-        if (when != PLAN_POST_ALWAYS && when != PLAN_POST_SUCCESS)
-            return false;
-    }
+    if (step->kind == PLAN_POST && step->post != PLAN_POST_ALWAYS &&
+        step->post != PLAN_POST_SUCCESS)
+        return false;
     return step_implies_container(step->spec) || !plan_scope_is_local(&p->plan, &step->scope);
 }
 
@@ -100,7 +97,7 @@ static void fetch_for(struct prefetch *p, const struct plan_step *step, const st
     struct engine_instance *instance;
     struct err err = ERR_INIT;
 
-    if (lowering_make(p->run, &p->plan, step, node, &lowering, &err) < 0) {
+    if (lowering_make(p->run, &p->plan, step, node, NULL, &lowering, &err) < 0) {
         log_debug("exec", "the image of %s is not fetched ahead: %s", step->name, err.message);
         return;
     }

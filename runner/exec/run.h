@@ -5,6 +5,7 @@
 
 #include "exec/exec.h"
 #include "exec/instances.h"
+#include "exec/limit.h"
 #include "log/pump.h"
 
 struct run {
@@ -14,26 +15,13 @@ struct run {
     struct log_flusher *flusher;
     struct instances *instances;
     const struct ctx *ctx; /* the pipeline's */
+    struct node *root;
+    struct limit *jobs; /* how many jobs run at a time in the whole pipeline */
     const char *id;
     bool cancelled;          /* see exec.h; of the thread that runs the stages */
     atomic_uint steps_run;   /* steps for which an engine gave an exit record */
     atomic_bool unavailable; /* some engine could not be reached */
 };
-
-/* lowering.c: what a step means, with nothing left to look up. */
-struct lowering {
-    struct step_lowered *lowered;
-    char *url; /* of the engine that runs it */
-    struct plan_settings settings;
-    struct strmap identity;
-};
-
-/* *ret is zeroed before, and after a failure. `plan` is the run's, or one that differs from it in
- * its inputs; `node` the step's. */
-int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
-                  const struct node *node, struct lowering *ret, struct err *err)
-    __attribute__((warn_unused_result));
-void lowering_release(struct lowering *lowering);
 
 /* prefetch.c: has engines fetch the images of steps to come, in the background.
  *
@@ -46,31 +34,48 @@ void prefetch_end(struct prefetch *prefetch);
 /* stage.c: runs the jobs of a stage within their limits. */
 /* How many of its jobs run at a time. */
 uint32_t stage_width(const struct run *run, const struct plan_stage *stage);
+/* `ctx` is the one that ends it; of a hook, `outcome` is what it is for. */
 void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
-               struct node *node);
-/* job.c: runs the steps of a job in order. `skip` (may be NULL) says which are not for now. */
+               struct node *node, enum plan_post outcome);
+/* job.c: runs the steps of a job. `outcome` likewise. */
 void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
-             const bool *skip);
+             enum plan_post outcome);
 
 /* outcome.c: how things end. */
 
+struct outcome {
+    enum state state;
+    bool by_engine;            /* an error of the engine, not of what it ran */
+    struct node_result result; /* its strings are those below, or borrowed */
+    char *error;
+    char *message;
+};
+
+void outcome_release(struct outcome *outcome);
+/* By an error of its own. The strings of *ret are to be released. */
+void outcome_of_error(const struct ctx *ctx, const struct err *err, struct outcome *ret);
+/* By the exit record of a step. */
+void outcome_of_record(const struct exit_record *record, struct outcome *ret);
+/* By the states of the children; `ctx` is that of the node. */
+void outcome_of_children(const struct ctx *ctx, const struct node *node, struct outcome *ret);
+/* Ends the node; whether a failure counts is for `flow` (may be NULL) to say. */
+void outcome_apply(struct run *run, struct node *node, const struct plan_flow *flow,
+                   struct outcome *outcome);
 /* Ends a node because of an error of its own. */
-void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err,
-                   const char *tail);
-/* Ends a step by its exit record. */
-void outcome_record(struct run *run, struct node *node, const struct exit_record *record,
-                    const char *tail);
+void outcome_error(struct run *run, const struct ctx *ctx, struct node *node,
+                   const struct err *err);
 /* Whether it was the limit of `ctx`, not a tighter one below it, that the node ended by. */
 bool outcome_is_timeout_of(const struct ctx *ctx, const struct node *node);
 /* Whether the time of a context is up and nothing else ended it before. */
 bool outcome_timed_out(const struct ctx *ctx);
-/* Ends a node by the states of its children. */
-void outcome_of_children(struct run *run, const struct ctx *ctx, struct node *node);
-/* Ends a node that never started, and what is below it. */
-void outcome_not_started(struct run *run, struct node *node, enum state state, enum reason reason);
+/* Ends a node that never started, and what is below it. `why` (may be NULL) is for people. */
+void outcome_not_started(struct run *run, struct node *node, enum state state, enum reason reason,
+                         const char *why);
 /* The state of what comes after `failed` in the same list: skipped, or cancelled with its parent.
  */
 void outcome_rest(struct run *run, const struct ctx *ctx, struct node *node);
+/* Ends, not started, everything below a node. */
+void outcome_children_not_started(struct run *run, struct node *node);
 /* "[stage(1/2): build] timeout: 60 seconds", for a limit that the file sets. */
 void announce_timeout(struct run *run, const struct node *node, int64_t timeout_ms);
 /* Label of a level for timeout messages: `stage "build"`; the caller frees. */

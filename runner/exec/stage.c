@@ -1,139 +1,202 @@
-/* A stage is a queue of jobs and a few threads that take from it; the caller's thread is one of
- * them, so that a stage of one job starts none. */
-#include <pthread.h>
+/* A stage has its jobs, as many at a time as it and the whole pipeline allow, and ends the others
+ * when one fails, if it is to. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/gate.h"
 #include "exec/run.h"
-
-/* Enough for the deepest path of an engine under a sanitizer; only what is touched is resident. */
-enum { WORKER_STACK = 512 * 1024 };
+#include "exec/schedule.h"
 
 struct stage_run {
     struct run *run;
     const struct plan_stage *plan;
     struct node *node;
     struct ctx ctx;
-    atomic_uint next;
-    atomic_bool failed;
-    bool *skip; /* of the stage `post`: steps that are not for this outcome */
+    enum plan_post outcome; /* of a stage of hooks: what they are for */
+    struct siblings jobs;
+    /* What a failure cancels: fast[g] the jobs of group g, fast[0] those of none. */
+    struct ctx *fast;
+    uint32_t fast_count; /* that have been made */
 };
-
-static void run_one(struct stage_run *s, uint32_t index)
-{
-    struct node *node = &s->node->children[index];
-    bool stop_after_failure = s->plan->serial || s->plan->fail_fast;
-
-    if (ctx_done(&s->ctx) || (stop_after_failure && atomic_load(&s->failed))) {
-        outcome_rest(s->run, &s->ctx, node);
-        return;
-    }
-    job_run(s->run, &s->ctx, &s->plan->jobs[index], node, s->skip);
-    if (node->state == STATE_FAILED) {
-        atomic_store(&s->failed, true);
-        if (s->plan->fail_fast)
-            ctx_cancel(&s->ctx, CTX_CAUSE_FAIL_FAST);
-    }
-}
-
-static void *worker_main(void *arg)
-{
-    struct stage_run *s = arg;
-
-    for (;;) {
-        uint32_t index = atomic_fetch_add(&s->next, 1);
-
-        if (index >= s->plan->job_count)
-            return NULL;
-        run_one(s, index);
-    }
-}
 
 uint32_t stage_width(const struct run *run, const struct plan_stage *stage)
 {
     uint32_t limit = run->options->jobs ? run->options->jobs : EXEC_JOBS_DEFAULT;
 
-    if (stage->serial)
+    if (stage->order == PLAN_ORDER_SERIAL)
         return 1;
     if (stage->max_parallel && stage->max_parallel < limit)
         limit = stage->max_parallel;
     return stage->job_count < limit ? stage->job_count : limit;
 }
 
-static void run_jobs(struct stage_run *s)
+static const struct plan_flow *flow_of_job(void *arg, uint32_t index)
 {
-    uint32_t extra = stage_width(s->run, s->plan) - 1;
-    pthread_t *threads = xcalloc(extra, sizeof(*threads));
-    pthread_attr_t attr;
-    uint32_t started = 0;
+    const struct stage_run *s = arg;
 
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, WORKER_STACK);
-    /* Fewer threads than wanted make the stage slower, not wrong. */
-    while (started < extra && pthread_create(&threads[started], &attr, worker_main, s) == 0)
-        started++;
-    pthread_attr_destroy(&attr);
-    worker_main(s);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
-    free(threads);
+    return s->plan->jobs[index].flow;
 }
 
-/* Which steps of the stage `post` the outcome so far does not call for; NULL: all are called for,
- * *ret_none: none is. The caller frees. */
-static bool *select_post(struct run *run, const struct plan_stage *stage, const struct node *node,
-                         bool *ret_none)
+static uint32_t group_of_job(void *arg, uint32_t index)
 {
-    const struct plan_job *job = &stage->jobs[0];
-    bool *skip = xcalloc(job->step_count, sizeof(*skip));
-    enum plan_post outcome = PLAN_POST_SUCCESS;
+    const struct stage_run *s = arg;
 
-    for (const struct node *before = node->parent->children; before < node; before++) {
-        if (before->state == STATE_FAILED)
-            outcome = PLAN_POST_FAILURE;
-        else if (before->state == STATE_CANCELLED && outcome == PLAN_POST_SUCCESS)
-            outcome = PLAN_POST_CANCELLED;
-    }
-    if (outcome == PLAN_POST_CANCELLED && outcome_timed_out(run->ctx))
-        outcome = PLAN_POST_FAILURE;
-    *ret_none = true;
-    for (uint32_t i = 0; i < job->step_count; i++) {
-        enum plan_post when = plan_post_of(run->plan, &job->steps[i]);
+    return s->plan->jobs[index].group;
+}
 
-        skip[i] = when != PLAN_POST_ALWAYS && when != outcome;
-        *ret_none = *ret_none && skip[i];
+/* --- fail fast --- */
+
+static int make_fast(struct stage_run *s, struct err *err)
+{
+    s->fast = xcalloc((size_t)s->plan->group_count + 1, sizeof(*s->fast));
+    for (; s->fast_count <= s->plan->group_count; s->fast_count++) {
+        if (ctx_init_cancel(&s->fast[s->fast_count], &s->ctx, err) < 0)
+            return -1;
     }
-    return skip;
+    return 0;
+}
+
+static void release_fast(struct stage_run *s)
+{
+    while (s->fast_count > 0)
+        ctx_release(&s->fast[--s->fast_count]);
+    free(s->fast);
+}
+
+/* A job that is there for failures, or does not mind them, is not ended by one. */
+static bool is_for_failures(const struct plan_flow *flow)
+{
+    if (!flow)
+        return false;
+    for (uint32_t i = 0; i < flow->edge_count; i++) {
+        if (flow->edges[i].given && flow->edges[i].condition != SPEC_CONDITION_SUCCEEDED)
+            return true;
+    }
+    return flow->asks_status;
+}
+
+static const struct ctx *ctx_of_job(const struct stage_run *s, const struct plan_job *job)
+{
+    return is_for_failures(job->flow) ? &s->ctx : &s->fast[job->group];
+}
+
+/* A matrix that does not fail fast is spared by its own jobs, not by others. */
+static void fail_fast(struct stage_run *s, const struct plan_job *failed)
+{
+    const struct plan_group *own = failed->group ? &s->plan->groups[failed->group - 1] : NULL;
+
+    if (own && own->fail_fast)
+        ctx_cancel(&s->fast[failed->group], CTX_CAUSE_FAIL_FAST);
+    for (uint32_t i = 0; s->plan->fail_fast && i < s->fast_count; i++) {
+        if (!own || i != failed->group)
+            ctx_cancel(&s->fast[i], CTX_CAUSE_FAIL_FAST);
+    }
+}
+
+/* --- jobs --- */
+
+static void run_post(struct stage_run *s, uint32_t index)
+{
+    const struct plan_job *job = &s->plan->jobs[index];
+    struct node *node = &s->node->children[index];
+    enum plan_post outcome = siblings_outcome(&s->jobs, s->jobs.count, &s->ctx);
+    CLEANUP_FREE char *label = timeout_label(node);
+    struct ctx own;
+
+    if (!hook_is_for(job, outcome)) {
+        outcome_not_started(s->run, node, STATE_SKIPPED, REASON_NONE, NULL);
+        return;
+    }
+    ctx_init_grace(&own, &s->ctx, EXEC_POST_BUDGET_MS);
+    own.label = label;
+    job_run(s->run, &own, job, node, outcome);
+    ctx_release(&own);
+}
+
+static void run_plain(struct stage_run *s, uint32_t index)
+{
+    const struct plan_job *job = &s->plan->jobs[index];
+    struct node *node = &s->node->children[index];
+    const struct ctx *ctx = ctx_of_job(s, job);
+    const struct gate_question question = {.run = s->run,
+                                           .siblings = &s->jobs,
+                                           .index = index,
+                                           .flow = job->flow,
+                                           .scope = &job->scope};
+
+    if (ctx_done(ctx)) {
+        outcome_rest(s->run, ctx, node);
+        return;
+    }
+    if (!gate_passes(&question, node))
+        return;
+    if (limit_enter(s->run->jobs, ctx, NULL) < 0) {
+        outcome_rest(s->run, ctx, node);
+        return;
+    }
+    job_run(s->run, ctx, job, node, s->outcome);
+    limit_leave(s->run->jobs);
+    if (node_has_failed(node))
+        fail_fast(s, job);
+}
+
+static void run_item(void *arg, uint32_t index)
+{
+    struct stage_run *s = arg;
+
+    if (s->plan->jobs[index].kind == PLAN_POST && s->plan->kind != PLAN_POST)
+        run_post(s, index);
+    else
+        run_plain(s, index);
+    siblings_ended(&s->jobs, index);
+}
+
+static void run_jobs(struct stage_run *s)
+{
+    uint32_t *limits = xcalloc(s->plan->group_count, sizeof(*limits));
+    const struct schedule schedule = {.count = s->plan->job_count,
+                                      .order = (enum plan_order)s->plan->order,
+                                      .flow = flow_of_job,
+                                      .max_parallel = stage_width(s->run, s->plan),
+                                      .group = group_of_job,
+                                      .group_limits = limits,
+                                      .group_count = s->plan->group_count,
+                                      .run = run_item,
+                                      .arg = s};
+
+    for (uint32_t i = 0; i < s->plan->group_count; i++)
+        limits[i] = s->plan->groups[i].max_parallel;
+    s->jobs = (struct siblings){.nodes = s->node->children,
+                                .count = s->plan->job_count,
+                                .order = schedule.order,
+                                .flow = flow_of_job,
+                                .arg = s};
+    schedule_run(&schedule);
+    free(limits);
 }
 
 void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
-               struct node *node)
+               struct node *node, enum plan_post outcome)
 {
-    struct stage_run s = {.run = run, .plan = stage, .node = node};
+    struct stage_run s = {.run = run, .plan = stage, .node = node, .outcome = outcome};
     CLEANUP_FREE char *label = timeout_label(node);
-    CLEANUP_FREE bool *skip = NULL;
     int64_t timeout_ms = plan_timeout_ms(&stage->scope);
+    struct outcome end;
     struct err err = ERR_INIT;
 
-    if (stage->kind == PLAN_STAGE_POST) {
-        bool none;
-
-        s.skip = skip = select_post(run, stage, node, &none);
-        if (none) {
-            outcome_not_started(run, node, STATE_SKIPPED, REASON_NONE);
-            return;
-        }
-    }
     node_set_state(run->bus, node, STATE_RUNNING, NULL);
-    if (ctx_init_cancel(&s.ctx, ctx, &err) < 0) {
-        for (uint32_t i = 0; i < node->child_count; i++)
-            outcome_not_started(run, &node->children[i], STATE_SKIPPED, REASON_DEPENDENCY);
-        outcome_error(run, ctx, node, &err, NULL);
-        return;
-    }
+    ctx_init(&s.ctx, ctx);
     ctx_set_timeout(&s.ctx, timeout_ms, label);
     announce_timeout(run, node, timeout_ms);
-    run_jobs(&s);
-    outcome_of_children(run, &s.ctx, node);
+    if (make_fast(&s, &err) == 0) {
+        run_jobs(&s);
+        outcome_of_children(&s.ctx, node, &end);
+    } else {
+        outcome_children_not_started(run, node);
+        outcome_of_error(ctx, &err, &end);
+    }
+    outcome_apply(run, node, stage->flow, &end);
+    outcome_release(&end);
+    release_fast(&s);
     ctx_release(&s.ctx);
 }

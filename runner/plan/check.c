@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/settings.h"
+#include "plan/expand.h"
+#include "plan/link.h"
+#include "plan/names.h"
 
 bool plan_is_template(const struct spec_str *text)
 {
-    return text->text && strstr(text->text, "${");
+    return has_template(text->text);
 }
 
 static bool pairs_have_template(const struct spec_pairs *pairs)
@@ -31,19 +33,21 @@ static bool common_has_template(const struct spec_common *c)
            plan_is_template(&c->data_dir_inner);
 }
 
-void plan_check_scope(const struct plan *plan, const struct plan_scope *scope,
-                      struct diag_list *diags)
+void plan_check_scope(const struct plan *plan, struct plan_scope *scope, struct diag_list *diags)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    bool late = false;
 
     if (common_has_template(scope->common) &&
-        plan_settings_resolve(plan, scope, &settings, diags, NULL) < 0)
+        plan_settings_resolve(plan, scope, NULL, &settings, &late, diags, NULL) < 0)
         settings = (struct plan_settings){0};
+    scope->late = late || (scope->parent && scope->parent->late);
 }
 
 struct check {
     const struct plan *plan;
     const struct plan_settings *settings;
+    bool *late;
     struct diag_list *diags;
 };
 
@@ -52,7 +56,7 @@ static void check_string(const struct check *c, const struct spec_str *text)
     char *expanded = NULL;
 
     if (plan_is_template(text) &&
-        plan_expand(c->plan, c->settings, text, &expanded, c->diags, NULL) == 0)
+        plan_expand(c->plan, c->settings, text, &expanded, c->late, c->diags, NULL) == 0)
         free(expanded);
 }
 
@@ -104,17 +108,81 @@ static void check_own_keys(const struct check *c, const struct spec_step *spec)
     }
 }
 
-void plan_check_step(const struct plan *plan, const struct plan_step *step, struct diag_list *diags)
+void plan_check_step(const struct plan *plan, struct plan_step *step, struct diag_list *diags)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
-    const struct check c = {plan, &settings, diags};
+    const struct check c = {plan, &settings, &step->scope.late, diags};
+    bool late;
 
     plan_check_scope(plan, &step->scope, diags);
     if (!step->spec->container && !step->spec->plugin && !step->spec->language)
         return;
-    if (plan_settings_resolve(plan, &step->scope, &settings, NULL, NULL) < 0)
+    if (plan_settings_resolve(plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
         return; /* said where the string stands */
     /* Plugins and programs of a language run in containers, whatever the engine. */
     settings.local = settings.local && !step->spec->plugin && !step->spec->language;
     check_own_keys(&c, step->spec);
+}
+
+/* --- conditions --- */
+
+/* Where byte `offset` of a text of one line stands; else where the text begins. */
+static struct src_pos position_in(const struct spec_str *text, size_t offset)
+{
+    struct src_pos pos = text->pos;
+
+    if (!memchr(text->text, '\n', offset))
+        pos.column += (uint32_t)offset;
+    return pos;
+}
+
+/* The syntax has been looked at when the file was read; specifications can also come from code. */
+static struct expr *read_condition(const struct spec_str *text, struct diag_list *diags)
+{
+    struct expr *expr = NULL;
+    struct err err = ERR_INIT;
+    size_t offset = 0;
+
+    if (expr_parse(text->text, strlen(text->text), &expr, &offset, &err) < 0)
+        diag_add(diags, DIAG_ERROR, position_in(text, offset), "", "%s", err.message);
+    return expr;
+}
+
+void plan_read_conditions(const struct spec_flow *spec, struct plan_flow **flow,
+                          struct diag_list *diags)
+{
+    struct plan_flow *f;
+
+    if (!spec)
+        return;
+    f = plan_flow_make(flow);
+    f->spec = spec;
+    if (spec->condition.text)
+        f->condition = read_condition(&spec->condition, diags);
+    if (spec->when && spec->when->expr.text)
+        f->when_expr = read_condition(&spec->when->expr, diags);
+    f->asks_status = (f->condition && expr_uses_status(f->condition)) ||
+                     (f->when_expr && expr_uses_status(f->when_expr)) ||
+                     (spec->when && spec->when->status.len);
+}
+
+static void check_condition(const struct plan *plan, const struct plan_scope *scope,
+                            const struct expr *expr, const struct spec_str *text,
+                            struct diag_list *diags)
+{
+    struct err err = ERR_INIT;
+    size_t offset = 0;
+
+    if (expr && names_check(plan, scope, expr, &offset, &err) < 0)
+        diag_add(diags, DIAG_ERROR, position_in(text, offset), "", "%s", err.message);
+}
+
+void plan_check_conditions(const struct plan *plan, const struct plan_scope *scope,
+                           const struct plan_flow *flow, struct diag_list *diags)
+{
+    if (!flow || !flow->spec)
+        return;
+    check_condition(plan, scope, flow->condition, &flow->spec->condition, diags);
+    if (flow->spec->when)
+        check_condition(plan, scope, flow->when_expr, &flow->spec->when->expr, diags);
 }

@@ -1,11 +1,16 @@
+/* Building goes from names to meaning: first every level gets its siblings and their names, then
+ * these are linked, and last everything that refers to them is checked. */
 #include "plan/plan.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "plan/check.h"
+#include "plan/link.h"
+#include "plan/matrix.h"
 #include "plan/settings.h"
 
 struct build {
@@ -13,114 +18,426 @@ struct build {
     struct diag_list *diags;
 };
 
-/* A name with its ${…} expanded in the scope around it; "LEVEL-N" when there is none. */
-static char *make_name(const struct build *b, const struct plan_scope *parent,
-                       const struct spec_str *name, const char *level, size_t index)
+/* --- names --- */
+
+/* A string expanded in a scope; NULL after an error, which has been added. */
+static char *expand_in(const struct build *b, const struct plan_scope *scope,
+                       const struct spec_str *text)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     char *expanded = NULL;
 
-    if (!name->text)
-        return xasprintf("%s-%zu", level, index + 1);
-    if (!plan_is_template(name))
-        return xstrdup(name->text);
-    if (plan_settings_resolve(b->plan, parent, &settings, NULL, NULL) < 0 ||
-        plan_expand(b->plan, &settings, name, &expanded, b->diags, NULL) < 0)
-        return xstrdup(name->text);
+    if (!plan_is_template(text))
+        return xstrdup(text->text);
+    if (plan_settings_resolve(b->plan, scope, NULL, &settings, NULL, NULL, NULL) < 0 ||
+        plan_expand(b->plan, &settings, text, &expanded, NULL, b->diags, NULL) < 0)
+        return NULL;
     return expanded;
 }
+
+/* A name with its ${…} expanded in the scope around it; "LEVEL-N" when there is none. */
+static char *make_name(const struct build *b, const struct plan_scope *scope,
+                       const struct spec_str *name, const char *level, size_t index)
+{
+    char *expanded;
+
+    if (!name->text)
+        return xasprintf("%s-%zu", level, index + 1);
+    expanded = expand_in(b, scope, name);
+    return expanded ? expanded : xstrdup(name->text);
+}
+
+/* "Build & test" becomes "build-test". */
+static char *make_slug(const char *name)
+{
+    char *slug = xstrdup(name);
+    char *to = slug;
+
+    for (const char *from = name; *from; from++) {
+        unsigned char c = (unsigned char)*from;
+
+        if (isalnum(c) || c == '_' || c >= 0x80)
+            *to++ = (char)tolower(c);
+        else if (to > slug && to[-1] != '-')
+            *to++ = '-';
+    }
+    while (to > slug && to[-1] == '-')
+        to--;
+    *to = '\0';
+    return slug;
+}
+
+/* --- hooks --- */
+
+static const struct spec_step *hook_spec(const struct build *b, const struct spec_str *command)
+{
+    struct spec_step *spec = xcalloc(1, sizeof(*spec));
+
+    spec->pos = command->pos;
+    spec->command = *command;
+    spec_common_init(&spec->common);
+    vec_push(&b->plan->hooks, spec);
+    return spec;
+}
+
+static size_t post_count(const struct spec_post *post)
+{
+    return !!post->success.text + !!post->failure.text + !!post->cancelled.text +
+           !!post->always.text;
+}
+
+static void init_hook_step(const struct build *b, const struct plan_job *job,
+                           struct plan_step *step, const struct spec_str *command,
+                           enum plan_kind kind, enum plan_post post)
+{
+    step->spec = hook_spec(b, command);
+    step->scope = (struct plan_scope){&job->scope, &step->spec->common, job, false};
+    step->name = xstrdup(kind == PLAN_PRE ? "pre" : "post");
+    step->id = xstrdup(step->name);
+    step->kind = kind;
+    step->post = post;
+}
+
+/* The steps of a `post`, in the order in which those that are called for run. */
+static void add_post_steps(const struct build *b, struct plan_job *job,
+                           const struct spec_post *post)
+{
+    const struct spec_str *commands[] = {
+        [PLAN_POST_SUCCESS] = &post->success,
+        [PLAN_POST_FAILURE] = &post->failure,
+        [PLAN_POST_CANCELLED] = &post->cancelled,
+        [PLAN_POST_ALWAYS] = &post->always,
+    };
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+        if (commands[i]->text)
+            init_hook_step(b, job, &job->steps[job->step_count++], commands[i], PLAN_POST,
+                           (enum plan_post)i);
+    }
+}
+
+/* A job of nothing but hook steps, named like them. */
+static void build_hook_job(const struct build *b, const struct plan_scope *parent,
+                           struct plan_job *job, enum plan_kind kind, const struct spec_str *pre,
+                           const struct spec_post *post)
+{
+    *job = (struct plan_job){.scope = {parent, &b->plan->no_settings, job, false},
+                             .name = xstrdup(kind == PLAN_PRE ? "pre" : "post"),
+                             .kind = kind,
+                             .order = PLAN_ORDER_SERIAL};
+    job->steps = xcalloc(pre ? 1 : post_count(post), sizeof(*job->steps));
+    if (pre)
+        init_hook_step(b, job, &job->steps[job->step_count++], pre, kind, PLAN_POST_ALWAYS);
+    else
+        add_post_steps(b, job, post);
+}
+
+static void build_hook_stage(const struct build *b, enum plan_kind kind, const struct spec_str *pre,
+                             const struct spec_post *post)
+{
+    struct plan_stage *stage = &b->plan->stages[b->plan->stage_count++];
+
+    *stage = (struct plan_stage){.scope = {&b->plan->scope, &b->plan->no_settings, NULL, false},
+                                 .name = xstrdup(kind == PLAN_PRE ? "pre" : "post"),
+                                 .kind = kind,
+                                 .fail_fast = true,
+                                 .order = PLAN_ORDER_SERIAL,
+                                 .jobs = xcalloc(1, sizeof(*stage->jobs)),
+                                 .job_count = 1};
+    build_hook_job(b, &stage->scope, &stage->jobs[0], kind, pre, post);
+}
+
+/* --- jobs and their steps --- */
 
 static void build_step(const struct build *b, const struct plan_job *job, struct plan_step *step,
                        const struct spec_step *spec, size_t index)
 {
     step->spec = spec;
-    step->scope = (struct plan_scope){.parent = &job->scope, .common = &spec->common};
+    step->scope = (struct plan_scope){&job->scope, &spec->common, job, false};
     step->name = make_name(b, &job->scope, &spec->name, "step", index);
-    plan_check_step(b->plan, step, b->diags);
+    step->id = spec->id.text ? xstrdup(spec->id.text) : make_slug(step->name);
+    plan_read_conditions(spec->flow, &step->flow, b->diags);
 }
 
-static void build_job(const struct build *b, const struct plan_stage *stage, struct plan_job *job,
-                      const struct spec_job *spec, size_t index)
+static void link_steps(const struct build *b, struct plan_job *job)
 {
-    job->scope = (struct plan_scope){.parent = &stage->scope, .common = &spec->common};
-    job->name = make_name(b, &stage->scope, &spec->name, "job", index);
-    plan_check_scope(b->plan, &job->scope, b->diags);
-    job->step_count = (uint32_t)spec->step_count;
-    job->steps = xcalloc(spec->step_count, sizeof(*job->steps));
+    struct sibling *siblings = xcalloc(job->step_count, sizeof(*siblings));
+    bool linked;
+
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        struct plan_step *step = &job->steps[i];
+
+        siblings[i] = (struct sibling){.id = step->id,
+                                       .name = step->name,
+                                       .spec = step->spec->flow,
+                                       .flow = &step->flow,
+                                       .kind = (enum plan_kind)step->kind,
+                                       .span = 1};
+    }
+    linked = plan_link(siblings, job->step_count, PLAN_ORDER_SERIAL, "step", b->diags);
+    job->order = linked ? PLAN_ORDER_GRAPH : PLAN_ORDER_SERIAL;
+    free(siblings);
+}
+
+static void build_steps(const struct build *b, struct plan_job *job)
+{
+    const struct spec_job *spec = job->spec;
+
+    job->steps = xcalloc(spec->step_count + 1 + post_count(&spec->post), sizeof(*job->steps));
+    if (spec->pre.text)
+        init_hook_step(b, job, &job->steps[job->step_count++], &spec->pre, PLAN_PRE,
+                       PLAN_POST_ALWAYS);
     for (size_t i = 0; i < spec->step_count; i++)
-        build_step(b, job, &job->steps[i], &spec->steps[i], i);
+        build_step(b, job, &job->steps[job->step_count++], &spec->steps[i], i);
+    add_post_steps(b, job, &spec->post);
+    link_steps(b, job);
 }
 
-static void build_stage(const struct build *b, struct plan_stage *stage,
-                        const struct spec_stage *spec, size_t index)
+/* "unit" becomes "unit (a, 1)", unless the name makes the difference itself. */
+static void add_matrix_to_name(struct plan_job *job)
 {
-    stage->scope = (struct plan_scope){.parent = &b->plan->scope, .common = &spec->common};
+    CLEANUP_BUF struct buf name = BUF_INIT;
+    const char *separator = " (";
+
+    if (job->spec->name.text && strstr(job->spec->name.text, "{{"))
+        return;
+    buf_addstr(&name, job->name);
+    strmap_foreach (axis, &job->matrix) {
+        buf_addf(&name, "%s%s", separator, axis->value);
+        separator = ", ";
+    }
+    buf_addch(&name, ')');
+    free(job->name);
+    job->name = buf_steal(&name);
+}
+
+/* `matrix` (may be NULL) goes to the job. */
+static void build_job(const struct build *b, struct plan_stage *stage, const struct spec_job *spec,
+                      size_t index, struct strmap *matrix, uint32_t group)
+{
+    struct plan_job *job = &stage->jobs[stage->job_count++];
+    struct plan_scope naming = {&stage->scope, &b->plan->no_settings, job, false};
+
+    job->spec = spec;
+    job->scope = (struct plan_scope){&stage->scope, &spec->common, job, false};
+    job->group = group;
+    if (matrix)
+        job->matrix = *matrix;
+    job->name = make_name(b, &naming, &spec->name, "job", index);
+    if (matrix)
+        add_matrix_to_name(job);
+    plan_read_conditions(spec->flow, &job->flow, b->diags);
+    build_steps(b, job);
+}
+
+struct matrix_scope {
+    const struct build *build;
+    const struct plan_scope *scope;
+};
+
+static char *expand_matrix_value(void *arg, const struct spec_str *text)
+{
+    const struct matrix_scope *m = arg;
+
+    return expand_in(m->build, m->scope, text);
+}
+
+static void add_group(struct plan_stage *stage, const struct spec_matrix *matrix)
+{
+    struct plan_group *group;
+
+    stage->groups = xreallocarray(stage->groups, stage->group_count + 1, sizeof(*stage->groups));
+    group = &stage->groups[stage->group_count++];
+    group->max_parallel = matrix->max_parallel > 0 ? (uint32_t)matrix->max_parallel : 0;
+    group->fail_fast = matrix->fail_fast ? matrix->fail_fast == SPEC_TRUE : stage->fail_fast;
+}
+
+static void link_jobs(const struct build *b, struct plan_stage *stage)
+{
+    struct sibling *siblings = xcalloc(stage->job_count, sizeof(*siblings));
+
+    for (uint32_t i = 0; i < stage->job_count; i++) {
+        struct plan_job *job = &stage->jobs[i];
+        uint32_t span = 1;
+
+        while (job->group && i + span < stage->job_count &&
+               stage->jobs[i + span].group == job->group)
+            span++;
+        siblings[i] =
+            (struct sibling){.name = job->name,
+                             .plain_name = job->group ? job->spec->name.text : NULL,
+                             .spec = job->spec ? job->spec->flow : NULL,
+                             .flow = &job->flow,
+                             .kind = (enum plan_kind)job->kind,
+                             .span = i > 0 && job->group && stage->jobs[i - 1].group == job->group
+                                         ? 0
+                                         : span};
+    }
+    if (plan_link(siblings, stage->job_count, (enum plan_order)stage->order, "job", b->diags))
+        stage->order = PLAN_ORDER_GRAPH;
+    free(siblings);
+}
+
+/* Every job in the file with its combinations, of which one without a matrix has a single one. */
+static size_t expand_matrices(const struct build *b, const struct plan_stage *stage,
+                              struct combinations *combinations)
+{
+    struct matrix_scope arg = {b, &stage->scope};
+    size_t total = 0;
+
+    for (size_t i = 0; i < stage->spec->job_count; i++) {
+        const struct spec_matrix *matrix = stage->spec->jobs[i].matrix;
+
+        if (matrix &&
+            plan_matrix_expand(matrix, expand_matrix_value, &arg, &combinations[i], b->diags) < 0)
+            continue;
+        total += matrix ? combinations[i].len : 1;
+    }
+    return total;
+}
+
+static void build_jobs(const struct build *b, struct plan_stage *stage)
+{
+    const struct spec_stage *spec = stage->spec;
+    struct combinations *combinations = xcalloc(spec->job_count, sizeof(*combinations));
+    size_t total = expand_matrices(b, stage, combinations);
+
+    /* Not to grow: scopes point into it. */
+    stage->jobs = xcalloc(total + 2, sizeof(*stage->jobs));
+    if (spec->pre.text)
+        build_hook_job(b, &stage->scope, &stage->jobs[stage->job_count++], PLAN_PRE, &spec->pre,
+                       NULL);
+    for (size_t i = 0; i < spec->job_count; i++) {
+        if (!spec->jobs[i].matrix)
+            build_job(b, stage, &spec->jobs[i], i, NULL, 0);
+        if (!combinations[i].len)
+            continue;
+        add_group(stage, spec->jobs[i].matrix);
+        for (size_t j = 0; j < combinations[i].len; j++)
+            build_job(b, stage, &spec->jobs[i], i, &combinations[i].items[j], stage->group_count);
+        vec_release(&combinations[i]);
+    }
+    if (post_count(&spec->post))
+        build_hook_job(b, &stage->scope, &stage->jobs[stage->job_count++], PLAN_POST, NULL,
+                       &spec->post);
+    free(combinations);
+    link_jobs(b, stage);
+}
+
+/* --- stages --- */
+
+static void build_stage(const struct build *b, const struct spec_stage *spec, enum plan_kind kind,
+                        size_t index)
+{
+    struct plan_stage *stage = &b->plan->stages[b->plan->stage_count++];
+
+    stage->spec = spec;
+    stage->scope = (struct plan_scope){&b->plan->scope, &spec->common, NULL, false};
+    stage->kind = kind;
     stage->name = make_name(b, &b->plan->scope, &spec->name, "stage", index);
-    plan_check_scope(b->plan, &stage->scope, b->diags);
-    stage->serial = spec->run_mode == SPEC_RUN_MODE_SERIAL;
+    stage->order = spec->run_mode == SPEC_RUN_MODE_SERIAL ? PLAN_ORDER_SERIAL : PLAN_ORDER_FREE;
     stage->fail_fast = spec->fail_fast != SPEC_FALSE;
     stage->max_parallel = spec->max_parallel > 0 ? (uint32_t)spec->max_parallel : 0;
-    stage->job_count = (uint32_t)spec->job_count;
-    stage->jobs = xcalloc(spec->job_count, sizeof(*stage->jobs));
-    for (size_t i = 0; i < spec->job_count; i++)
-        build_job(b, stage, &stage->jobs[i], &spec->jobs[i], i);
+    plan_read_conditions(spec->flow, &stage->flow, b->diags);
+    build_jobs(b, stage);
 }
 
-/* A stage of one job of the given hook steps, all of them named like the stage. */
-static void build_hook(const struct build *b, struct plan_stage *stage, enum plan_stage_kind kind,
-                       const struct spec_step *const *specs, size_t count)
+static void link_stages(const struct build *b)
 {
-    const char *name = kind == PLAN_STAGE_PRE ? "pre" : "post";
-    struct plan_job *job = xcalloc(1, sizeof(*job));
+    struct plan *plan = b->plan;
+    struct sibling *siblings = xcalloc(plan->stage_count, sizeof(*siblings));
 
-    *stage = (struct plan_stage){.scope = {&b->plan->scope, &b->plan->no_settings},
-                                 .name = xstrdup(name),
-                                 .kind = kind,
-                                 .fail_fast = true,
-                                 .jobs = job,
-                                 .job_count = 1};
-    job->scope = (struct plan_scope){&stage->scope, &b->plan->no_settings};
-    job->name = xstrdup(name);
-    job->steps = xcalloc(count, sizeof(*job->steps));
-    job->step_count = (uint32_t)count;
-    for (size_t i = 0; i < count; i++) {
-        job->steps[i].spec = specs[i];
-        job->steps[i].scope = (struct plan_scope){&job->scope, &specs[i]->common};
-        job->steps[i].name = xstrdup(name);
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        struct plan_stage *stage = &plan->stages[i];
+
+        siblings[i] = (struct sibling){.name = stage->name,
+                                       .spec = stage->spec ? stage->spec->flow : NULL,
+                                       .flow = &stage->flow,
+                                       .kind = (enum plan_kind)stage->kind,
+                                       .span = 1};
     }
-}
-
-static void init_hook_step(struct spec_step *step, const struct spec_str *command)
-{
-    *step = (struct spec_step){.pos = command->pos, .command = *command};
-    spec_common_init(&step->common);
+    plan->order = plan_link(siblings, plan->stage_count, PLAN_ORDER_SERIAL, "stage", b->diags)
+                      ? PLAN_ORDER_GRAPH
+                      : PLAN_ORDER_SERIAL;
+    free(siblings);
 }
 
 static void build_stages(const struct build *b)
 {
     struct plan *plan = b->plan;
     const struct spec_pipeline *spec = plan->spec;
-    const struct spec_step *pre = &plan->pre;
-    const struct spec_step *post[4];
-    size_t post_count = 0;
 
-    spec_common_init(&plan->no_settings);
-    init_hook_step(&plan->pre, &spec->pre);
-    init_hook_step(&plan->post[PLAN_POST_SUCCESS], &spec->post.success);
-    init_hook_step(&plan->post[PLAN_POST_FAILURE], &spec->post.failure);
-    init_hook_step(&plan->post[PLAN_POST_CANCELLED], &spec->post.cancelled);
-    init_hook_step(&plan->post[PLAN_POST_ALWAYS], &spec->post.always);
-    for (size_t i = 0; i < 4; i++) {
-        if (plan->post[i].command.text)
-            post[post_count++] = &plan->post[i];
-    }
-    plan->stages = xcalloc(spec->stage_count + 2, sizeof(*plan->stages));
+    plan->stages = xcalloc(spec->stage_count + spec->finally_count + 2, sizeof(*plan->stages));
     if (spec->pre.text)
-        build_hook(b, &plan->stages[plan->stage_count++], PLAN_STAGE_PRE, &pre, 1);
+        build_hook_stage(b, PLAN_PRE, &spec->pre, NULL);
     for (size_t i = 0; i < spec->stage_count; i++)
-        build_stage(b, &plan->stages[plan->stage_count++], &spec->stages[i], i);
-    if (post_count)
-        build_hook(b, &plan->stages[plan->stage_count++], PLAN_STAGE_POST, post, post_count);
+        build_stage(b, &spec->stages[i], PLAN_PLAIN, i);
+    for (size_t i = 0; i < spec->finally_count; i++)
+        build_stage(b, &spec->finally[i], PLAN_FINALLY, i);
+    if (post_count(&spec->post))
+        build_hook_stage(b, PLAN_POST, NULL, &spec->post);
+    link_stages(b);
+}
+
+/* --- checks --- */
+
+static void index_steps(struct plan_job *job)
+{
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        const char *const names[] = {job->steps[i].id, job->steps[i].name};
+
+        for (size_t j = 0; j < 2; j++) {
+            uint32_t known;
+
+            if (!text_index_find(&job->step_names, names[j], strlen(names[j]), &known))
+                text_index_set(&job->step_names, names[j], strlen(names[j]), i);
+        }
+    }
+}
+
+static void check_job(const struct build *b, struct plan_job *job, struct diag_list *diags)
+{
+    plan_check_scope(b->plan, &job->scope, diags);
+    plan_check_conditions(b->plan, &job->scope, job->flow, diags);
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        struct plan_step *step = &job->steps[i];
+
+        plan_check_step(b->plan, step, diags);
+        plan_check_conditions(b->plan, &step->scope, step->flow, diags);
+    }
+}
+
+/* What is wrong in the file is said once, not for every combination of a matrix. */
+static void check_all(const struct build *b)
+{
+    struct plan *plan = b->plan;
+
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        struct plan_stage *stage = &plan->stages[i];
+        uint32_t group = 0;
+
+        plan_check_scope(plan, &stage->scope, b->diags);
+        plan_check_conditions(plan, &stage->scope, stage->flow, b->diags);
+        for (uint32_t j = 0; j < stage->job_count; j++) {
+            struct plan_job *job = &stage->jobs[j];
+            CLEANUP_DIAG_LIST struct diag_list same = {0};
+            bool is_first = !job->group || job->group != group;
+
+            check_job(b, job, is_first ? b->diags : &same);
+            group = job->group;
+        }
+    }
+}
+
+static void complete(const struct build *b)
+{
+    struct plan *plan = b->plan;
+
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        for (uint32_t j = 0; j < plan->stages[i].job_count; j++)
+            index_steps(&plan->stages[i].jobs[j]);
+    }
+    plan->complete = true;
 }
 
 /* -w, else the file's workdir, else the current directory. */
@@ -128,16 +445,13 @@ static void set_workdir(const struct build *b)
 {
     struct plan *plan = b->plan;
     const struct plan_inputs *inputs = &plan->inputs;
-    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     CLEANUP_FREE char *expanded = NULL;
     CLEANUP_FREE char *joined = NULL;
 
     if (inputs->workdir)
         expanded = xstrdup(inputs->workdir);
-    else if (plan_settings_resolve(plan, &plan->scope, &settings, NULL, NULL) < 0 ||
-             plan_expand(plan, &settings, &plan->spec->common.workdir, &expanded, b->diags, NULL) <
-                 0)
-        return;
+    else if (plan->spec->common.workdir.text)
+        expanded = expand_in(b, &plan->scope, &plan->spec->common.workdir);
     if (!expanded || !*expanded)
         return;
     joined = fs_join(inputs->current_dir, expanded);
@@ -155,6 +469,7 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     plan->spec = spec;
     plan->inputs = *inputs;
     plan->scope = (struct plan_scope){.common = &spec->common};
+    spec_common_init(&plan->no_settings);
     if (inputs->automatic)
         strmap_merge(&plan->automatic, inputs->automatic);
     plan->workdir = xstrdup(inputs->current_dir);
@@ -165,42 +480,101 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     plan_check_scope(plan, &plan->scope, diags);
     if (diags->error_count == errors_before)
         build_stages(&b);
+    if (diags->error_count == errors_before) {
+        complete(&b);
+        check_all(&b);
+    }
     if (diags->error_count == errors_before)
         return plan;
     plan_free(plan);
     return NULL;
 }
 
+/* --- the end --- */
+
 static void release_job(struct plan_job *job)
 {
-    for (uint32_t i = 0; i < job->step_count; i++)
+    for (uint32_t i = 0; i < job->step_count; i++) {
         free(job->steps[i].name);
+        free(job->steps[i].id);
+        plan_flow_free(job->steps[i].flow);
+    }
     free(job->steps);
     free(job->name);
+    strmap_release(&job->matrix);
+    text_index_release(&job->step_names);
+    plan_flow_free(job->flow);
+}
+
+static void release_stage(struct plan_stage *stage)
+{
+    for (uint32_t i = 0; i < stage->job_count; i++)
+        release_job(&stage->jobs[i]);
+    free(stage->jobs);
+    free(stage->groups);
+    free(stage->name);
+    plan_flow_free(stage->flow);
 }
 
 void plan_free(struct plan *plan)
 {
     if (!plan)
         return;
-    for (uint32_t i = 0; i < plan->stage_count; i++) {
-        struct plan_stage *stage = &plan->stages[i];
-
-        for (uint32_t j = 0; j < stage->job_count; j++)
-            release_job(&stage->jobs[j]);
-        free(stage->jobs);
-        free(stage->name);
-    }
+    for (uint32_t i = 0; i < plan->stage_count; i++)
+        release_stage(&plan->stages[i]);
     free(plan->stages);
+    vec_foreach (struct spec_step **, hook, &plan->hooks)
+        free(*hook);
+    vec_release(&plan->hooks);
     free(plan->name);
     free(plan->workdir);
     strmap_release(&plan->automatic);
     free(plan);
 }
 
-enum plan_post plan_post_of(const struct plan *plan, const struct plan_step *step)
+/* --- looking --- */
+
+const struct plan_step *plan_find_step(const struct plan_job *job, const char *name)
 {
-    return (enum plan_post)(step->spec - plan->post);
+    uint32_t number;
+
+    if (!text_index_find(&job->step_names, name, strlen(name), &number))
+        return NULL;
+    return &job->steps[number];
+}
+
+static bool is_called(const struct plan_job *job, const char *name)
+{
+    return strcmp(job->name, name) == 0 ||
+           (job->group && job->spec->name.text && strcmp(job->spec->name.text, name) == 0);
+}
+
+bool plan_find_jobs(const struct plan *plan, const char *name, struct plan_jobs *ret)
+{
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        const struct plan_stage *stage = &plan->stages[i];
+
+        for (uint32_t j = 0; j < stage->job_count; j++) {
+            if (!is_called(&stage->jobs[j], name))
+                continue;
+            *ret = (struct plan_jobs){.stage = i, .first = j, .count = 1};
+            while (stage->jobs[j].group && j + ret->count < stage->job_count &&
+                   stage->jobs[j + ret->count].group == stage->jobs[j].group &&
+                   is_called(&stage->jobs[j + ret->count], name))
+                ret->count++;
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct plan_stage *plan_find_stage(const struct plan *plan, const char *name)
+{
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        if (strcmp(plan->stages[i].name, name) == 0)
+            return &plan->stages[i];
+    }
+    return NULL;
 }
 
 int64_t plan_timeout_ms(const struct plan_scope *scope)

@@ -1,12 +1,18 @@
 /* The plan: the pipeline as an immutable tree in the order and shape in which it will run.
  *
+ * The stages of the pipeline, the jobs of a stage and the steps of a job are lists of siblings. In
+ * a list either each waits for the one before it, or all are free to run at once, or, as soon as
+ * one of them says `depends_on`, they form a graph with an edge for each dependency.
+ *
  * The plan borrows from the specification, which must outlive it. It resolves what is inherited
  * and expands ${…} not once for all but when asked, plan_settings_resolve(), just before a step
  * starts: nothing is stored for 10,000 steps that one step needs, and what becomes known only
  * while the pipeline runs fits in the same place. plan_build() expands everything once, to find
  * the errors beforehand.
  *
- * The hooks `pre` and `post` of a pipeline become stages of one job.
+ * The hooks `pre` and `post` are siblings of what they go with: steps of a job, a job of one step
+ * in a stage, a stage of one job in the pipeline. A job with a matrix becomes one job for each
+ * combination; `finally` becomes stages behind the others.
  * Threads: immutable once built. Pure: no I/O.
  * Source: pipeline file reference, sections 1 to 3. */
 #pragma once
@@ -17,6 +23,9 @@
 
 #include "base/diag.h"
 #include "base/map.h"
+#include "base/text_index.h"
+#include "base/vec.h"
+#include "expr/expr.h"
 #include "spec/spec.h"
 
 /* What the command line and the process contribute. Maps and strings are borrowed for the life of
@@ -32,39 +41,88 @@ struct plan_inputs {
     bool strict;                      /* unset names are errors */
 };
 
+struct plan_job;
+
 struct plan_scope {
     const struct plan_scope *parent; /* NULL: the pipeline */
     const struct spec_common *common;
+    const struct plan_job *job; /* the job itself, or the one around it; NULL: none */
+    bool late;                  /* its strings, or those above it, need what only a run knows */
 };
+
+/* What has to end before a sibling starts, and how. */
+struct plan_edge {
+    uint32_t from;     /* index of the sibling */
+    uint8_t condition; /* enum spec_condition, never unset */
+    bool given;        /* the file says the condition; otherwise `if` can take its place */
+};
+
+/* Whether, and after what, something runs; NULL where nothing is said about it. */
+struct plan_flow {
+    const struct spec_flow *spec; /* NULL: there are only edges */
+    struct expr *condition;       /* `if`, NULL: none */
+    struct expr *when_expr;       /* likewise */
+    bool asks_status;             /* its conditions look at how the siblings ended */
+    struct plan_edge *edges;
+    uint32_t edge_count;
+};
+
+/* Which of the siblings are not from the list in the file. */
+enum plan_kind { PLAN_PLAIN, PLAN_PRE, PLAN_POST, PLAN_FINALLY };
+
+/* Which outcome a step of a `post` is for. */
+enum plan_post { PLAN_POST_SUCCESS, PLAN_POST_FAILURE, PLAN_POST_CANCELLED, PLAN_POST_ALWAYS };
+
+/* How siblings are ordered. */
+enum plan_order { PLAN_ORDER_SERIAL, PLAN_ORDER_FREE, PLAN_ORDER_GRAPH };
 
 struct plan_step {
     struct plan_scope scope;
     const struct spec_step *spec;
     char *name;
+    char *id; /* what expressions call it */
+    struct plan_flow *flow;
+    uint8_t kind; /* enum plan_kind */
+    uint8_t post; /* enum plan_post, of PLAN_POST */
 };
 
 struct plan_job {
     struct plan_scope scope;
+    const struct spec_job *spec; /* NULL: a hook */
     char *name;
+    struct strmap matrix; /* from axis to value; empty: none */
+    struct plan_flow *flow;
     struct plan_step *steps;
     uint32_t step_count;
+    struct text_index step_names; /* ids and names to numbers; filled when the plan is complete */
+    uint32_t group;               /* jobs of one matrix; 0: none */
+    uint8_t kind;                 /* enum plan_kind */
+    uint8_t order;                /* enum plan_order, of the steps */
 };
 
-/* When a step of the stage `post` runs. */
-enum plan_post { PLAN_POST_SUCCESS, PLAN_POST_FAILURE, PLAN_POST_CANCELLED, PLAN_POST_ALWAYS };
-
-enum plan_stage_kind { PLAN_STAGE, PLAN_STAGE_PRE, PLAN_STAGE_POST };
+/* The jobs that a matrix expands to. */
+struct plan_group {
+    uint32_t max_parallel; /* 0: no limit of its own */
+    bool fail_fast;
+};
 
 struct plan_stage {
     struct plan_scope scope;
+    const struct spec_stage *spec; /* NULL: a hook */
     char *name;
-    enum plan_stage_kind kind;
-    bool serial;
-    bool fail_fast;
-    uint32_t max_parallel; /* 0: no limit of its own */
+    struct plan_flow *flow;
     struct plan_job *jobs;
     uint32_t job_count;
+    struct plan_group *groups; /* that of a job is groups[job->group - 1] */
+    uint32_t group_count;
+    uint32_t max_parallel; /* 0: no limit of its own */
+    bool fail_fast;
+    uint8_t kind;  /* enum plan_kind */
+    uint8_t order; /* enum plan_order, of the jobs */
 };
+
+/* How many jobs a matrix may become. */
+#define PLAN_MATRIX_MAX 1000
 
 struct plan {
     struct plan_scope scope;
@@ -73,20 +131,32 @@ struct plan {
     char *name;
     char *workdir;             /* absolute */
     struct strmap automatic;   /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
-    struct plan_stage *stages; /* in the order of running, hooks included */
+    struct plan_stage *stages; /* in the order of running, hooks and `finally` included */
     uint32_t stage_count;
-    /* Specifications of the hooks' steps; those of `post` by enum plan_post, NULL command: none. */
+    uint8_t order; /* enum plan_order, of the stages */
+    bool complete; /* everything has its name */
     struct spec_common no_settings;
-    struct spec_step pre;
-    struct spec_step post[4];
+    VEC(struct spec_step *)
+    hooks; /* specifications made for the steps of hooks */
+};
+
+/* Jobs of one stage that follow each other. */
+struct plan_jobs {
+    uint32_t stage;
+    uint32_t first;
+    uint32_t count;
 };
 
 /* Adds what is wrong to diags; NULL when there was an error among it. */
 struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inputs *inputs,
                         struct diag_list *diags);
 void plan_free(struct plan *plan);
-/* Which outcome a step of the stage `post` is for. */
-enum plan_post plan_post_of(const struct plan *plan, const struct plan_step *step);
+
+/* By id, else by name; NULL: there is none. */
+const struct plan_step *plan_find_step(const struct plan_job *job, const char *name);
+/* By name; that of a job with a matrix means all that it became. false: there is none. */
+bool plan_find_jobs(const struct plan *plan, const char *name, struct plan_jobs *ret);
+const struct plan_stage *plan_find_stage(const struct plan *plan, const char *name);
 
 #define CLEANUP_PLAN CLEANUP(plan_cleanup)
 

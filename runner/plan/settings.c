@@ -12,73 +12,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/interpolate.h"
-
-struct expansion {
-    const struct plan *plan;
-    const struct strmap *first;  /* looked at first */
-    const struct strmap *second; /* then; may be NULL */
-    bool local;                  /* the runner's own environment counts too */
-    bool ahead;                  /* all will be expanded again: errors can wait */
-    struct src_pos pos;
-    struct diag_list *diags;
-};
-
-static const char *get(const struct strmap *map, const char *name)
-{
-    return map ? strmap_get(map, name) : NULL;
-}
-
-static const char *lookup(void *arg, const char *name)
-{
-    const struct expansion *x = arg;
-    const struct plan_inputs *inputs = &x->plan->inputs;
-    const char *value = get(x->first, name);
-
-    if (!value)
-        value = get(x->second, name);
-    if (!value)
-        value = get(&x->plan->automatic, name);
-    if (!value && x->local)
-        value = get(inputs->passthrough, name);
-    return value;
-}
-
-static int unset(void *arg, const char *name, size_t offset, struct err *err)
-{
-    const struct expansion *x = arg;
-    bool strict = x->plan->inputs.strict;
-
-    (void)offset;
-    if (x->ahead)
-        return 0;
-    if (x->diags && !strict)
-        diag_add(x->diags, DIAG_WARNING, x->pos, "",
-                 "${%s} is not set and becomes empty; write ${%s:-} if that is meant", name, name);
-    if (strict)
-        return err_set(err, ERR_INVALID, "${%s} is not set", name);
-    return 0;
-}
-
-static int expand(const struct expansion *x, const char *text, char **ret, struct err *err)
-{
-    CLEANUP_BUF struct buf out = BUF_INIT;
-    struct interpolate_scope scope = {.lookup = lookup, .unset = unset, .arg = (void *)x};
-    struct err local = ERR_INIT;
-
-    if (!strstr(text, "${")) {
-        *ret = xstrdup(text);
-        return 0;
-    }
-    if (interpolate(text, &scope, &out, NULL, &local) < 0) {
-        if (x->diags)
-            diag_add(x->diags, DIAG_ERROR, x->pos, "", "%s", local.message);
-        if (err)
-            *err = local;
-        return -1;
-    }
-    *ret = buf_steal(&out);
-    return 0;
-}
+#include "plan/expand.h"
 
 /* `how` says in which way values are expanded. */
 static int add_environment(const struct expansion *how, const struct plan_scope *scope,
@@ -109,15 +43,22 @@ static int add_environment(const struct expansion *how, const struct plan_scope 
 
 /* What a string of the level will be; NULL: nothing. The caller frees. */
 static char *look_ahead(const struct plan *plan, const struct plan_scope *scope,
-                        const struct strmap *above, const struct spec_str *text)
+                        const struct plan_runtime *runtime, const struct strmap *above,
+                        const struct spec_str *text)
 {
     CLEANUP_STRMAP struct strmap environment = {0};
-    struct expansion x = {.plan = plan, .first = &environment, .ahead = true};
+    bool late;
+    struct expansion x = {.plan = plan,
+                          .scope = scope,
+                          .runtime = runtime,
+                          .first = &environment,
+                          .ahead = true,
+                          .late = &late};
     char *value;
 
     if (!text->text)
         return NULL;
-    if (strstr(text->text, "${")) {
+    if (has_template(text->text)) {
         strmap_merge(&environment, above);
         if (add_environment(&x, scope, &environment, NULL) < 0)
             return NULL;
@@ -135,12 +76,13 @@ static char *look_ahead(const struct plan *plan, const struct plan_scope *scope,
 static bool is_local(const struct plan *plan, const struct plan_scope *scope,
                      const struct plan_settings *s)
 {
-    CLEANUP_FREE char *engine = look_ahead(plan, scope, &s->environment, &scope->common->engine);
+    CLEANUP_FREE char *engine =
+        look_ahead(plan, scope, s->runtime, &s->environment, &scope->common->engine);
     CLEANUP_FREE char *image = NULL;
 
     if (engine)
         return strcmp(engine, "host") == 0;
-    image = look_ahead(plan, scope, &s->environment, &scope->common->image);
+    image = look_ahead(plan, scope, s->runtime, &s->environment, &scope->common->image);
     return !image && strcmp(s->engine, "host") == 0;
 }
 
@@ -209,18 +151,35 @@ static void set_string(char **to, const char *value)
     *to = xstrdup(value);
 }
 
+/* What the steps of a job have set for those behind them; -e wins over it, too. */
+static void add_exported(const struct plan *plan, const struct plan_scope *scope,
+                         struct plan_settings *s)
+{
+    const struct strmap *exported = s->runtime ? s->runtime->environment : NULL;
+
+    if (!exported || !scope->job || scope != &scope->job->scope)
+        return;
+    strmap_foreach (entry, exported) {
+        if (!plan->inputs.overrides || !strmap_has(plan->inputs.overrides, entry->key))
+            strmap_set(&s->environment, entry->key, entry->value);
+    }
+}
+
 static int add_level(const struct plan *plan, const struct plan_scope *scope,
-                     struct plan_settings *s, struct diag_list *diags, struct err *err)
+                     struct plan_settings *s, bool *late, struct diag_list *diags, struct err *err)
 {
     const struct spec_common *common = scope->common;
-    struct expansion how = {.plan = plan, .diags = diags};
+    struct expansion how = {
+        .plan = plan, .scope = scope, .runtime = s->runtime, .late = late, .diags = diags};
     struct given given = {0};
 
-    if (scope->parent && add_level(plan, scope->parent, s, NULL, err) < 0)
+    if (scope->parent && add_level(plan, scope->parent, s, late, NULL, err) < 0)
         return -1;
     how.local = is_local(plan, scope, s);
-    if (add_environment(&how, scope, &s->environment, err) < 0 ||
-        add_strings(&how, scope, s, &given, err) < 0)
+    if (add_environment(&how, scope, &s->environment, err) < 0)
+        return -1;
+    add_exported(plan, scope, s);
+    if (add_strings(&how, scope, s, &given, err) < 0)
         return -1;
     if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0)
         set_string(&s->engine, "docker");
@@ -252,9 +211,13 @@ static void anchor_workdir(const struct plan *plan, struct plan_settings *s)
 }
 
 int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scope,
-                          struct plan_settings *ret, struct diag_list *diags, struct err *err)
+                          const struct plan_runtime *runtime, struct plan_settings *ret,
+                          bool *ret_late, struct diag_list *diags, struct err *err)
 {
-    struct plan_settings s = {.grace_ms = PLAN_GRACE_DEFAULT_MS, .isolation = SPEC_ISOLATION_STEP};
+    struct plan_settings s = {.scope = scope,
+                              .runtime = runtime,
+                              .grace_ms = PLAN_GRACE_DEFAULT_MS,
+                              .isolation = SPEC_ISOLATION_STEP};
 
     if (plan->inputs.overrides)
         strmap_merge(&s.environment, plan->inputs.overrides);
@@ -262,7 +225,7 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
     s.image = xstrdup_null(plan->inputs.image);
     if (!s.engine)
         s.engine = xstrdup(plan->inputs.image ? "docker" : "host");
-    if (add_level(plan, scope, &s, diags, err) < 0) {
+    if (add_level(plan, scope, &s, ret_late, diags, err) < 0) {
         plan_settings_release(&s);
         return -1;
     }
@@ -293,15 +256,24 @@ bool plan_scope_is_local(const struct plan *plan, const struct plan_scope *scope
     return !plan->inputs.image;
 }
 
-int plan_expand(const struct plan *plan, const struct plan_settings *settings,
-                const struct spec_str *text, char **ret, struct diag_list *diags, struct err *err)
+static struct expansion expansion_of(const struct plan *plan, const struct plan_settings *settings)
 {
-    struct expansion x = {.plan = plan,
-                          .first = &settings->environment,
-                          .local = settings->local,
-                          .pos = text->pos,
-                          .diags = diags};
+    return (struct expansion){.plan = plan,
+                              .scope = settings->scope,
+                              .runtime = settings->runtime,
+                              .first = &settings->environment,
+                              .local = settings->local};
+}
 
+int plan_expand(const struct plan *plan, const struct plan_settings *settings,
+                const struct spec_str *text, char **ret, bool *ret_late, struct diag_list *diags,
+                struct err *err)
+{
+    struct expansion x = expansion_of(plan, settings);
+
+    x.late = ret_late;
+    x.pos = text->pos;
+    x.diags = diags;
     if (!text->text) {
         *ret = NULL;
         return 0;
@@ -309,12 +281,34 @@ int plan_expand(const struct plan *plan, const struct plan_settings *settings,
     return expand(&x, text->text, ret, err);
 }
 
+int plan_condition(const struct plan *plan, const struct plan_settings *settings,
+                   const struct expr *condition, const struct spec_str *text, bool *ret,
+                   struct err *err)
+{
+    const struct expansion x = expansion_of(plan, settings);
+    CLEANUP_EXPR_VALUE struct expr_value value = EXPR_VALUE_NULL;
+    struct err local = ERR_INIT;
+    size_t offset = 0;
+
+    if (expand_evaluate(&x, condition, &value, &offset, &local) < 0)
+        return err_set(err, local.code, "the condition \"%s\" fails at column %zu: %s", text->text,
+                       offset + 1, local.message);
+    *ret = expr_value_truth(&value);
+    return 0;
+}
+
+const char *plan_variable(const struct plan *plan, const struct plan_settings *settings,
+                          const char *name)
+{
+    const struct expansion x = expansion_of(plan, settings);
+
+    return expand_lookup(&x, name);
+}
+
 bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,
                         const struct spec_str *text)
 {
-    const struct expansion x = {.plan = plan,
-                                .first = &settings->environment,
-                                .local = settings->local};
+    const struct expansion x = expansion_of(plan, settings);
     CLEANUP_FREE char *name = NULL;
     const char *start;
     size_t len;
@@ -322,5 +316,5 @@ bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *set
     if (!text->text || !interpolate_is_name(text->text, &start, &len))
         return false;
     name = xstrndup(start, len);
-    return !lookup((void *)&x, name);
+    return !expand_lookup(&x, name);
 }

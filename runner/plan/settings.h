@@ -4,7 +4,20 @@
 #include "base/err.h"
 #include "plan/plan.h"
 
+/* What only a run knows. */
+struct plan_runtime {
+    /* As the callbacks of struct expr_scope, for names that the plan does not know. */
+    int (*value)(void *arg, const char *const *path, size_t len, struct expr_value *ret,
+                 struct err *err);
+    int (*call)(void *arg, const char *function, const struct expr_value *args, size_t count,
+                struct expr_value *ret, struct err *err);
+    void *arg;
+    const struct strmap *environment; /* what steps have set for those behind them; may be NULL */
+};
+
 struct plan_settings {
+    const struct plan_scope *scope;     /* borrowed */
+    const struct plan_runtime *runtime; /* borrowed; NULL while nothing runs */
     /* The user's environment: file levels merged, -e on top. Without passed-through and automatic
      * names. */
     struct strmap environment;
@@ -31,9 +44,11 @@ struct plan_settings {
 #define PLAN_GRACE_DEFAULT_MS 10000
 
 /* Resolves what holds in `scope`. Warnings and errors go to diags (may be NULL); -1 with the first
- * error in err. *ret is to be released by the caller. */
+ * error in err. *ret is to be released by the caller. Without a run (runtime NULL) expressions that
+ * need one become empty; then *ret_late (may be NULL) is set. */
 int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scope,
-                          struct plan_settings *ret, struct diag_list *diags, struct err *err)
+                          const struct plan_runtime *runtime, struct plan_settings *ret,
+                          bool *ret_late, struct diag_list *diags, struct err *err)
     __attribute__((warn_unused_result));
 void plan_settings_release(struct plan_settings *settings);
 
@@ -42,10 +57,17 @@ void plan_settings_release(struct plan_settings *settings);
 bool plan_scope_is_local(const struct plan *plan, const struct plan_scope *scope);
 
 /* Expands a string of the scope whose settings are given; NULL text gives NULL. The result is the
- * caller's. *ret (and -1) as above. */
+ * caller's. *ret_late, and -1, as above. */
 int plan_expand(const struct plan *plan, const struct plan_settings *settings,
-                const struct spec_str *text, char **ret, struct diag_list *diags, struct err *err)
-    __attribute__((warn_unused_result));
+                const struct spec_str *text, char **ret, bool *ret_late, struct diag_list *diags,
+                struct err *err) __attribute__((warn_unused_result));
+/* Whether a condition of that scope holds; `text` is where it came from, for messages. */
+int plan_condition(const struct plan *plan, const struct plan_settings *settings,
+                   const struct expr *condition, const struct spec_str *text, bool *ret,
+                   struct err *err) __attribute__((warn_unused_result));
+/* The value of a variable as ${NAME} has it there; NULL: not set. */
+const char *plan_variable(const struct plan *plan, const struct plan_settings *settings,
+                          const char *name);
 /* Whether the text is exactly one ${NAME} of something that is not set. */
 bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,
                         const struct spec_str *text);

@@ -12,7 +12,7 @@ static void check(const struct step_kind *const *kinds, const struct plan *plan,
     struct step_lowered *lowered = NULL;
     struct err err = ERR_INIT;
 
-    if (plan_settings_resolve(plan, &step->scope, &settings, NULL, &err) == 0 &&
+    if (plan_settings_resolve(plan, &step->scope, NULL, &settings, NULL, NULL, &err) == 0 &&
         step_lower(kinds, &context, &lowered, &err) == 0)
         step_lowered_free(lowered);
     else
@@ -29,10 +29,11 @@ void step_check(const struct step_kind *const *kinds, const struct plan *plan,
             const struct plan_job *job = &stage->jobs[j];
 
             for (uint32_t k = 0; k < job->step_count; k++) {
-                const struct spec_step *spec = job->steps[k].spec;
+                const struct plan_step *step = &job->steps[k];
+                const struct spec_step *spec = step->spec;
 
-                if (spec->container || spec->plugin || spec->language)
-                    check(kinds, plan, &job->steps[k], diags);
+                if (!step->scope.late && (spec->container || spec->plugin || spec->language))
+                    check(kinds, plan, step, diags);
             }
         }
     }

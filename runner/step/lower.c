@@ -22,7 +22,7 @@ int lower_string(const struct step_context *context, struct step_lowered *lowere
 {
     char *value;
 
-    if (plan_expand(context->plan, context->settings, text, &value, NULL, err) < 0)
+    if (plan_expand(context->plan, context->settings, text, &value, NULL, NULL, err) < 0)
         return -1;
     *ret = lower_own(lowered, value);
     return 0;

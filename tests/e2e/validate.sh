@@ -127,7 +127,7 @@ stages:
     jobs:
       - name: j
         engine: ssh://user:pw@host
-        matrix: {os: [a]}
+        run_on: [web]
         steps:
           - {name: a, command: x, service: {type: docker-compose, name: n, version: v1, config: c}}
 Y

@@ -4,8 +4,8 @@
  * share (so that they have one localhost), and it is the lease of the job: its standard input is
  * attached to the runner and ends with it, upon which the holder exits, which others can see.
  *
- * Threads: one runs steps; tasks in the background get the next ready and remove the last. What
- * they share is guarded by `mu`. */
+ * Threads: several may run steps; tasks in the background get the next ready and remove the last.
+ * What they share is guarded by `mu`. */
 #pragma once
 
 #include "engine/docker/instance.h"

@@ -104,7 +104,7 @@ static void host_close(struct place *given)
     if (!place)
         return;
     free(place->workspace);
-    free(place->chunk);
+    free(atomic_load(&place->chunk));
     free(place);
 }
 

@@ -1,6 +1,8 @@
 /* Shared by the files of engine/host/. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include <pthread.h>
 
 #include "base/vec.h"
@@ -18,7 +20,7 @@ struct host_place {
     const struct engine *engine;
     struct host_instance *instance;
     char *workspace;
-    char *chunk; /* HOST_CHUNK_BYTES to read output into; made on first use */
+    _Atomic(char *) chunk; /* HOST_CHUNK_BYTES to read output into, of whom takes it; NULL: taken */
 };
 
 enum { HOST_CHUNK_BYTES = 256 * 1024 };

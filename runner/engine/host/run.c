@@ -49,6 +49,7 @@ struct attempt {
     struct wire_program program;
     struct strvec argv;
     char *files_dir;
+    char *chunk; /* HOST_CHUNK_BYTES; made on first use */
 
     int supervisor;
     int pipes[2]; /* by output_stream; -1 after their end */
@@ -231,16 +232,16 @@ static void enter_closing(struct attempt *a)
 /* Takes what has come, at most `most` bytes; returns how many. */
 static size_t pump(struct attempt *a, enum output_stream stream, size_t most)
 {
-    struct host_place *place = a->place;
     ssize_t got;
 
     if (a->pipes[stream] < 0)
         return 0;
-    if (!place->chunk)
-        place->chunk = xmalloc(HOST_CHUNK_BYTES);
+    if (!a->chunk)
+        a->chunk = atomic_exchange(&a->place->chunk, NULL);
+    if (!a->chunk)
+        a->chunk = xmalloc(HOST_CHUNK_BYTES);
     do {
-        got =
-            read(a->pipes[stream], place->chunk, most < HOST_CHUNK_BYTES ? most : HOST_CHUNK_BYTES);
+        got = read(a->pipes[stream], a->chunk, most < HOST_CHUNK_BYTES ? most : HOST_CHUNK_BYTES);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN)
         return 0;
@@ -254,7 +255,7 @@ static size_t pump(struct attempt *a, enum output_stream stream, size_t most)
         a->large[stream] = true;
         fcntl(a->pipes[stream], F_SETPIPE_SZ, PIPE_BYTES_LARGE);
     }
-    a->output->write(a->output, NULL, stream, place->chunk, (size_t)got);
+    a->output->write(a->output, NULL, stream, a->chunk, (size_t)got);
     return (size_t)got;
 }
 
@@ -482,6 +483,8 @@ static void release(struct attempt *a)
     }
     if (a->files_dir && fs_remove_tree(a->files_dir, &err) < 0)
         a->output->note(a->output, err.message);
+    if (a->chunk)
+        free(atomic_exchange(&a->place->chunk, a->chunk));
     free(a->files_dir);
     strvec_release(&a->argv);
 }

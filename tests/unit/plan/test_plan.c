@@ -48,7 +48,7 @@ static void resolve(const struct fixture *f, unsigned index, struct plan_setting
 {
     assert_non_null(f->plan);
     assert_int_equal(plan_settings_resolve(f->plan, &f->plan->stages[0].jobs[0].steps[index].scope,
-                                           settings, NULL, NULL),
+                                           NULL, settings, NULL, NULL, NULL),
                      0);
 }
 

@@ -1,0 +1,248 @@
+#include "exec/gate.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "exec/values.h"
+
+void siblings_ended(struct siblings *siblings, uint32_t index)
+{
+    const struct node *node = &siblings->nodes[index];
+
+    siblings->failed = siblings->failed || node_has_failed(node);
+    siblings->cancelled = siblings->cancelled || node->state == STATE_CANCELLED;
+}
+
+/* Walks the graph against its edges. */
+static struct siblings_state ancestors(const struct siblings *siblings, uint32_t index)
+{
+    CLEANUP_FREE bool *seen = xcalloc(siblings->count, sizeof(*seen));
+    CLEANUP_FREE uint32_t *stack = xcalloc(siblings->count, sizeof(*stack));
+    struct siblings_state state = {0};
+    uint32_t len = 0;
+
+    stack[len++] = index;
+    while (len > 0) {
+        const struct plan_flow *flow = siblings->flow(siblings->arg, stack[--len]);
+
+        for (uint32_t i = 0; flow && i < flow->edge_count; i++) {
+            uint32_t from = flow->edges[i].from;
+            const struct node *node = &siblings->nodes[from];
+
+            if (seen[from])
+                continue;
+            seen[from] = true;
+            stack[len++] = from;
+            state.failed = state.failed || node_has_failed(node);
+            state.cancelled = state.cancelled || node->state == STATE_CANCELLED;
+        }
+    }
+    return state;
+}
+
+struct siblings_state siblings_before(const struct siblings *siblings, uint32_t index)
+{
+    if (siblings->order == PLAN_ORDER_GRAPH)
+        return ancestors(siblings, index);
+    return (struct siblings_state){siblings->failed, siblings->cancelled};
+}
+
+enum plan_post siblings_outcome(const struct siblings *siblings, uint32_t count,
+                                const struct ctx *ctx)
+{
+    enum plan_post outcome = PLAN_POST_SUCCESS;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct node *node = &siblings->nodes[i];
+
+        if (node->is_post)
+            continue;
+        if (node_has_failed(node))
+            return PLAN_POST_FAILURE;
+        if (node->state == STATE_CANCELLED)
+            outcome = PLAN_POST_CANCELLED;
+    }
+    if (outcome == PLAN_POST_CANCELLED && outcome_timed_out(ctx))
+        return PLAN_POST_FAILURE;
+    return outcome;
+}
+
+/* --- dependencies --- */
+
+static bool edge_holds(const struct plan_edge *edge, const struct node *from)
+{
+    switch ((enum spec_condition)edge->condition) {
+    case SPEC_CONDITION_FAILED:
+        return from->state == STATE_FAILED;
+    case SPEC_CONDITION_COMPLETED:
+        return true;
+    default:
+        return from->state == STATE_SUCCEEDED || (from->state == STATE_FAILED && from->allowed);
+    }
+}
+
+/* A dependency whose condition the file does not say is left to `if`, where that asks how things
+ * went. */
+static enum gate_answer ask_edges(const struct gate_question *q, struct buf *why)
+{
+    const struct plan_flow *flow = q->flow;
+
+    for (uint32_t i = 0; flow && i < flow->edge_count; i++) {
+        const struct plan_edge *edge = &flow->edges[i];
+        const struct node *from = &q->siblings->nodes[edge->from];
+
+        if ((!edge->given && flow->asks_status) || edge_holds(edge, from))
+            continue;
+        buf_addf(why, "it needs \"%s\" %s, which %s", from->name,
+                 edge->condition == SPEC_CONDITION_FAILED ? "to fail" : "to succeed",
+                 from->state == STATE_SKIPPED     ? "was skipped"
+                 : from->state == STATE_CANCELLED ? "was cancelled"
+                 : from->state == STATE_FAILED    ? "failed"
+                                                  : "succeeded");
+        return edge->condition == SPEC_CONDITION_FAILED ? GATE_SKIP : GATE_DEPENDENCY;
+    }
+    return GATE_RUN;
+}
+
+/* In a serial list a failure stops what follows, unless that asks how things went. */
+static enum gate_answer ask_order(const struct gate_question *q, struct buf *why)
+{
+    const struct siblings *s = q->siblings;
+
+    if (s->order != PLAN_ORDER_SERIAL || (q->flow && q->flow->asks_status))
+        return GATE_RUN;
+    if (!s->failed && !s->cancelled)
+        return GATE_RUN;
+    buf_addstr(why, s->failed ? "something before it failed" : "something before it was cancelled");
+    return GATE_DEPENDENCY;
+}
+
+/* --- conditions --- */
+
+static int condition(const struct gate_question *q, const struct plan_settings *settings,
+                     const struct expr *expr, const struct spec_str *text, bool *ret,
+                     struct buf *why, struct err *err)
+{
+    if (!expr)
+        return 0;
+    if (plan_condition(q->run->plan, settings, expr, text, ret, err) < 0)
+        return -1;
+    if (!*ret)
+        buf_addf(why, "the condition \"%s\" does not hold", text->text);
+    return 0;
+}
+
+static bool matches_one(const struct spec_strs *globs, const char *value)
+{
+    for (size_t i = 0; i < globs->len; i++) {
+        if (fnmatch(globs->items[i].text, value, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool env_holds(const struct gate_question *q, const struct plan_settings *settings,
+                      struct buf *why)
+{
+    const struct spec_matches *env = &q->flow->spec->when->env;
+
+    for (size_t i = 0; i < env->len; i++) {
+        const char *value = plan_variable(q->run->plan, settings, env->items[i].key);
+
+        if (value && matches_one(&env->items[i].values, value))
+            continue;
+        buf_addf(why, "\"when.env\" does not hold: %s is %s%s%s", env->items[i].key,
+                 value ? "\"" : "not set", value ? value : "", value ? "\"" : "");
+        return false;
+    }
+    return true;
+}
+
+static bool status_holds(const struct gate_question *q, struct buf *why)
+{
+    const struct spec_strs *status = &q->flow->spec->when->status;
+    bool failed;
+
+    if (!status->len)
+        return true;
+    failed = siblings_before(q->siblings, q->index).failed;
+    for (size_t i = 0; i < status->len; i++) {
+        if (strcmp(status->items[i].text, failed ? "failure" : "success") == 0)
+            return true;
+    }
+    buf_addf(why, "\"when.status\" does not hold: it is %s", failed ? "failure" : "success");
+    return false;
+}
+
+static int ask_conditions(const struct gate_question *q, bool *ret, struct buf *why,
+                          struct err *err)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    const struct plan_flow *flow = q->flow;
+    const struct spec_when *when = flow->spec->when;
+    struct values values = {.run = q->run,
+                            .job = q->job,
+                            .job_node = q->job_node,
+                            .siblings = q->siblings,
+                            .index = q->index};
+    struct plan_runtime runtime;
+
+    values_init(&runtime, &values, q->environment);
+    if (plan_settings_resolve(q->run->plan, q->scope, &runtime, &settings, NULL, NULL, err) < 0 ||
+        condition(q, &settings, flow->condition, &flow->spec->condition, ret, why, err) < 0)
+        return -1;
+    if (!*ret || !when)
+        return 0;
+    *ret = env_holds(q, &settings, why) && status_holds(q, why);
+    if (!*ret)
+        return 0;
+    return condition(q, &settings, flow->when_expr, &when->expr, ret, why, err);
+}
+
+enum gate_answer gate_ask(const struct gate_question *q, struct buf *why, struct err *err)
+{
+    enum gate_answer answer = ask_edges(q, why);
+    bool holds = true;
+
+    if (answer == GATE_RUN && !q->always)
+        answer = ask_order(q, why);
+    if (answer != GATE_RUN || !q->flow || !q->flow->spec ||
+        (!q->flow->condition && !q->flow->spec->when))
+        return answer;
+    if (ask_conditions(q, &holds, why, err) < 0)
+        return GATE_ERROR;
+    return holds ? GATE_RUN : GATE_SKIP;
+}
+
+bool gate_passes(const struct gate_question *q, struct node *node)
+{
+    CLEANUP_BUF struct buf why = BUF_INIT;
+    struct err err = ERR_INIT;
+
+    switch (gate_ask(q, &why, &err)) {
+    case GATE_RUN:
+        return true;
+    case GATE_SKIP:
+        outcome_not_started(q->run, node, STATE_SKIPPED, REASON_NONE, why.data);
+        return false;
+    case GATE_DEPENDENCY:
+        outcome_not_started(q->run, node, STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+        return false;
+    case GATE_ERROR:
+        outcome_children_not_started(q->run, node);
+        outcome_error(q->run, q->run->ctx, node, &err);
+        return false;
+    }
+    return false;
+}
+
+bool hook_is_for(const struct plan_job *job, enum plan_post outcome)
+{
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        if (job->steps[i].post == PLAN_POST_ALWAYS || job->steps[i].post == outcome)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,56 @@
+/* What the files that run a job share: job.c, step.c, slots.c. */
+#pragma once
+
+#include "exec/gate.h"
+#include "exec/lowering.h"
+#include "exec/places.h"
+#include "exec/run.h"
+#include "exec/values.h"
+
+/* A step on its way to an engine; empty while step.lowered is NULL. */
+struct slot {
+    struct lowering step;
+    struct plan_runtime runtime;
+    struct values values;
+    struct strmap environment;    /* that of the job when it was lowered */
+    uint32_t environment_version; /* likewise */
+    bool announced;
+};
+
+/* One attempt of a job. */
+struct job_run {
+    struct run *run;
+    const struct plan_job *plan;
+    struct node *node;
+    struct ctx ctx;
+    enum plan_post outcome; /* of a job of hooks: what they are for */
+    struct siblings steps;
+    struct places places;
+    struct slot *slots; /* of a serial job: the next steps, by index modulo their number */
+    VEC(struct step_lowered *)
+    outdated; /* announced to an engine, but not what will run: alive until places are closed */
+
+    pthread_mutex_t mu;
+    struct strmap environment;    /* guarded by mu: what steps have set for those behind them */
+    uint32_t environment_version; /* guarded by mu: counts its changes */
+};
+
+/* step.c: runs one step, with all its attempts. `ctx` is the job's, or that of a hook. */
+void step_run(struct job_run *j, const struct ctx *ctx, uint32_t index);
+
+/* slots.c */
+
+/* Fills the slot with the step, unless it holds it as it is now. */
+int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *err)
+    __attribute__((warn_unused_result));
+void slot_clear(struct slot *slot);
+void slots_init(struct job_run *j);
+/* The slot of a step; NULL where the job is not serial, and slots are the caller's. */
+struct slot *slots_get(struct job_run *j, uint32_t index);
+/* Lowers the steps behind `index` and tells the engine of those that it runs itself, so that it can
+ * hide the start of what comes next behind what runs now. What cannot be lowered now is tried
+ * again, and reported, when its turn comes. */
+void slots_look_ahead(struct job_run *j, uint32_t index, const char *url,
+                      const struct open_place *open);
+/* When the places are closed. */
+void slots_release(struct job_run *j);
