@@ -32,6 +32,42 @@ test_stages() {
     [[ ! -e stages-example ]] || fail "the workdir is still there"
 }
 
+test_dependencies() {
+    example dependencies.yaml
+    assert_contains "$stdout" "[step(3/3): package] packaged"
+    assert_contains "$stdout" "[stage(3/3): release][job(1/1): publish][step(1/1): push] released"
+    assert_not_contains "$stdout" "never heard"
+    assert_contains "$stderr" 'skipped: it needs "app" to fail, which succeeded'
+}
+
+test_conditions() {
+    example conditions.yaml
+    assert_contains "$stdout" "] lint failed with 4"
+    assert_contains "$stdout" "] on main"
+    assert_contains "$stdout" "] behind the steps"
+    assert_contains "$stdout" "] the pipeline succeeded"
+    assert_not_contains "$stdout" "not here"
+    assert_not_contains "$stdout" "something failed"
+    assert_contains "$stderr" "skipped: the condition \"env.BRANCH =~ '^release-'\" does not hold"
+}
+
+test_matrix() {
+    example matrix.yaml
+    assert_eq "alpine is quick
+debian is quick
+debian is slow
+fedora is quick" "$(sed 's/.*\] //' <<<"$stdout" | sort)"
+    assert_contains "$stdout" "[job(4/4): test fedora with 3]"
+}
+
+test_retry() {
+    example retry.yaml
+    assert_contains "$stdout" "[step(1/2): flaky] attempt 3"
+    assert_match "$stderr" 'flaky\] attempt 2 failed: exit code 1; trying again in 0'
+    assert_contains "$stderr" "whole job] attempt 1 failed: step \"check\" failed: exit code 1; trying again"
+    assert_not_contains "$stderr" "not for every reason] attempt"
+}
+
 test_docker() {
     example docker.yaml
     assert_contains "$stdout" "[step(3/3): limits] 1000"
