@@ -27,7 +27,7 @@ struct job_run {
     struct siblings steps;
     struct places places;
     struct slot *slots; /* of a serial job: the next steps, by index modulo their number */
-    VEC(struct step_lowered *)
+    VEC(struct lowering)
     outdated; /* announced to an engine, but not what will run: alive until places are closed */
 
     pthread_mutex_t mu;

@@ -1,13 +1,14 @@
 #include "exec/lowering.h"
 #include "base/alloc.h"
 
-static void set_identity(const struct run *run, const struct node *node, struct strmap *identity)
+static void set_identity(const struct run *run, const struct node *node, uint32_t attempt,
+                         struct strmap *identity)
 {
     strmap_set(identity, "PIPELINE_ID", run->id);
     strmap_set(identity, "PIPELINE_STAGE", node->parent->parent->name);
     strmap_set(identity, "PIPELINE_JOB", node->parent->name);
     strmap_set(identity, "PIPELINE_STEP", node->name);
-    strmap_setf(identity, "PIPELINE_ATTEMPT", "%u", node->attempt ? node->attempt : 1);
+    strmap_setf(identity, "PIPELINE_ATTEMPT", "%u", attempt);
 }
 
 /* The URL of the engine that runs the step; plugins and languages bring an image with them. */
@@ -19,8 +20,8 @@ static char *engine_url(const struct plan_step *step, const struct plan_settings
 }
 
 int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
-                  const struct node *node, const struct plan_runtime *runtime, struct lowering *ret,
-                  struct err *err)
+                  const struct node *node, const struct plan_runtime *runtime, uint32_t attempt,
+                  struct lowering *ret, struct err *err)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
     struct step_context context = {.plan = plan,
@@ -35,7 +36,7 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
     engine = engine_find(run->options->engines, ret->url);
     context.local = engine && (engine->capabilities & ENGINE_LOCAL);
     ret->settings.local = context.local;
-    set_identity(run, node, &ret->identity);
+    set_identity(run, node, attempt, &ret->identity);
     node_id(node, run->id, &id);
     context.id = id.data;
     if (step_lower(run->options->kinds, &context, &ret->lowered, err) == 0)

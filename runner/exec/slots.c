@@ -31,8 +31,8 @@ void slots_release(struct job_run *j)
     for (uint32_t i = 0; j->slots && i < SLOTS; i++)
         slot_clear(&j->slots[i]);
     free(j->slots);
-    vec_foreach (struct step_lowered **, lowered, &j->outdated)
-        step_lowered_free(*lowered);
+    vec_foreach (struct lowering *, step, &j->outdated)
+        lowering_release(step);
     vec_release(&j->outdated);
 }
 
@@ -50,15 +50,19 @@ static void log_settings(const struct run *run, const struct lowering *step)
               s->shell ? s->shell : "-", (unsigned)s->environment.len, (long long)s->grace_ms);
 }
 
-/* Empties a slot whose step was lowered before an earlier one changed the environment. */
-static void drop_outdated(struct job_run *j, struct slot *slot)
+/* Empties a slot whose step was skipped, or lowered before an earlier one changed the environment.
+ */
+static void drop_outdated(struct job_run *j, struct slot *slot, uint32_t index)
 {
     bool outdated;
 
     pthread_mutex_lock(&j->mu);
-    outdated = slot->step.lowered && slot->environment_version != j->environment_version;
-    if (outdated && slot->announced)
-        vec_push(&j->outdated, steal_ptr(&slot->step.lowered));
+    outdated = slot->step.lowered &&
+               (slot->values.index != index || slot->environment_version != j->environment_version);
+    if (outdated && slot->announced) {
+        vec_push(&j->outdated, slot->step);
+        slot->step = (struct lowering){0};
+    }
     pthread_mutex_unlock(&j->mu);
     if (outdated)
         slot_clear(slot);
@@ -66,7 +70,9 @@ static void drop_outdated(struct job_run *j, struct slot *slot)
 
 int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *err)
 {
-    drop_outdated(j, slot);
+    uint32_t attempt = j->node->children[index].attempt;
+
+    drop_outdated(j, slot, index);
     if (slot->step.lowered)
         return 0;
     pthread_mutex_lock(&j->mu);
@@ -77,7 +83,7 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
         .run = j->run, .job = j->plan, .job_node = j->node, .siblings = &j->steps, .index = index};
     values_init(&slot->runtime, &slot->values, &slot->environment);
     if (lowering_make(j->run, j->run->plan, &j->plan->steps[index], &j->node->children[index],
-                      &slot->runtime, &slot->step, err) < 0) {
+                      &slot->runtime, attempt ? attempt : 1, &slot->step, err) < 0) {
         slot_clear(slot);
         return -1;
     }
@@ -102,7 +108,7 @@ void slots_look_ahead(struct job_run *j, uint32_t index, const char *url,
     for (uint32_t i = index + 1; i <= index + LOOKAHEAD && i < j->plan->step_count; i++) {
         struct slot *slot = slots_get(j, i);
 
-        if (slot->announced)
+        if (slot->announced && slot->values.index == i)
             continue;
         if (!is_foreseeable(&j->plan->steps[i]) || slot_fill(j, slot, i, NULL) < 0 ||
             strcmp(slot->step.url, url) != 0)

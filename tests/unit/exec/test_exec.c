@@ -142,7 +142,7 @@ static const struct step_kind *const kinds[] = {&step_kind_command, NULL};
 
 /* --- pipelines --- */
 
-enum { JOBS = 3, STEPS = 3 };
+enum { JOBS = 3, STEPS = 9 };
 
 struct fixture {
     struct spec_step steps[JOBS][STEPS];
@@ -423,6 +423,26 @@ static void skipped_for_a_sibling_is_no_success(void **state)
     done(&f);
 }
 
+/* What was made ready for a step that is skipped in the end must not run in another's place. */
+static void skipped_steps_leave_nothing_behind(void **state)
+{
+    struct spec_flow flow = {.condition = str("env.NOT_SET == 'x'")};
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, STEPS);
+    for (unsigned i = 0; i < STEPS; i++)
+        f.steps[0][i].command = str(i == STEPS - 1 ? "4" : i % 2 ? "3" : "0");
+    for (unsigned i = 1; i < STEPS; i += 2)
+        f.steps[0][i].flow = &flow;
+    run(&f);
+    for (unsigned i = 0; i + 1 < STEPS; i++)
+        assert_ended(step_node(&f, 0, i), i % 2 ? STATE_SKIPPED : STATE_SUCCEEDED, REASON_NONE,
+                     NULL);
+    assert_ended(step_node(&f, 0, STEPS - 1), STATE_FAILED, REASON_ERROR, "exit code 4");
+    done(&f);
+}
+
 static void first_failure_cancels_siblings(void **state)
 {
     struct fixture f;
@@ -567,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(success),
+        cmocka_unit_test(skipped_steps_leave_nothing_behind),
         cmocka_unit_test(failures_tell_what_happened),
         cmocka_unit_test(unavailable_engine_is_told_apart),
         cmocka_unit_test(tighter_deadline_is_named_at_every_level),
