@@ -68,9 +68,9 @@ const struct cli_command cmd_help = {.name = "help",
                                      .args_size = sizeof(struct help_args),
                                      .run = show_help};
 
-const struct cli_command *const runner_commands[] = {&cmd_exec,     &cmd_validate, &cmd_reap,
-                                                     &cmd_watchdog, &cmd_version,  &cmd_help,
-                                                     NULL};
+const struct cli_command *const runner_commands[] = {
+    &cmd_exec, &cmd_validate, &cmd_schema, &cmd_reap, &cmd_watchdog, &cmd_version, &cmd_help, NULL,
+};
 
 static int run_command(const struct cli_command *command, char *const *argv)
 {

@@ -9,9 +9,6 @@
 #include "load/yaml_json.h"
 #include "spec/spec.h"
 
-/* More alternatives than this in a list of choices are a mistake. */
-#define ENUMS_MAX 8
-
 typedef void decode_fn(struct decoder *d, const struct node_path *path, const struct field *field,
                        void *object, const struct yaml_node *node);
 
@@ -454,9 +451,9 @@ static void decode_enums(struct decoder *d, const struct node_path *path, const 
         report_type(d, path, field, node);
         return;
     }
-    if (!count || count > ENUMS_MAX) {
+    if (!count || count > FIELD_ENUMS_MAX) {
         decode_error(d, path, node->pos, "\"%s\" must have between 1 and %d items", field->name,
-                     ENUMS_MAX);
+                     FIELD_ENUMS_MAX);
         return;
     }
     values = xcalloc(count, sizeof(*values));

@@ -49,6 +49,9 @@ enum field_flags {
     FIELD_ZERO = 1 << 4,        /* FIELD_DURATION: "0s" means no time at all, not "not set" */
 };
 
+/* More alternatives than this in a list of choices (FIELD_ENUMS) are a mistake. */
+#define FIELD_ENUMS_MAX 8
+
 /* A spelling of an enum value; a row of {NULL} ends the list. */
 struct enum_name {
     const char *name;
