@@ -24,17 +24,19 @@ static void wait_until(struct log_flusher *f, int64_t due_ms)
     pthread_cond_clockwait(&f->changed, &f->mu, CLOCK_MONOTONIC, &at);
 }
 
-static void append(struct log_flusher *f, struct log_pump *pump)
+/* Returns whether that makes it the first in the list. */
+static bool append(struct log_flusher *f, struct log_pump *pump)
 {
     struct log_pump **end = &f->first;
 
     if (pump->due_ms)
-        return;
+        return false;
     pump->due_ms = clock_monotonic_ms() + LOG_PARTIAL_MS;
     pump->next = NULL;
     while (*end)
         end = &(*end)->next;
     *end = pump;
+    return end == &f->first;
 }
 
 static void *flusher_main(void *arg)
@@ -94,11 +96,13 @@ void log_flusher_free(struct log_flusher *f)
 
 void log_flusher_watch(struct log_flusher *f, struct log_pump *pump)
 {
+    bool is_first;
+
     pthread_mutex_lock(&f->mu);
-    append(f, pump);
+    is_first = append(f, pump);
     if (!f->started)
         f->started = pthread_create(&f->thread, NULL, flusher_main, f) == 0;
-    else if (f->first == pump)
+    else if (is_first)
         pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->mu);
 }
