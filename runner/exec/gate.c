@@ -11,6 +11,8 @@ void siblings_ended(struct siblings *siblings, uint32_t index)
 {
     const struct node *node = &siblings->nodes[index];
 
+    if (siblings->order != PLAN_ORDER_SERIAL)
+        return;
     siblings->failed = siblings->failed || node_has_failed(node);
     siblings->cancelled = siblings->cancelled || node->state == STATE_CANCELLED;
 }

@@ -51,7 +51,7 @@ bool gate_passes(const struct gate_question *question, struct node *node);
 /* Whether a job of hooks has a step for that outcome. */
 bool hook_is_for(const struct plan_job *job, enum plan_post outcome);
 struct siblings_state siblings_before(const struct siblings *siblings, uint32_t index);
-/* Notes how an item of a serial list ended. */
+/* Notes how an item ended, of a serial list; those of others are looked at where they are. */
 void siblings_ended(struct siblings *siblings, uint32_t index);
 /* How the first `count` of them went, those aside that run whatever happens, for hooks: failure if
  * one failed so that it counts, or the time of ctx was up; else cancelled if one was. */

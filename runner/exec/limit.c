@@ -89,8 +89,12 @@ int limit_enter(struct limit *limit, const struct ctx *ctx, struct err *err)
     *limit->end = &waiter;
     limit->end = &waiter.next;
     pthread_mutex_unlock(&limit->mu);
-    if (ctx_poll(ctx, &fd, 1, -1, err) > 0)
+    if (ctx_poll(ctx, &fd, 1, -1, err) > 0) {
+        /* Who has let it in may still be at the descriptor, which goes away now. */
+        pthread_mutex_lock(&limit->mu);
+        pthread_mutex_unlock(&limit->mu);
         return 0;
+    }
     if (!withdraw(limit, &waiter))
         limit_leave(limit);
     return -1;
