@@ -89,17 +89,21 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
     struct job_run j = {
         .run = run, .plan = job, .node = node, .outcome = outcome, .mu = PTHREAD_MUTEX_INITIALIZER};
     CLEANUP_FREE char *label = timeout_label(node);
+    struct err err = ERR_INIT;
 
     ctx_init(&j.ctx, parent);
     ctx_set_timeout(&j.ctx, plan_timeout_ms(&job->scope), label);
-    places_init(&j.places, run, node);
-    slots_init(&j);
-    run_steps(&j);
+    if (places_init(&j.places, run, node, &err) == 0) {
+        slots_init(&j);
+        run_steps(&j);
+        outcome_of_children(&j.ctx, node, ret);
+    } else {
+        outcome_of_error(parent, &err, ret);
+    }
     places_release(&j.places);
     slots_release(&j);
     strmap_release(&j.environment);
     pthread_mutex_destroy(&j.mu);
-    outcome_of_children(&j.ctx, node, ret);
     ctx_release(&j.ctx);
 }
 

@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
-void places_init(struct places *places, struct run *run, const struct node *job)
+int places_init(struct places *places, struct run *run, const struct node *job, struct err *err)
 {
-    *places = (struct places){.run = run, .job = job, .mu = PTHREAD_MUTEX_INITIALIZER};
+    *places = (struct places){.run = run, .job = job, .opening = {.event_fd = -1}};
+    return gate_init(&places->opening, 1, err);
 }
 
 static int open_place(struct places *places, const struct ctx *ctx, struct open_place *ret,
@@ -22,10 +23,20 @@ static int open_place(struct places *places, const struct ctx *ctx, struct open_
     return 0;
 }
 
+static bool find_place(struct places *places, struct open_place *ret)
+{
+    vec_foreach (struct open_place *, open, &places->open) {
+        if (open->instance == ret->instance) {
+            *ret = *open;
+            return true;
+        }
+    }
+    return false;
+}
+
 int places_get(struct places *places, const struct ctx *ctx, const char *url,
                struct open_place *ret, struct err *err)
 {
-    bool found = false;
     int result = 0;
 
     if (instances_get(places->run->instances, ctx, url, &ret->instance, &ret->engine, err) < 0) {
@@ -33,29 +44,18 @@ int places_get(struct places *places, const struct ctx *ctx, const char *url,
             atomic_store(&places->run->unavailable, true);
         return -1;
     }
-    pthread_mutex_lock(&places->mu);
-    vec_foreach (struct open_place *, open, &places->open) {
-        if (open->instance == ret->instance) {
-            *ret = *open;
-            found = true;
-        }
-    }
-    if (!found)
+    if (gate_enter(ctx, &places->opening, err) < 0)
+        return -1;
+    if (!find_place(places, ret))
         result = open_place(places, ctx, ret, err);
-    pthread_mutex_unlock(&places->mu);
+    gate_leave(&places->opening);
     return result;
-}
-
-void places_close(struct places *places)
-{
-    vec_foreach (struct open_place *, open, &places->open)
-        open->engine->close(open->place);
-    places->open.len = 0;
 }
 
 void places_release(struct places *places)
 {
-    places_close(places);
+    vec_foreach (struct open_place *, open, &places->open)
+        open->engine->close(open->place);
     vec_release(&places->open);
-    pthread_mutex_destroy(&places->mu);
+    gate_release(&places->opening);
 }

@@ -4,8 +4,7 @@
  * Threads: any. */
 #pragma once
 
-#include <pthread.h>
-
+#include "base/gate.h"
 #include "base/vec.h"
 #include "exec/run.h"
 
@@ -18,15 +17,15 @@ struct open_place {
 struct places {
     struct run *run;
     const struct node *job;
-    pthread_mutex_t mu; /* held while a place is opened, too: who comes meanwhile needs the same */
+    struct gate opening; /* of one slot, guards `open`: who comes meanwhile may need the same */
     VEC(struct open_place)
-    open; /* guarded by mu */
+    open;
 };
 
-void places_init(struct places *places, struct run *run, const struct node *job);
+int places_init(struct places *places, struct run *run, const struct node *job, struct err *err)
+    __attribute__((warn_unused_result));
 /* The place on the engine with that URL. */
 int places_get(struct places *places, const struct ctx *ctx, const char *url,
                struct open_place *ret, struct err *err) __attribute__((warn_unused_result));
-/* Closes all; can be used again behind it. */
-void places_close(struct places *places);
+/* Closes all. Also after places_init() has failed. */
 void places_release(struct places *places);
