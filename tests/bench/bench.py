@@ -9,6 +9,7 @@ Exits 1 if one is missed.
 import argparse
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -43,6 +44,28 @@ def steps(count, command):
     return [f"{{name: s{i}, command: '{command}'}}" for i in range(count)]
 
 
+def graph(path, count):
+    """One job of `count` steps, each of which needs three of the two hundred before it."""
+    chosen = random.Random(count)
+    rows = []
+    for i in range(count):
+        needs = {chosen.randrange(max(0, i - 200), i) for _ in range(3)} if i else set()
+        names = ", ".join(f"s{n}" for n in sorted(needs))
+        rows.append(f"{{name: s{i}, command: 'true', depends_on: [{names}]}}")
+    return pipeline(path, rows)
+
+
+def bench_graph(runner, rounds, work):
+    times = []
+    for count in (5000, 10000, 20000):
+        path = graph(work / f"graph{count}.yaml", count)
+        times.append(min(Run([runner, "validate", path]).seconds for _ in range(rounds + 4)))
+    row("planning a graph of 10,000 steps and 30,000 edges", "", "", times[1] * 1000, 100, "ms")
+    # Linear: twice the steps take twice the time, 5,000 to 10,000 to 20,000.
+    row("a graph of 20,000 steps against one of 5,000 (4 × is linear)", ms(times[2]), ms(times[0]),
+        times[2] / times[0], 5)
+
+
 def bench_host(runner, rounds, work):
     one = pipeline(work / "one.yaml", steps(1, "true"))
     a, b, ratio = pairs(
@@ -71,6 +94,8 @@ def bench_host(runner, rounds, work):
     files = [str(work / "5000.yaml"), str(work / "20000.yaml")]
     peaks = [peak_kib([runner, "exec", f]) for f in files]
     row("running: memory for each further step", "", "", (peaks[1] - peaks[0]) / 15000, 2, "KiB")
+
+    bench_graph(runner, rounds, work)
 
     evaluate = pathlib.Path(runner).parent / "tests" / "expr_eval"
     rate = int(subprocess.run([evaluate], stdout=subprocess.PIPE, check=True).stdout)
