@@ -5,7 +5,7 @@
 #
 #   tests/run.sh [--quick] [--keep-env] [NAME…]
 #
-# --quick      one build (ASan + UBSan), no coverage
+# --quick      one build (ASan + UBSan), no coverage, no fuzzers
 # --keep-env   the daemons and the directories of failed cases stay; tests/env/down.sh SLOT ends them
 # NAME…        only end-to-end scripts tests/e2e/NAME.sh and unit tests whose name holds NAME
 set -euo pipefail
@@ -148,6 +148,17 @@ coverage() {
     fi
 }
 
+# Each fuzzer for half a minute; soak.sh has them for longer.
+fuzzers() {
+    local log=$work/fuzz.log state what
+    "$root/tests/fuzz.sh" >"$log" 2>&1 || true
+    cat "$log"
+    grep -q '^ok\|^FAIL' "$log" || record FAIL "fuzzers"
+    while read -r state what; do
+        record "$state" "$what"
+    done < <(grep '^ok\|^FAIL' "$log")
+}
+
 # test_build PRESET: builds it, runs the unit tests, then what needs the environment.
 test_build() {
     part "build $1" build "$1" || return 0
@@ -182,6 +193,7 @@ else
     test_build coverage
     if ((${#names[@]} == 0)); then
         part "coverage" coverage
+        part "fuzzers" fuzzers
     fi
 fi
 grep '^== ' "$work/env.log" || true

@@ -20,20 +20,6 @@ while (($#)); do
     shift 2
 done
 
-fuzz() {
-    local build=$root/build/fuzz program corpus
-    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang -DRUNNER_FUZZ=ON \
-        -DRUNNER_TESTS=OFF >/dev/null
-    cmake --build "$build" >/dev/null
-    for program in "$build"/tests/fuzz_*; do
-        corpus=${XDG_CACHE_HOME:-$HOME/.cache}/runner-tests/fuzz/$(basename "$program")
-        mkdir -p "$corpus"
-        echo "== $(basename "$program"), $seconds s"
-        "$program" -max_total_time="$seconds" -rss_limit_mb=2048 -print_final_stats=1 \
-            -artifact_prefix="$corpus/" "$corpus" 2>&1 | grep -E '^stat::(number|average)|ERROR|SUMMARY'
-    done
-}
-
 # The case of tests/e2e/docker.sh that kills the runner at random moments, as often as asked for.
 kill_campaign() {
     echo "== $kills kills"
@@ -42,7 +28,8 @@ kill_campaign() {
 }
 
 "$root/tests/env/packages.sh" build test
-fuzz
+echo "== fuzzers, $seconds s each"
+"$root/tests/fuzz.sh" --seconds "$seconds"
 (cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
 exports=$("$root/tests/env/up.sh")
 eval "$exports"
