@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
+#include "exec/files.h"
+
 /* A state as expressions name it: that of something that has not ended is empty. */
 static struct expr_value status_of(const struct node *node)
 {
@@ -128,14 +131,40 @@ static int value(void *arg, const char *const *path, size_t len, struct expr_val
     return 0;
 }
 
+/* hashFiles() and exists(). */
+static int ask_files(const struct values *v, const char *function, const struct expr_value *args,
+                     size_t count, struct expr_value *ret, struct err *err)
+{
+    CLEANUP_FREE const char **globs = xcalloc(count, sizeof(*globs));
+    const char *workdir = v->run->plan->workdir;
+    char hash[SHA256_HEX_SIZE];
+    bool found = false;
+    int result;
+
+    for (size_t i = 0; i < count; i++)
+        globs[i] = args[i].text;
+    if (strcmp(function, "exists") == 0) {
+        result = files_exist(v->run->ctx, workdir, globs, count, &found, err);
+        *ret = expr_bool(found);
+    } else {
+        result = files_hash(v->run->ctx, workdir, globs, count, hash, err);
+        *ret = expr_string(hash);
+        if (result == 0)
+            expr_value_own(ret);
+    }
+    if (result < 0)
+        *ret = (struct expr_value)EXPR_VALUE_NULL;
+    return result < 0 ? err_wrap(err, "%s()", function) : 0;
+}
+
 static int call(void *arg, const char *function, const struct expr_value *args, size_t count,
                 struct expr_value *ret, struct err *err)
 {
     const struct values *v = arg;
     struct siblings_state state = {0};
 
-    (void)args;
-    (void)count;
+    if (strcmp(function, "hashFiles") == 0 || strcmp(function, "exists") == 0)
+        return ask_files(v, function, args, count, ret, err);
     if (v->siblings)
         state = siblings_before(v->siblings, v->index);
     if (strcmp(function, "always") == 0)

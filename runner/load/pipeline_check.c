@@ -1,4 +1,5 @@
 #include "base/alloc.h"
+#include "base/glob.h"
 #include "base/nearest.h"
 #include "base/parse.h"
 #include "base/text_index.h"
@@ -97,6 +98,19 @@ void check_status(struct decoder *d, const struct node_path *path, const struct 
     static const char *const words[] = {"success", "failure", NULL};
 
     check_word(d, path, field, node, words);
+}
+
+void check_glob(struct decoder *d, const struct node_path *path, const struct field *field,
+                const struct yaml_node *node)
+{
+    CLEANUP_GLOB struct glob *glob = NULL;
+    const char *text = node->text;
+    struct err err = ERR_INIT;
+
+    if (strstr(text, "${") || strstr(text, "{{"))
+        return;
+    if (glob_parse(&text, 1, GLOB_TREE, &glob, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
 }
 
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,

@@ -190,10 +190,13 @@ static const struct table dependency_table = {
 
 static const struct field when_fields[] = {
     {"env", "variables and the globs that their values match", .kind = FIELD_MATCHES, WHEN(env)},
-    PLANNED("exists", "globs of files in the workdir, one of which exists"),
-    PLANNED("changed", "globs of files, one of which differs from the commit before"),
-    PLANNED("branch", "globs of the branch"),
-    PLANNED("event", "globs of the event that started the run"),
+    {"exists", "globs of files in the workdir, one of which exists", .kind = FIELD_STRINGS,
+     WHEN(exists), .check = check_glob},
+    {"changed", "globs of files, one of which differs from the commit before",
+     .kind = FIELD_STRINGS, WHEN(changed), .check = check_glob},
+    {"branch", "globs of the branch", .kind = FIELD_STRINGS, WHEN(branch), .check = check_glob},
+    {"event", "globs of the event that started the run, such as `push` or `manual`",
+     .kind = FIELD_STRINGS, WHEN(event), .check = check_glob},
     {"status", "`success`, `failure` or both: how all before it went", .kind = FIELD_STRINGS,
      WHEN(status), .check = check_status},
     {"expr", "an expression, as in `if`", .kind = FIELD_EXPRESSION, WHEN(expr)},

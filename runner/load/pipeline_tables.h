@@ -18,6 +18,8 @@ void check_volume(struct decoder *d, const struct node_path *path, const struct 
                   const struct yaml_node *node);
 void check_entrypoint(struct decoder *d, const struct node_path *path, const struct field *field,
                       const struct yaml_node *node);
+void check_glob(struct decoder *d, const struct node_path *path, const struct field *field,
+                const struct yaml_node *node);
 void check_status(struct decoder *d, const struct node_path *path, const struct field *field,
                   const struct yaml_node *node);
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,

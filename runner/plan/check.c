@@ -177,6 +177,34 @@ static void check_condition(const struct plan *plan, const struct plan_scope *sc
         diag_add(diags, DIAG_ERROR, position_in(text, offset), "", "%s", err.message);
 }
 
+static bool strings_have_template(const struct spec_strs *strings)
+{
+    for (size_t i = 0; i < strings->len; i++) {
+        if (plan_is_template(&strings->items[i]))
+            return true;
+    }
+    return false;
+}
+
+/* They are expanded anew when it is asked, so that what needs a run is no matter here. */
+static void check_when_strings(const struct plan *plan, const struct plan_scope *scope,
+                               const struct spec_when *when, struct diag_list *diags)
+{
+    const struct spec_strs *const lists[] = {&when->exists, &when->changed, &when->branch,
+                                             &when->event};
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    bool late = false;
+    const struct check c = {plan, &settings, &late, diags};
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        any = any || strings_have_template(lists[i]);
+    if (!any || plan_settings_resolve(plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
+        return;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        check_strings(&c, lists[i]);
+}
+
 void plan_check_conditions(const struct plan *plan, const struct plan_scope *scope,
                            const struct plan_flow *flow, struct diag_list *diags)
 {
@@ -185,4 +213,6 @@ void plan_check_conditions(const struct plan *plan, const struct plan_scope *sco
     check_condition(plan, scope, flow->condition, &flow->spec->condition, diags);
     if (flow->spec->when)
         check_condition(plan, scope, flow->when_expr, &flow->spec->when->expr, diags);
+    if (flow->spec->when)
+        check_when_strings(plan, scope, flow->spec->when, diags);
 }
