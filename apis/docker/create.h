@@ -96,7 +96,10 @@ struct docker_create {
     const char *const *binds; /* "SOURCE:TARGET[:OPTIONS]" */
     const struct docker_mount *mounts;
     size_t mount_count;
-    const struct strmap *tmpfs;      /* path → mount options */
+    const struct strmap *tmpfs; /* path → mount options */
+    /* Paths of volumes without a name, filled with what the image has there, removed with the
+     * container. */
+    const char *const *anonymous_volumes;
     const char *const *volumes_from; /* "container[:ro]" */
     const char *network_mode;        /* "none", "host", "container:ID", a network's name; NULL:
                                         the first of networks, or the daemon's default */

@@ -134,6 +134,8 @@ static void add_storage(struct body *b, json_t *host, const struct docker_create
     body_list(b, host, "Binds", (const char *const *)binds.items);
     body_list(b, host, "VolumesFrom", c->volumes_from);
     body_map(b, host, "Tmpfs", c->tmpfs);
+    for (const char *const *path = c->anonymous_volumes; path && *path; path++)
+        body_object(b, body_object(b, NULL, "Volumes"), *path);
     body_map(b, host, "StorageOpt", c->storage_opt);
     if (json_array_size(mounts))
         json_object_set_new(host, "Mounts", mounts);

@@ -80,3 +80,19 @@ void utf8_add_visible(struct buf *out, const char *text)
         len -= step ? step : 1;
     }
 }
+
+void utf8_add_valid(struct buf *out, const char *text, size_t len)
+{
+    while (len > 0) {
+        size_t valid = utf8_valid_prefix(text, len);
+
+        buf_add(out, text, valid);
+        text += valid;
+        len -= valid;
+        if (len > 0) {
+            buf_addstr(out, "\xef\xbf\xbd");
+            text++;
+            len--;
+        }
+    }
+}

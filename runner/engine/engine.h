@@ -73,6 +73,14 @@ struct runnable_file {
     bool executable;
 };
 
+/* A file that has to be at exactly this place in a container, whatever user, shell and rights its
+ * image has. All can read it. Not for engines without containers. */
+struct placed_file {
+    const char *path; /* absolute, at least one directory deep */
+    const void *data;
+    size_t size;
+};
+
 /* Credentials and policy of an image; strings may be NULL. */
 struct image_source {
     const char *image; /* complete reference */
@@ -99,6 +107,16 @@ struct container_security {
     const char *seccomp; /* the path of a profile, or "unconfined"; NULL: the engine's default */
 };
 
+/* Whether a runnable can do with an image: asked before anything of the image runs. */
+struct image_check {
+    /* `labels` are the image's; NULL: the engine cannot see them. What is missing in the
+     * environment of the runnable is added to `environment`. -1 with what is wrong in err, and
+     * remarks on each problem as notes of `output`, when the image must not run. */
+    int (*run)(const void *arg, const struct strmap *labels, struct strmap *environment,
+               struct output *output, struct err *err);
+    const void *arg;
+};
+
 /* What makes the container of a runnable what it is. */
 struct container_shape {
     struct image_source source;
@@ -112,6 +130,7 @@ struct container_shape {
     bool shared;  /* isolation: job */
     const struct spec_resources *resources;
     struct container_security security;
+    const struct image_check *check; /* NULL: any image will do */
 };
 
 struct runnable {
@@ -126,6 +145,8 @@ struct runnable {
     /* Where `files` will be found is known only to the engine: an argv element that starts with
      * this marker has it replaced by their directory. */
 #define RUNNABLE_FILES "@files@/"
+    const struct placed_file *placed;
+    size_t placed_count;
     /* What to say (exit code 127) when argv[0] does not exist; NULL: the usual words. */
     const char *not_found;
     int64_t grace_ms;
@@ -185,7 +206,8 @@ struct engine {
                  struct err *err);
     int (*open)(const struct ctx *ctx, struct engine_instance *instance,
                 const struct place_options *options, struct place **ret, struct err *err);
-    /* `next` stays valid until it has run or the place is closed. NULL function: nothing to do. */
+    /* `next` stays valid until it has run or the place is closed. It has the id of what will run,
+     * and is that but for the content of placed files. NULL function: nothing to do. */
     void (*prepare)(struct place *place, const struct runnable *next);
     int (*run)(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
                struct output *output, struct exit_record *ret, struct err *err);

@@ -26,18 +26,7 @@ static json_t *safe_string(const char *text)
 
     if (utf8_valid(text, len))
         return json_string(text);
-    while (len > 0) {
-        size_t valid = utf8_valid_prefix(text, len);
-
-        buf_add(&clean, text, valid);
-        text += valid;
-        len -= valid;
-        if (len > 0) {
-            buf_addstr(&clean, "\xef\xbf\xbd");
-            text++;
-            len--;
-        }
-    }
+    utf8_add_valid(&clean, text, len);
     return json_string(clean.data);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/context.h"
 #include "exec/job.h"
 #include "exec/retry.h"
 
@@ -37,14 +38,24 @@ static void output_note(struct output *output, const char *text)
 static int run_in_place(struct job_run *j, const struct ctx *ctx, uint32_t index, struct slot *slot,
                         struct step_output *out, struct exit_record *record, struct err *err)
 {
+    CLEANUP_BUF struct buf document = BUF_INIT;
+    struct placed_file context;
+    struct runnable runnable;
     struct open_place open;
 
     if (slot_fill(j, slot, index, err) < 0 ||
         places_get(&j->places, ctx, slot->step.url, &open, err) < 0)
         return -1;
     slots_look_ahead(j, index, slot->step.url, &open);
-    return open.engine->run(ctx, open.place, &slot->step.lowered->runnable, &out->output, record,
-                            err);
+    runnable = slot->step.lowered->runnable;
+    if (slot->step.lowered->context.path) {
+        context_document(j, index, &slot->step, &document);
+        context = (struct placed_file){.path = slot->step.lowered->context.path,
+                                       .data = document.data,
+                                       .size = document.len};
+        runnable.placed = &context;
+    }
+    return open.engine->run(ctx, open.place, &runnable, &out->output, record, err);
 }
 
 /* Runs it once. The strings of *ret and *ret_tail go to the caller. */

@@ -114,8 +114,11 @@ static const struct table common_table = {
     .init = init_common,
 };
 
+static const struct enum_name plugin_apis[] = {{"1", SPEC_PLUGIN_API_1}, {0}};
+
 static const struct field plugin_fields[] = {
-    {"image", "the plugin's image", .kind = FIELD_STRING, REQUIRED, IN(struct spec_plugin, image)},
+    {"image", "the plugin's image, such as `name:1` or, pinned, `name@sha256:…`",
+     .kind = FIELD_STRING, REQUIRED, IN(struct spec_plugin, image)},
     {"settings", "passed as `PIPELINE_PLUGIN_SETTINGS_<KEY>`; lists and maps as JSON",
      .kind = FIELD_PAIRS, .flags = FIELD_JSON_VALUES, IN(struct spec_plugin, settings)},
     {"entrypoint", "program in the image", .kind = FIELD_STRING, IN(struct spec_plugin, entrypoint),
@@ -128,7 +131,8 @@ static const struct field plugin_fields[] = {
      IN(struct spec_plugin, image_registry_password)},
     {"inherit_environment", "pass the step's environment to the plugin", .kind = FIELD_BOOL,
      EXTENSION, IN(struct spec_plugin, inherit_environment), .default_text = "`false`"},
-    PLANNED("api", "version of the plugin interface"),
+    {"api", "version of the interface that the plugin was made for", .kind = FIELD_ENUM, EXTENSION,
+     IN(struct spec_plugin, api), .names = plugin_apis, .default_text = "`1`"},
 };
 
 static const struct table plugin_table = {

@@ -53,6 +53,8 @@ enum spec_isolation { SPEC_ISOLATION_UNSET, SPEC_ISOLATION_STEP, SPEC_ISOLATION_
 enum spec_run_mode { SPEC_RUN_MODE_UNSET, SPEC_RUN_MODE_PARALLEL, SPEC_RUN_MODE_SERIAL };
 enum spec_bool { SPEC_BOOL_UNSET, SPEC_FALSE, SPEC_TRUE };
 enum spec_pull { SPEC_PULL_UNSET, SPEC_PULL_IF_NOT_PRESENT, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER };
+/* Versions of the interface between runner and plugins. */
+enum spec_plugin_api { SPEC_PLUGIN_API_UNSET, SPEC_PLUGIN_API_1 };
 enum spec_strictness { SPEC_SHELL_OPTIONS_UNSET, SPEC_SHELL_OPTIONS_STRICT };
 
 enum spec_condition {
@@ -175,6 +177,7 @@ struct spec_plugin {
     struct spec_str image_registry_username;
     struct spec_str image_registry_password;
     enum spec_bool inherit_environment;
+    enum spec_plugin_api api;
 };
 
 struct spec_language {

@@ -37,6 +37,10 @@ struct step_lowered {
     mounts;
     struct strvec owned; /* other strings that the above borrow */
     struct runnable_file file;
+    /* For what is known about the run when the step starts, as JSON; path NULL: not wanted. */
+    struct placed_file context;
+    struct image_check image_check;
+    struct strmap plugin_settings; /* of a plugin: as they are named in the file */
 };
 
 struct step_kind {

@@ -200,6 +200,10 @@ int step_lower(const struct step_kind *const *kinds, const struct step_context *
         r->files = &lowered->file;
         r->file_count = 1;
     }
+    if (lowered->context.path) {
+        r->placed = &lowered->context;
+        r->placed_count = 1;
+    }
     lowered->shape.mounts = lowered->mounts.items;
     lowered->shape.mount_count = lowered->mounts.len;
     r->container = &lowered->shape;
@@ -220,6 +224,7 @@ void step_lowered_free(struct step_lowered *lowered)
     }
     vec_release(&lowered->mounts);
     strmap_release(&lowered->environment);
+    strmap_release(&lowered->plugin_settings);
     strvec_release(&lowered->argv);
     strvec_release(&lowered->entrypoint);
     strvec_release(&lowered->cap_add);

@@ -300,7 +300,10 @@ static int look_up(const struct ctx *ctx, struct request *request, struct docker
     const struct image_source *source = request->source;
     const enum spec_pull *policies = source->pull_count ? source->pull : usual;
     size_t count = source->pull_count ? source->pull_count : 1;
+    CLEANUP_DOCKER_IMAGE_REF struct docker_image_ref ref = {0};
 
+    if (docker_image_ref_parse(source->image, &ref, err) < 0)
+        return -1;
     for (size_t i = 0; i < count; i++) {
         if (try_policy(ctx, request, policies[i], ret, err) == 0)
             return 0;

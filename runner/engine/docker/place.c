@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/logger.h"
+#include "engine/docker/placed.h"
 #include "engine/docker/session.h"
 #include "engine/docker/sweep.h"
 
@@ -350,7 +351,12 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
     }
     if (get_container(ctx, place, client, &recipe, prepared, &container, err) < 0)
         return place_holder_is_lost(ctx, place) ? SESSION_NOT_BEGUN : SESSION_FAILED;
-    end = session_run(ctx, container, runnable, recipe.image, output, &reusable, ret, err);
+    if (placed_put(ctx, container, runnable, err) < 0) {
+        reusable = false;
+        end = err->code == ERR_NOT_FOUND ? SESSION_NOT_BEGUN : SESSION_FAILED;
+    } else {
+        end = session_run(ctx, container, runnable, recipe.image, output, &reusable, ret, err);
+    }
     if (recipe.shared)
         return_shared(place, container, reusable);
     else
@@ -358,9 +364,11 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
     return end;
 }
 
-/* First of all, so that people see what is pulled, also when that was begun ahead. */
+/* First of all, so that people see what is pulled, also when that was begun ahead. What the image
+ * adds to the environment goes into `additions`. */
 static int await_image(const struct ctx *ctx, struct docker_place *place,
-                       const struct runnable *runnable, struct output *output, struct err *err)
+                       const struct runnable *runnable, struct strmap *additions,
+                       struct output *output, struct err *err)
 {
     const struct container_shape *shape = runnable->container;
     const struct docker_image *image;
@@ -372,13 +380,19 @@ static int await_image(const struct ctx *ctx, struct docker_place *place,
     result = image_ensure(ctx, place->instance, client, &shape->source, shape->platform, output,
                           &image, err);
     instance_client_give(place->instance, client);
+    if (result == 0 && shape->check)
+        result = shape->check->run(shape->check->arg, &image->labels, additions, output, err);
     return result;
 }
 
-int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct runnable *runnable,
+int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct runnable *given,
                      struct output *output, struct exit_record *ret, struct err *err)
 {
     struct docker_place *place = (struct docker_place *)opaque;
+    CLEANUP_STRMAP struct strmap additions = {0};
+    CLEANUP_STRMAP struct strmap environment = {0};
+    struct runnable complete = *given;
+    const struct runnable *runnable = &complete;
     struct step_container *prepared;
     struct err local = ERR_INIT;
     enum session_end end;
@@ -387,9 +401,14 @@ int docker_place_run(const struct ctx *ctx, struct place *opaque, const struct r
         err = &local;
     if (!runnable->container)
         return err_set(err, ERR_INVALID, "engine docker needs an `image`");
-    if (await_image(ctx, place, runnable, output, err) < 0) {
+    if (await_image(ctx, place, runnable, &additions, output, err) < 0) {
         drop_prepared(place, runnable);
         return -1;
+    }
+    if (additions.len) {
+        strmap_merge(&environment, given->environment);
+        strmap_merge(&environment, &additions);
+        complete.environment = &environment;
     }
     prepared = take_prepared(ctx, place, runnable);
     end = run_once(ctx, place, runnable, prepared, output, ret, err);

@@ -149,6 +149,23 @@ static int add_mounts(struct recipe *recipe, struct docker_place *place,
     return 0;
 }
 
+/* Nothing can be brought to a root that is read-only, but to a volume in it, which the daemon fills
+ * with what the image has at that place. */
+static void add_placed(struct recipe *recipe, const struct runnable *runnable)
+{
+    const char **volumes;
+
+    if (!recipe->create.read_only_rootfs || !runnable->placed_count)
+        return;
+    volumes = arena_alloc(&recipe->arena, (runnable->placed_count + 1) * sizeof(*volumes));
+    recipe->create.anonymous_volumes = volumes;
+    for (size_t i = 0; i < runnable->placed_count; i++) {
+        const char *path = runnable->placed[i].path;
+
+        *volumes++ = arena_strndup(&recipe->arena, path, (size_t)(strrchr(path, '/') - path));
+    }
+}
+
 static void add_basics(struct recipe *recipe, struct docker_place *place,
                        const struct place_view *view, const struct runnable *runnable)
 {
@@ -220,6 +237,7 @@ int recipe_make(const struct ctx *ctx, struct docker_place *place, struct docker
         return -1;
     if (add_mounts(recipe, place, &view.workspace, shape, err) < 0)
         return -1;
+    add_placed(recipe, runnable);
     recipe->key = make_key(recipe, instance->api_minor, err);
     if (!recipe->key)
         return -1;

@@ -88,6 +88,9 @@ static int write_files(struct attempt *a, struct err *err)
     const char *parent;
     char *dir;
 
+    if (r->placed_count)
+        return err_set(err, ERR_UNSUPPORTED, "%s can only be brought into a container",
+                       r->placed->path);
     if (!r->file_count)
         return 0;
     parent = own_run_temp_dir(a->place->instance->services->run, err);

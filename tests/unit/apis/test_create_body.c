@@ -51,6 +51,7 @@ static void test_process(void **state)
 static void test_host(void **state)
 {
     const char *const caps[] = {"NET_ADMIN", NULL};
+    const char *const volumes[] = {"/v", NULL};
     const char *const security[] = {"no-new-privileges", NULL};
     const struct docker_ulimit ulimits[] = {{"nofile", 0, -1}};
     const struct docker_device devices[] = {{.host_path = "/dev/kvm"}};
@@ -78,6 +79,7 @@ static void test_host(void **state)
                               .device_count = 1,
                               .restart_policy = "on-failure",
                               .restart_max_retries = 3,
+                              .anonymous_volumes = volumes,
                               .tmpfs = &options};
 #define BEFORE                                                                                     \
     "{\"Image\":\"x\",\"HostConfig\":{\"Tmpfs\":{\"/t\":\"size=1m\"},"                             \
@@ -90,7 +92,7 @@ static void test_host(void **state)
     "\"Devices\":[{\"PathOnHost\":\"/dev/kvm\",\"PathInContainer\":\"/dev/kvm\","                  \
     "\"CgroupPermissions\":\"rwm\"}],\"Init\":true,\"AutoRemove\":true,"                           \
     "\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3},"                         \
-    "\"LogConfig\":{\"Type\":\"none\"}}}"
+    "\"LogConfig\":{\"Type\":\"none\"}},\"Volumes\":{\"/v\":{}}}"
 
     (void)state;
     strmap_set(&options, "/t", "size=1m");

@@ -176,6 +176,75 @@ static void brings_files(void **state)
     assert_string_equal(f->output.streams[OUTPUT_STDOUT].data, "arg data\n");
 }
 
+/* Also where the image has no such directory, and for a user who could not make it. */
+static void brings_placed_files(void **state)
+{
+    static const struct placed_file files[] = {{"/etc/placed", "one", 3},
+                                               {"/deep/er/two", "two", 3}};
+
+    (void)state;
+    f->runnable.placed = files;
+    f->runnable.placed_count = 2;
+    f->runnable.user = "nobody";
+    docker_fixture_expect(f, "cat /etc/placed /deep/er/two; ls -ld /etc | cut -c 1-10", 0,
+                          "onetwodrwxr-xr-x\n", "");
+    /* The next step of a shared container gets what is its own. */
+    f->shape.shared = true;
+    docker_fixture_expect(f, "cat /etc/placed", 0, "one", "");
+    f->runnable.placed = files + 1;
+    f->runnable.placed_count = 1;
+    docker_fixture_expect(f, "cat /deep/er/two", 0, "two", "");
+}
+
+static void brings_placed_files_to_a_read_only_image(void **state)
+{
+    static const struct placed_file file = {"/etc/placed", "one", 3};
+
+    (void)state;
+    f->runnable.placed = &file;
+    f->runnable.placed_count = 1;
+    f->shape.security.read_only = true;
+    f->runnable.user = "nobody";
+    docker_fixture_expect(f, "cat /etc/placed; test -s /etc/passwd && echo; touch /x", 1, "one\n",
+                          "touch: /x: Read-only file system\n");
+}
+
+static int refuse(const void *arg, const struct strmap *labels, struct strmap *environment,
+                  struct output *output, struct err *err)
+{
+    (void)environment;
+    assert_non_null(labels);
+    assert_ptr_equal(arg, f);
+    output->note(output, "remark");
+    return err_set(err, ERR_INVALID, "no");
+}
+
+static int add_variable(const void *arg, const struct strmap *labels, struct strmap *environment,
+                        struct output *output, struct err *err)
+{
+    (void)arg;
+    (void)labels;
+    (void)output;
+    (void)err;
+    strmap_set(environment, "ADDED", "by the check");
+    return 0;
+}
+
+static void asks_whether_the_image_will_do(void **state)
+{
+    static const struct image_check refusing = {refuse, &fixture};
+    static const struct image_check adding = {add_variable, NULL};
+    const char *argv[] = {"echo", "ran", NULL};
+
+    (void)state;
+    f->shape.check = &adding;
+    docker_fixture_expect(f, "echo $ADDED", 0, "by the check\n", "");
+    f->shape.check = &refusing;
+    assert_int_equal(-1, docker_fixture_run(f, &f->root, argv));
+    assert_string_equal(f->err.message, "no");
+    assert_string_equal(f->output.streams[OUTPUT_STDOUT].data, "");
+}
+
 static void brings_files_to_a_read_only_image(void **state)
 {
     static const char text[] = "echo $0";
@@ -451,6 +520,9 @@ int main(int argc, char **argv)
         TEST(keeps_the_entrypoint_of_the_image),
         TEST(says_what_is_not_found),
         TEST(brings_files),
+        TEST(brings_placed_files),
+        TEST(brings_placed_files_to_a_read_only_image),
+        TEST(asks_whether_the_image_will_do),
         TEST(brings_files_to_a_read_only_image),
         TEST(shuts_in_a_sandbox),
         TEST(shares_localhost_within_the_job),
