@@ -7,7 +7,8 @@
 
 #include "base/cleanup.h"
 
-/* A place in the pipeline file; line and column count from 1, in bytes; line 0: unknown. */
+/* A place in the pipeline file; line and column count from 1, in bytes; line 0: unknown, or, with a
+ * column, in what is set over the file by the override of that number (load/override.h). */
 struct src_pos {
     uint32_t line;
     uint32_t column;

@@ -1,5 +1,4 @@
 /* `runner exec`: runs a pipeline file here. */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,19 +8,11 @@
 #include "base/logger.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
+#include "cli/prepare.h"
 #include "cli/session.h"
-#include "cli/source.h"
-#include "load/diag_print.h"
-#include "load/load.h"
 
 struct exec_args {
-    char *config;
-    char *workdir;
-    char *image;
-    char *engine;
-    struct strmap env;
-    struct strvec allow_env;
-    bool allow_all_env;
+    struct prepare_args file;
     bool allow_nested;
     int64_t jobs;
     int64_t timeout_ms;
@@ -33,7 +24,6 @@ struct exec_args {
     bool timestamps;
     bool keep;
     bool force_clean;
-    bool strict;
     char *docker_host;
     struct strvec reports;
 };
@@ -42,23 +32,10 @@ static const char *const progress_choices[] = {"auto", "plain", "json", NULL};
 static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 
-#define ENV(...)  ((const char *const[]){__VA_ARGS__, NULL})
 #define AT(field) offsetof(struct exec_args, field)
 
 static const struct cli_option options[] = {
-    {"config", 'c', CLI_STRING, AT(config), "FILE", "pipeline file, URL, or - for standard input",
-     NULL, ENV("PIPELINE_CONFIG")},
-    {"workdir", 'w', CLI_STRING, AT(workdir), "DIR", "working directory of the pipeline", NULL,
-     ENV("PIPELINE_WORKDIR")},
-    {"image", 'i', CLI_STRING, AT(image), "IMAGE", "default image: run in Docker", NULL,
-     ENV("PIPELINE_IMAGE")},
-    {"engine", 0, CLI_STRING, AT(engine), "ENGINE", "default engine", NULL, NULL},
-    {"env", 'e', CLI_PAIRS, AT(env), "KEY=VALUE", "set a variable, over the file's (repeatable)",
-     NULL, ENV("ENV")},
-    {"allow-env", 0, CLI_LIST, AT(allow_env), "NAME",
-     "let host steps see a variable of this environment (repeatable)", NULL, NULL},
-    {"allow-all-env", 0, CLI_FLAG, AT(allow_all_env), NULL, "let host steps see all of it", NULL,
-     NULL},
+    PREPARE_OPTIONS(struct exec_args),
     {"allow-nested", 0, CLI_FLAG, AT(allow_nested), NULL, "run although inside of a pipeline", NULL,
      NULL},
     {"jobs", 'j', CLI_INT, AT(jobs), "N", "most jobs at a time (256)", NULL, NULL},
@@ -73,7 +50,6 @@ static const struct cli_option options[] = {
     {"keep", 0, CLI_FLAG, AT(keep), NULL, "remove nothing at the end", NULL, NULL},
     {"force-clean", 0, CLI_FLAG, AT(force_clean), NULL,
      "remove the workdir after success even if it was there before", NULL, NULL},
-    {"strict", 0, CLI_FLAG, AT(strict), NULL, "unset names in ${NAME} are errors", NULL, NULL},
     {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to use", NULL, NULL},
     {"report", 0, CLI_LIST, AT(reports), "json=FILE", "write the final states to a file", NULL,
      NULL},
@@ -122,9 +98,10 @@ static int find_report(const struct exec_args *args, const char **ret, struct er
  * not count, because a step may well call runner on purpose for another file. */
 static int check_nesting(const struct exec_args *args, struct err *err)
 {
-    bool nested = strmap_has(&args->env, "PIPELINE_RUNNER") ||
+    const struct prepare_args *file = &args->file;
+    bool nested = strmap_has(&file->env, "PIPELINE_RUNNER") ||
                   (getenv("PIPELINE_RUNNER") &&
-                   inputs_allows(&args->allow_env, args->allow_all_env, "PIPELINE_RUNNER"));
+                   inputs_allows(&file->allow_env, file->allow_all_env, "PIPELINE_RUNNER"));
 
     return nested && !args->allow_nested ? err_set(err, ERR_CONFLICT, NESTED) : 0;
 }
@@ -157,96 +134,56 @@ static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_
     }
 }
 
-static void show_diagnostics(const struct load_source *source, struct diag_list *diags)
+/* Returns the exit status. */
+static int run_plan(const struct exec_args *args, const struct plan *plan, const char *report_json)
 {
-    CLEANUP_BUF struct buf text = BUF_INIT;
+    const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
+                                                .no_color = args->no_color,
+                                                .timestamps = args->timestamps,
+                                                .jobs = args->jobs < UINT32_MAX
+                                                            ? (uint32_t)args->jobs
+                                                            : UINT32_MAX,
+                                                .force_clean = args->force_clean,
+                                                .keep = args->keep,
+                                                .docker_host = args->docker_host,
+                                                .report_json = report_json};
 
-    diag_sort(diags);
-    diag_print_text(&text, source, diags, false);
-    fputs(text.data, stderr);
+    return cli_session_run(plan, &session);
 }
 
-struct inputs {
-    struct strmap automatic;
-    struct strmap passthrough;
-    char current_dir[PATH_MAX];
-};
-
-static struct plan *make_plan(const struct exec_args *args, const struct spec_pipeline *spec,
-                              struct inputs *in, struct diag_list *diags)
+/* 0 and the plan, or -1, with *err set unless it is the file that is wrong. */
+static int make_plan(const struct exec_args *args, struct prepared *p, struct err *err)
 {
-    struct plan_inputs inputs = {.overrides = &args->env,
-                                 .automatic = &in->automatic,
-                                 .passthrough = &in->passthrough,
-                                 .engine = args->engine,
-                                 .image = args->image,
-                                 .workdir = args->workdir,
-                                 .current_dir = in->current_dir,
-                                 .strict = args->strict};
-
-    inputs_automatic(in->current_dir, &in->automatic);
-    inputs_passthrough(&args->allow_env, args->allow_all_env, &in->passthrough);
-    return plan_build(spec, &inputs, diags);
-}
-
-static int run_spec(const struct exec_args *args, struct spec_pipeline *spec,
-                    const struct load_source *source, struct diag_list *diags)
-{
-    struct inputs in = {0};
-    struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
-                                          .no_color = args->no_color,
-                                          .timestamps = args->timestamps,
-                                          .jobs = args->jobs < UINT32_MAX ? (uint32_t)args->jobs
-                                                                          : UINT32_MAX,
-                                          .force_clean = args->force_clean,
-                                          .keep = args->keep,
-                                          .docker_host = args->docker_host};
-    CLEANUP_PLAN struct plan *plan = NULL;
-    struct err err = ERR_INIT;
-    int status = CLI_EXIT_USAGE;
-
-    if (!getcwd(in.current_dir, sizeof(in.current_dir))) {
-        err_errno(&err, "cannot find the current directory");
-        return usage_error(&err);
-    }
     if (args->timeout_ms)
-        spec->common.timeout_ms = args->timeout_ms;
-    if (find_report(args, &session.report_json, &err) < 0 || check_nesting(args, &err) < 0)
-        return usage_error(&err);
+        p->spec->common.timeout_ms = args->timeout_ms;
+    if (check_nesting(args, err) < 0)
+        return -1;
     if (!args->allow_nested)
-        check_nesting_of_file(spec, diags);
-    plan = make_plan(args, spec, &in, diags);
-    if (plan)
-        step_check(runner_step_kinds, plan, diags);
-    show_diagnostics(source, diags);
-    if (plan && !diags->error_count)
-        status = cli_session_run(plan, &session);
-    strmap_release(&in.automatic);
-    strmap_release(&in.passthrough);
-    return status;
+        check_nesting_of_file(p->spec, &p->diags);
+    return prepared_plan(p, &args->file, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)
 {
     const struct exec_args *args = arguments;
-    CLEANUP_DIAG_LIST struct diag_list diags = {0};
-    CLEANUP_LOAD_SOURCE struct load_source source = LOAD_SOURCE_INIT;
-    CLEANUP_SPEC_PIPELINE struct spec_pipeline *spec = NULL;
+    struct prepared p = PREPARED_INIT;
+    const char *report_json = NULL;
+    const char *where;
     struct err err = ERR_INIT;
+    int status = CLI_EXIT_USAGE;
+    bool ready;
 
-    if (configure_logger(args, &err) < 0)
+    if (configure_logger(args, &err) < 0 || prepare_where(&args->file, operands, &where, &err) < 0)
         return usage_error(&err);
-    if (operands->len + (args->config != NULL) > 1) {
-        err_set(&err, ERR_INVALID, "takes one pipeline file, but got several");
-        return usage_error(&err);
-    }
-    if (source_read(operands->len ? operands->items[0] : args->config, &source, &diags) == 0)
-        spec = load_pipeline(&source, NULL, &diags);
-    if (!spec) {
-        show_diagnostics(&source, &diags);
-        return CLI_EXIT_USAGE;
-    }
-    return run_spec(args, spec, &source, &diags);
+    ready = prepared_read(&p, &args->file, where) == 0 &&
+            find_report(args, &report_json, &err) == 0 && make_plan(args, &p, &err) == 0;
+    prepared_show_diagnostics(&p);
+    if (err.code)
+        usage_error(&err);
+    if (ready)
+        status = run_plan(args, p.plan, report_json);
+    prepared_release(&p);
+    return status;
 }
 
 const struct cli_command cmd_exec = {

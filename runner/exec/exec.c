@@ -101,7 +101,9 @@ static void run_plain(struct stages_run *s, uint32_t index)
                                            .scope = &stage->scope,
                                            .always = stage->kind == PLAN_FINALLY};
 
-    if (stage->kind != PLAN_FINALLY && ctx_done(s->ctx))
+    if (stage->left_out)
+        outcome_not_started(s->run, node, STATE_SKIPPED, REASON_POLICY, stage->left_out);
+    else if (stage->kind != PLAN_FINALLY && ctx_done(s->ctx))
         outcome_rest(s->run, s->ctx, node);
     else if (!gate_passes(&question, node))
         return;

@@ -76,15 +76,19 @@ enum plan_post siblings_outcome(const struct siblings *siblings, uint32_t count,
 
 /* --- dependencies --- */
 
+/* What was left out on purpose counts as if it had succeeded. */
 static bool edge_holds(const struct plan_edge *edge, const struct node *from)
 {
+    bool left_out = from->state == STATE_SKIPPED && from->reason == REASON_POLICY;
+
     switch ((enum spec_condition)edge->condition) {
     case SPEC_CONDITION_FAILED:
         return from->state == STATE_FAILED;
     case SPEC_CONDITION_COMPLETED:
         return true;
     default:
-        return from->state == STATE_SUCCEEDED || (from->state == STATE_FAILED && from->allowed);
+        return from->state == STATE_SUCCEEDED || left_out ||
+               (from->state == STATE_FAILED && from->allowed);
     }
 }
 

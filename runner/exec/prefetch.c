@@ -55,7 +55,8 @@ static bool may_want(const struct prefetch *p)
     const struct plan_stage *stage = &p->plan.stages[p->stage];
     const struct plan_step *step;
 
-    if (p->job >= stage->job_count || p->step >= stage->jobs[p->job].step_count)
+    if (p->job >= stage->job_count || p->step >= stage->jobs[p->job].step_count ||
+        stage->jobs[p->job].left_out)
         return false;
     if (p->stage == 0 && p->step == 0 && p->job < stage_width(p->run, stage))
         return false;

@@ -124,6 +124,10 @@ static void run_plain(struct stage_run *s, uint32_t index)
                                            .flow = job->flow,
                                            .scope = &job->scope};
 
+    if (job->left_out) {
+        outcome_not_started(s->run, node, STATE_SKIPPED, REASON_POLICY, job->left_out);
+        return;
+    }
     if (ctx_done(ctx)) {
         outcome_rest(s->run, ctx, node);
         return;

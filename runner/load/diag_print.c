@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/utf8.h"
+#include "load/override.h"
 
 /* Shown before and behind the caret, in columns. */
 #define WINDOW_BEFORE 60
@@ -179,13 +180,27 @@ static void print_excerpt(struct buf *out, const struct excerpt *excerpt, uint32
              colour ? "\033[0m" : "");
 }
 
+char *diag_override(const struct load_source *source, const struct diag *diag)
+{
+    const char *text;
+
+    if (diag->pos.line || !diag->pos.column || diag->pos.column > source->overrides.len)
+        return NULL;
+    text = source->overrides.items[diag->pos.column - 1];
+    return xstrndup(text, override_path_length(text));
+}
+
 static void print_one(struct buf *out, const struct load_source *source, const struct diag *diag,
                       bool colour)
 {
     bool is_error = diag->severity == DIAG_ERROR;
     struct excerpt excerpt;
+    CLEANUP_FREE char *override = diag_override(source, diag);
 
-    buf_addstr(out, source->name);
+    if (override)
+        buf_addf(out, "--set %s", override);
+    else
+        buf_addstr(out, source->name);
     if (diag->pos.line)
         buf_addf(out, ":%u:%u", diag->pos.line, diag->pos.column);
     buf_addf(out, ": %s%s:%s %s", colour ? is_error ? "\033[1;31m" : "\033[1;33m" : "",
@@ -211,6 +226,7 @@ void diag_print_json(json_t *array, const struct load_source *source, const stru
     for (size_t i = 0; i < diags->len; i++) {
         const struct diag *diag = &diags->items[i];
         json_t *object = json_object();
+        CLEANUP_FREE char *override = diag_override(source, diag);
 
         json_object_set_new(object, "file", json_string(source->name));
         json_object_set_new(object, "line",
@@ -221,6 +237,8 @@ void diag_print_json(json_t *array, const struct load_source *source, const stru
                             json_string(diag->severity == DIAG_ERROR ? "error" : "warning"));
         json_object_set_new(object, "path", json_string(diag->path));
         json_object_set_new(object, "message", json_string(diag->message));
+        if (override)
+            json_object_set_new(object, "override", json_string(override));
         json_array_append_new(array, object);
     }
 }

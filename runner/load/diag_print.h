@@ -18,6 +18,9 @@
 void diag_print_text(struct buf *out, const struct load_source *source,
                      const struct diag_list *diags, bool colour);
 /* Appends objects {file, line, column, severity, path, message} to an array; line and column are
- * null for what concerns the whole file. */
+ * null for what concerns the whole file, or what is set over it: then there is the path of that as
+ * "override", too. */
 void diag_print_json(json_t *array, const struct load_source *source,
                      const struct diag_list *diags);
+/* The path of the override that it is about, as a new string; NULL: it is about the file. */
+char *diag_override(const struct load_source *source, const struct diag *diag);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "load/decode.h"
+#include "load/override.h"
 #include "load/pipeline_tables.h"
 
 #define NAME_1 ".pipeline.yaml"
@@ -23,6 +24,7 @@ void load_source_release(struct load_source *source)
 {
     free(source->name);
     buf_release(&source->text);
+    strvec_release(&source->overrides);
     source->name = NULL;
 }
 
@@ -67,10 +69,13 @@ struct spec_pipeline *load_pipeline(const struct load_source *source,
     CLEANUP_SPEC_PIPELINE struct spec_pipeline *pipeline = xcalloc(1, sizeof(*pipeline));
     CLEANUP_YAML_TREE struct yaml_tree *tree =
         yaml_tree_parse(source->text.data, source->text.len, &used.limits, diags);
-    const struct yaml_node *root = tree ? yaml_tree_root(tree) : NULL;
+    const struct yaml_node *root;
     struct decoder decoder = {.tree = tree, .diags = diags};
 
     pipeline->file = xstrdup(source->name);
+    for (size_t i = 0; tree && i < source->overrides.len; i++)
+        override_apply(tree, source->overrides.items[i], (uint32_t)i + 1, diags);
+    root = tree ? yaml_tree_root(tree) : NULL;
     if (root && !yaml_node_is_null(root))
         decode_object(&decoder, NULL, &pipeline_table, pipeline, root);
     else if (tree)

@@ -17,13 +17,15 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "base/vec.h"
 #include "load/yaml_tree.h"
 #include "spec/spec.h"
 
-/* A file's text and its name for messages. */
+/* A file's text, its name for messages, and what is set over it. */
 struct load_source {
     char *name;
     struct buf text;
+    struct strvec overrides; /* PATH=VALUE, see override.h; added by the caller */
 };
 
 #define LOAD_SOURCE_INIT                                                                           \
@@ -50,7 +52,7 @@ void load_source_release(struct load_source *source);
  * for the defaults, here and below. */
 int load_read(const char *path, const struct load_options *options, struct load_source *source,
               struct diag_list *diags) __attribute__((warn_unused_result));
-/* Parses, decodes and checks. NULL if there are errors. */
+/* Parses, sets the overrides, decodes and checks. NULL if there are errors. */
 struct spec_pipeline *load_pipeline(const struct load_source *source,
                                     const struct load_options *options, struct diag_list *diags);
 

@@ -98,6 +98,8 @@ struct src_pos yaml_node_locate(const struct yaml_tree *tree, const struct yaml_
     const char *source;
     size_t len;
 
+    if (!pos.line)
+        return pos;
     if (node->style == YAML_STYLE_BLOCK)
         return locate_in_block(tree, node, offset, &pos) ? pos : node->pos;
     before += node->style == YAML_STYLE_SINGLE || node->style == YAML_STYLE_DOUBLE;

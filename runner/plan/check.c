@@ -131,7 +131,7 @@ static struct src_pos position_in(const struct spec_str *text, size_t offset)
 {
     struct src_pos pos = text->pos;
 
-    if (!memchr(text->text, '\n', offset))
+    if (pos.line && !memchr(text->text, '\n', offset))
         pos.column += (uint32_t)offset;
     return pos;
 }

@@ -95,6 +95,7 @@ struct plan_job {
     struct plan_step *steps;
     uint32_t step_count;
     struct text_index step_names; /* ids and names to numbers; filled when the plan is complete */
+    const char *left_out;         /* why it is not to run, see select.h; NULL: it is to */
     uint32_t group;               /* jobs of one matrix; 0: none */
     uint8_t kind;                 /* enum plan_kind */
     uint8_t order;                /* enum plan_order, of the steps */
@@ -115,6 +116,7 @@ struct plan_stage {
     uint32_t job_count;
     struct plan_group *groups; /* that of a job is groups[job->group - 1] */
     uint32_t group_count;
+    const char *left_out;  /* as of a job */
     uint32_t max_parallel; /* 0: no limit of its own */
     bool fail_fast;
     uint8_t kind;  /* enum plan_kind */
