@@ -18,14 +18,18 @@ source "$RUNNER_TEST_ENV/images.sh"
 source "$RUNNER_TEST_ENV/registry.sh"
 # shellcheck source=podman.sh
 source "$RUNNER_TEST_ENV/podman.sh"
+# shellcheck source=s3.sh
+source "$RUNNER_TEST_ENV/s3.sh"
 
 env_exports() {
     local name
     registry_env
     podman_env
+    s3_env
     for name in RUNNER_TEST_CACHE RUNNER_TEST_ENV RUNNER_TEST_SLOT RUNNER_TEST_STATE \
         RUNNER_TEST_REGISTRY RUNNER_TEST_AUTH_REGISTRY RUNNER_TEST_AUTH_USER \
-        RUNNER_TEST_AUTH_PASSWORD RUNNER_TEST_PODMAN_HOST; do
+        RUNNER_TEST_AUTH_PASSWORD RUNNER_TEST_PODMAN_HOST RUNNER_TEST_S3 RUNNER_TEST_S3_KEY \
+        RUNNER_TEST_S3_SECRET RUNNER_TEST_S3_DATA; do
         printf 'export %s=%q\n' "$name" "${!name}"
     done
     printf 'export DOCKER_HOST=%q\n' "$(dockerd_host lane0)"
@@ -73,6 +77,8 @@ env_up() {
     done
     env_others_up &
     jobs+=($!)
+    s3_start &
+    jobs+=($!)
     wait_all "${jobs[@]}" || return 1
     env_exports >"$RUNNER_TEST_STATE/exports"
 }
@@ -82,5 +88,6 @@ env_down() {
     dockerd_stop_all
     registry_stop
     podman_stop
+    s3_stop
     rm -f "$RUNNER_TEST_STATE"/*.small "$RUNNER_TEST_STATE/exports"
 }

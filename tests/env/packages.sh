@@ -9,7 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck disable=SC2034 # used by name in main
 build=(
     ca-certificates cmake gcc libc6-dev ninja-build 'pkg-config|pkgconf'
-    libcurl4-openssl-dev libjansson-dev libpcre2-dev libssl-dev libyaml-dev libcmocka-dev nettle-dev
+    libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssl-dev libyaml-dev
+    libcmocka-dev nettle-dev
 )
 # shellcheck disable=SC2034 # used by name in main
 test=(
