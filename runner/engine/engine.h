@@ -19,6 +19,11 @@
  * with ERR_TIMEOUT or ERR_CANCELLED. What an engine creates it notes with own.h before it creates
  * it. close() and disconnect() use contexts of their own and always remove everything.
  *
+ * Before run() returns it has called returned() once for each of runnable.returns, in their order,
+ * however the program ended. It has not if the program did not begin, if there is no record
+ * (EXIT_LOST), or if somebody from outside, or the kernel, ended the program together with what
+ * watches it: nothing of this is a success, so that what is missing is never taken for nothing.
+ *
  * Threads: prepare() and run() of a place may be called by several threads at a time, for steps
  * that run in parallel; open() and close() are by one. Instances are shared. All lock for
  * themselves. */
@@ -38,6 +43,20 @@
 
 enum output_stream { OUTPUT_STDOUT, OUTPUT_STDERR };
 
+/* A file that a program may write, for the caller to get back. It is there, empty and writable for
+ * the program whoever it runs as, before that starts, beside the files that came with it. */
+struct runnable_return {
+    const char *name;     /* no slash */
+    const char *variable; /* of the program's environment: holds the file's absolute path */
+    size_t max_bytes;     /* no more of it is given back; below 4 GiB */
+};
+
+enum returned_state {
+    RETURNED_WHOLE,      /* nothing is left out; a file that the program removed is an empty one */
+    RETURNED_TRUNCATED,  /* it holds more than max_bytes */
+    RETURNED_UNREADABLE, /* the program has put something in its place that is no regular file */
+};
+
 /* Where the bytes of a running step go. write() takes all of them, always; it may block while the
  * reader is slow, but not beyond the end of ctx, and not at all without one (NULL): that is for
  * who watches room_fd() beside other things. All may be called from one thread at a time. */
@@ -49,6 +68,10 @@ struct output {
     int (*room_fd)(struct output *output);
     /* A remark of the engine for people, one line, e.g. progress of an image pull. */
     void (*note)(struct output *output, const char *text);
+    /* What one of runnable.returns held when the program had ended. `data` holds no more than its
+     * max_bytes, and is gone when this returns. NULL function: nobody wants it. */
+    void (*returned)(struct output *output, const struct runnable_return *file,
+                     enum returned_state state, const void *data, size_t size);
 };
 
 enum exit_kind {
@@ -142,6 +165,8 @@ struct runnable {
     const char *user;                 /* NULL: the engine's default */
     const struct runnable_file *files;
     size_t file_count;
+    const struct runnable_return *returns;
+    size_t return_count;
     /* Where `files` will be found is known only to the engine: an argv element that starts with
      * this marker has it replaced by their directory. */
 #define RUNNABLE_FILES "@files@/"

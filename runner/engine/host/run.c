@@ -36,6 +36,7 @@ enum {
     PIPE_BYTES_DEFAULT = 64 * 1024,
     PIPE_BYTES_LARGE = 1024 * 1024,
     CLOSING_MS = 10000,
+    RETURN_CHUNK_BYTES = 64 * 1024,
 };
 
 enum phase { RUNNING, TERMINATING, CLOSING };
@@ -48,6 +49,7 @@ struct attempt {
 
     struct wire_program program;
     struct strvec argv;
+    struct strmap environment; /* with what is added here; empty: the runnable's */
     char *files_dir;
     char *chunk; /* HOST_CHUNK_BYTES; made on first use */
 
@@ -66,23 +68,41 @@ struct attempt {
     struct exit_record record;
 };
 
-static int write_file(const struct attempt *a, const struct runnable_file *file, struct err *err)
+/* In a->files_dir, for the program's user. */
+static int create_file(const struct attempt *a, const char *name, mode_t mode, struct err *err)
 {
-    CLEANUP_FREE char *path = fs_join(a->files_dir, file->name);
-    CLEANUP_FD int fd = -1;
+    CLEANUP_FREE char *path = fs_join(a->files_dir, name);
+    int fd;
 
-    if (strchr(file->name, '/'))
-        return err_set(err, ERR_INVALID, "file name \"%s\" holds a slash", file->name);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-              file->executable ? 0700 : 0600);
+    if (strchr(name, '/'))
+        return err_set(err, ERR_INVALID, "file name \"%s\" holds a slash", name);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return err_errno(err, "cannot create %s", path);
-    if (a->program.has_user && fchown(fd, a->program.user.uid, a->program.user.gid) < 0)
-        return err_errno(err, "cannot give %s to the step's user", path);
-    return fs_write_all(fd, file->data, file->size, err);
+    if (a->program.has_user && fchown(fd, a->program.user.uid, a->program.user.gid) < 0) {
+        err_errno(err, "cannot give %s to the step's user", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
-static int write_files(struct attempt *a, struct err *err)
+static int write_file(const struct attempt *a, const struct runnable_file *file, struct err *err)
+{
+    CLEANUP_FD int fd = create_file(a, file->name, file->executable ? 0700 : 0600, err);
+
+    return fd < 0 ? -1 : fs_write_all(fd, file->data, file->size, err);
+}
+
+static int make_return(struct attempt *a, const struct runnable_return *file, struct err *err)
+{
+    CLEANUP_FD int fd = create_file(a, file->name, 0600, err);
+
+    strmap_setf(&a->environment, file->variable, "%s/%s", a->files_dir, file->name);
+    return fd < 0 ? -1 : 0;
+}
+
+static int make_files(struct attempt *a, struct err *err)
 {
     const struct runnable *r = a->runnable;
     const char *parent;
@@ -91,7 +111,7 @@ static int write_files(struct attempt *a, struct err *err)
     if (r->placed_count)
         return err_set(err, ERR_UNSUPPORTED, "%s can only be brought into a container",
                        r->placed->path);
-    if (!r->file_count)
+    if (!r->file_count && !r->return_count)
         return 0;
     parent = own_run_temp_dir(a->place->instance->services->run, err);
     if (!parent)
@@ -107,10 +127,65 @@ static int write_files(struct attempt *a, struct err *err)
         if (write_file(a, &r->files[i], err) < 0)
             return -1;
     }
+    if (r->return_count)
+        strmap_merge(&a->environment, r->environment);
+    for (size_t i = 0; i < r->return_count; i++) {
+        if (make_return(a, &r->returns[i], err) < 0)
+            return -1;
+    }
     /* Last: until here only we may touch it. */
     if (a->program.has_user && chown(dir, a->program.user.uid, a->program.user.gid) < 0)
         return err_errno(err, "cannot give %s to the step's user", dir);
     return 0;
+}
+
+/* The program may have put anything in the place of the file: what it links to, a device or a
+ * named pipe is not read. */
+static enum returned_state read_return(const struct attempt *a, const struct runnable_return *file,
+                                       struct buf *data)
+{
+    CLEANUP_FREE char *path = fs_join(a->files_dir, file->name);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat status;
+    ssize_t got;
+
+    if (fd < 0 && errno == ENOENT)
+        return RETURNED_WHOLE;
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+        return RETURNED_UNREADABLE;
+    /* Another user's: a hard link, to what the program itself could not read. */
+    if (a->program.has_user && status.st_uid != a->program.user.uid)
+        return RETURNED_UNREADABLE;
+    while (data->len <= file->max_bytes) {
+        size_t left = file->max_bytes + 1 - data->len;
+        size_t most = left < RETURN_CHUNK_BYTES ? left : RETURN_CHUNK_BYTES;
+
+        buf_reserve(data, most);
+        got = read(fd, data->data + data->len, most);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return RETURNED_UNREADABLE;
+        if (got == 0)
+            return RETURNED_WHOLE;
+        data->len += (size_t)got;
+    }
+    data->len = file->max_bytes;
+    return RETURNED_TRUNCATED;
+}
+
+/* When nothing of the program writes any more. */
+static void give_back(struct attempt *a)
+{
+    const struct runnable *r = a->runnable;
+
+    for (size_t i = 0; a->output->returned && i < r->return_count; i++) {
+        CLEANUP_BUF struct buf data = BUF_INIT;
+        enum returned_state state = read_return(a, &r->returns[i], &data);
+
+        a->output->returned(a->output, &r->returns[i], state, data.data,
+                            state == RETURNED_UNREADABLE ? 0 : data.len);
+    }
 }
 
 static int describe_program(struct attempt *a, struct err *err)
@@ -124,7 +199,7 @@ static int describe_program(struct attempt *a, struct err *err)
             return -1;
         a->program.has_user = true;
     }
-    if (write_files(a, err) < 0)
+    if (make_files(a, err) < 0)
         return -1;
     for (const char *const *arg = r->argv; *arg; arg++) {
         if (a->files_dir && strncmp(*arg, RUNNABLE_FILES, marker) == 0)
@@ -188,7 +263,8 @@ static int hand_over(struct attempt *a, const int theirs[2], struct err *err)
 {
     CLEANUP_BUF struct buf payload = BUF_INIT;
 
-    if (wire_encode(&a->program, a->runnable->environment, &payload, err) < 0)
+    if (wire_encode(&a->program, a->environment.len ? &a->environment : a->runnable->environment,
+                    &payload, err) < 0)
         return -1;
     for (;;) {
         bool fresh;
@@ -464,6 +540,8 @@ static int watch(struct attempt *a, struct err *err)
     wait_for_room(a);
     if (!killed)
         a->output->note(a->output, "processes of this step could not be killed and are left");
+    if (a->exited || a->gone)
+        give_back(a);
     if (ended.code != ERR_NONE)
         return err_set(err, ended.code, "%s", ended.message);
     if (!a->exited && !a->lost)
@@ -489,6 +567,7 @@ static void release(struct attempt *a)
     if (a->chunk)
         free(atomic_exchange(&a->place->chunk, a->chunk));
     free(a->files_dir);
+    strmap_release(&a->environment);
     strvec_release(&a->argv);
 }
 

@@ -1,6 +1,7 @@
 /* The host engine: results, output, environment. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -225,6 +226,107 @@ static void other_user(void **state)
     assert_string_equal("user \"nobody-of-this-name\" does not exist on this host", t->err.message);
 }
 
+/* With returned_files, as USER (NULL: this one); what run() returns. */
+static int run_with_files(struct test *t, const struct ctx *ctx, const char *script,
+                          const char *user)
+{
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    const struct runnable r = {.id = "run.0.0.0",
+                               .name = "step",
+                               .argv = argv,
+                               .environment = &t->f.environment,
+                               .returns = returned_files,
+                               .return_count = 2,
+                               .grace_ms = 200,
+                               .user = user};
+
+    collector_release(&t->out);
+    collector_init(&t->out);
+    return host_engine.run(ctx, t->f.place, &r, &t->out.output, &t->record, &t->err);
+}
+
+static void assert_returned(struct test *t, const char *script, const char *returned)
+{
+    if (run_with_files(t, &t->f.root, script, NULL) < 0)
+        fail_msg("%s", t->err.message);
+    assert_string_equal("", t->out.streams[OUTPUT_STDERR].data);
+    assert_string_equal(returned, t->out.returned.data);
+}
+
+static void gives_files_back(void **state)
+{
+    struct test *t = *state;
+
+    assert_returned(t, "test -f $ONE && test ! -s $ONE && echo $TWO", "ONE=whole:\nTWO=whole:\n");
+    t->out.streams[0].data[t->out.streams[0].len - 1] = '\0';
+    assert_int_equal('/', t->out.streams[0].data[0]);
+    assert_false(fs_exists(t->out.streams[0].data));
+    assert_returned(t, "echo a >>$ONE; echo b >>$ONE; exit 3", "ONE=whole:a\nb\n\nTWO=whole:\n");
+    assert_int_equal(3, t->record.code);
+    assert_returned(t, "echo x >$TWO; kill -9 $$", "ONE=whole:\nTWO=whole:x\n\n");
+    assert_int_equal(SIGKILL, t->record.signal);
+    assert_returned(t, "(setsid sh -c 'sleep 0.1; echo late >$ONE' &) ; sleep 0.3",
+                    "ONE=whole:late\n\nTWO=whole:\n");
+    assert_returned(t, "printf 12345678 >$ONE; printf 123456789 >$TWO",
+                    "ONE=whole:12345678\nTWO=truncated:12345678\n");
+    assert_int_equal(0, entries_in(own_run_temp_dir(t->f.run, &t->err)));
+}
+
+static void files_that_are_none_any_more(void **state)
+{
+    struct test *t = *state;
+
+    assert_returned(t, "rm $ONE; echo x >$TWO.new; mv $TWO.new $TWO",
+                    "ONE=whole:\nTWO=whole:x\n\n");
+    assert_returned(t, "rm $ONE $TWO; ln -s /etc/passwd $ONE; mkdir $TWO",
+                    "ONE=unreadable:\nTWO=unreadable:\n");
+    assert_returned(t, "rm $ONE $TWO; mkfifo $ONE; ln -s /dev/zero $TWO",
+                    "ONE=unreadable:\nTWO=unreadable:\n");
+}
+
+static void files_of_another_user(void **state)
+{
+    struct test *t = *state;
+    CLEANUP_FREE char *secret = fs_join(t->f.scratch, "secret");
+    CLEANUP_FREE char *script = xasprintf("id -u >$ONE; rm $TWO; ln %s $TWO", secret);
+    CLEANUP_BUF struct buf protected = BUF_INIT;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(0, run_with_files(t, &t->f.root, "id -u >$ONE", "65534:65533"));
+    assert_string_equal("ONE=whole:65534\n\nTWO=whole:\n", t->out.returned.data);
+    assert_int_equal(0, fs_read_file("/proc/sys/fs/protected_hardlinks", 10, &protected, NULL));
+    if (*protected.data != '0')
+        return; /* the kernel does not let it link to what it cannot write to */
+    assert_int_equal(0, fs_write_file(secret, "root's", 6, 0600, NULL));
+    assert_int_equal(0, run_with_files(t, &t->f.root, script, "65534:65533"));
+    assert_string_equal("ONE=whole:65534\n\nTWO=unreadable:\n", t->out.returned.data);
+}
+
+static void files_of_a_step_that_timed_out(void **state)
+{
+    struct test *t = *state;
+    struct ctx ctx;
+
+    ctx_init(&ctx, &t->f.root);
+    ctx_set_timeout(&ctx, 300, "step \"x\"");
+    assert_int_equal(-1, run_with_files(t, &ctx,
+                                        "echo x >$ONE; trap 'echo y >$TWO; exit' TERM\n"
+                                        "while :; do sleep 0.01; done",
+                                        NULL));
+    assert_int_equal(ERR_TIMEOUT, t->err.code);
+    assert_string_equal("ONE=whole:x\n\nTWO=whole:y\n\n", t->out.returned.data);
+    ctx_release(&ctx);
+}
+
+static void no_files_without_a_program(void **state)
+{
+    struct test *t = *state;
+
+    assert_int_equal(-1, run_with_files(t, &t->f.root, "true", "nobody-of-this-name"));
+    assert_string_equal("", t->out.returned.data);
+}
+
 static void exact_environment(void **state)
 {
     struct test *t = *state;
@@ -416,6 +518,11 @@ static int tests(void)
         TEST(environment_beyond_the_limit),
         TEST(working_directory),
         TEST(other_user),
+        TEST(gives_files_back),
+        TEST(files_that_are_none_any_more),
+        TEST(files_of_another_user),
+        TEST(files_of_a_step_that_timed_out),
+        TEST(no_files_without_a_program),
         TEST(exact_environment),
         TEST(surroundings),
         TEST(binary_output_complete_and_apart),
