@@ -50,6 +50,9 @@ void helper_request_string(struct buf *out, enum helper_record type, const char 
 void helper_request_env(struct buf *out, const struct strmap *environment);
 void helper_request_file(struct buf *out, const char *name, const void *data, size_t size,
                          bool executable);
+/* A file to be sent back; needs a HELPER_MARK and a HELPER_DIRECTORY. See reply.h. */
+void helper_request_return(struct buf *out, const char *name, const char *variable,
+                           size_t max_bytes);
 /* ERR_LIMIT when it became larger than HELPER_REQUEST_MAX. */
 int helper_request_end(struct buf *out, struct err *err) __attribute__((warn_unused_result));
 

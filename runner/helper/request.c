@@ -78,6 +78,20 @@ void helper_request_file(struct buf *out, const char *name, const void *data, si
     buf_add(out, data, size);
 }
 
+void helper_request_return(struct buf *out, const char *name, const char *variable,
+                           size_t max_bytes)
+{
+    size_t name_size = strlen(name) + 1;
+    size_t variable_size = strlen(variable) + 1;
+    char max[4];
+
+    put_u32(max, max_bytes);
+    add_record(out, HELPER_RETURN, sizeof(max) + name_size + variable_size);
+    buf_add(out, max, sizeof(max));
+    buf_add(out, name, name_size);
+    buf_add(out, variable, variable_size);
+}
+
 int helper_request_end(struct buf *out, struct err *err)
 {
     if (out->len > HELPER_REQUEST_MAX)

@@ -8,8 +8,13 @@
  * Integers are little-endian. Strings carry their terminating NUL, which is counted in `size`. A
  * signal while no program runs is ignored: it may have crossed the program's end.
  *
- * When the tree of a program with a HELPER_MARK has ended, the helper writes "MARK CODE\n", CODE
- * being the exit code in decimal, behind the output on both standard output and standard error. */
+ * When the tree of a program with a HELPER_MARK has ended, the helper writes behind the output
+ *
+ *     on standard output   MARK file* " " CODE "\n"      a file for each HELPER_RETURN, in their
+ * order on standard error    MARK " " CODE "\n" file = ( HELPER_DATA size[4] data[size] )*
+ * HELPER_DATA_END state[1]
+ *
+ * CODE being the exit code in decimal, and state one of enum helper_returned. */
 #pragma once
 
 #define HELPER_REQUEST     "RNQ1"
@@ -28,6 +33,17 @@ enum helper_record {
     HELPER_FILE = 'F',      /* executable[1] name NUL content */
     HELPER_NOT_FOUND = 'N', /* the line to say when argv[0] does not exist */
     HELPER_MARK = 'M',      /* unguessable text; see above */
+    HELPER_RETURN = 'R', /* max_bytes[4] name NUL variable NUL: an empty file that the program may
+                            write, whose path the variable holds, and that is sent back */
+};
+
+#define HELPER_DATA     'D'
+#define HELPER_DATA_END 'E'
+
+enum helper_returned {
+    HELPER_WHOLE = 'w',
+    HELPER_TRUNCATED = 't',  /* max_bytes were sent, and there is more */
+    HELPER_UNREADABLE = 'u', /* what is there under its name cannot be read, or is a link */
 };
 
 /* An argument that begins so has it replaced by the directory of the files. */

@@ -10,12 +10,15 @@
 #define EVENT_DELAY_MS 200
 #define EVENT_WAIT_MS  3000
 
-/* The state of a container that has exited tells. */
+/* The state of a container that has exited tells; its helper, which has told the code, is about to.
+ */
 static bool state_tells(const struct ctx *ctx, struct step_container *container)
 {
     CLEANUP_DOCKER_CONTAINER struct docker_container found = {0};
+    int64_t code;
 
-    return docker_container_inspect(ctx, container->client, container->id, &found, NULL) == 0 &&
+    return docker_wait_result(ctx, container->wait, &code, NULL) == 0 &&
+           docker_container_inspect(ctx, container->client, container->id, &found, NULL) == 0 &&
            found.oom_killed;
 }
 

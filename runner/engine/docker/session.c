@@ -11,9 +11,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/docker/instance.h"
-#include "engine/docker/mark.h"
 #include "engine/docker/oom.h"
 #include "helper/helper.h"
+#include "helper/reply.h"
 
 #define KILL_WAIT_MS   15000 /* from SIGKILL to the end of the output */
 #define SIGNAL_WAIT_MS 2000
@@ -27,8 +27,7 @@ struct session {
     const struct ctx *ctx; /* bounds the writes to output */
     struct buf request;
     size_t sent;
-    char mark[MARK_SIZE];
-    struct mark_scan scans[2]; /* of a shared container */
+    struct helper_reply reply;
     bool stream_ended;
     char head[HEAD_SIZE]; /* how standard error begins: the helper's own messages stand there */
     size_t head_len;      /* may grow beyond HEAD_SIZE, then it is none */
@@ -61,12 +60,17 @@ static int make_request(struct session *session, const struct runnable *runnable
         helper_request_string(request, HELPER_CWD, runnable->workdir);
     if (runnable->not_found)
         helper_request_string(request, HELPER_NOT_FOUND, runnable->not_found);
-    if (session->container->shared)
-        helper_request_string(request, HELPER_MARK, session->mark);
+    helper_request_string(request, HELPER_MARK, session->reply.mark);
     helper_request_string(request, HELPER_DIRECTORY, directory);
     for (size_t i = 0; i < runnable->file_count; i++)
         helper_request_file(request, runnable->files[i].name, runnable->files[i].data,
                             runnable->files[i].size, runnable->files[i].executable);
+    for (size_t i = 0; i < runnable->return_count; i++) {
+        const struct runnable_return *file = &runnable->returns[i];
+
+        helper_request_return(request, file->name, file->variable, file->max_bytes);
+        helper_reply_expect(&session->reply, file->max_bytes);
+    }
     return helper_request_end(request, err);
 }
 
@@ -95,12 +99,11 @@ static int on_output(void *arg, enum docker_output stream, const char *data, siz
                      struct err *err)
 {
     struct session *session = arg;
-    bool out = stream == DOCKER_OUTPUT_STDOUT;
-    mark_output_fn *write = out ? write_stdout : write_stderr;
 
-    if (session->container->shared)
-        return mark_scan_feed(&session->scans[!out], data, len, write, session, err);
-    return write(session, data, len, err);
+    if (stream == DOCKER_OUTPUT_STDOUT)
+        return helper_reply_feed(&session->reply, HELPER_STDOUT, data, len, write_stdout, session,
+                                 err);
+    return helper_reply_feed(&session->reply, HELPER_STDERR, data, len, write_stderr, session, err);
 }
 
 /* As much as goes in without waiting. */
@@ -122,7 +125,7 @@ static int send_request(struct session *session, struct err *err)
 
 static bool is_over(const struct session *session)
 {
-    return session->stream_ended || (session->scans[0].done && session->scans[1].done);
+    return session->stream_ended || helper_reply_done(&session->reply);
 }
 
 /* Waits until something can be read, written, or the container has exited. */
@@ -290,33 +293,60 @@ static void record_exit(const struct ctx *ctx, struct session *session,
     }
 }
 
-/* The program is over: by its marks, or with its container. */
-static int find_code(const struct ctx *ctx, struct session *session, int *ret, struct err *err)
+/* The container ended and nobody has told how the program did. Either the helper could not go on,
+ * and has said why, or everything was killed; with any other code it is the end of the output that
+ * is missing, and then no code counts. */
+static int find_code_of_container(const struct ctx *ctx, struct session *session, int *ret,
+                                  struct err *err)
 {
     struct step_container *container = session->container;
     int64_t code;
 
-    if (session->scans[0].done && session->scans[1].done) {
-        *ret = session->scans[0].code;
-        return 0;
-    }
     if (container->shared)
         return err_set(err, ERR_LOST, "the container that the steps share ended");
     if (docker_frames_end(&container->frames, err) < 0 ||
+        helper_reply_flush(&session->reply, HELPER_STDOUT, write_stdout, session, err) < 0 ||
+        helper_reply_flush(&session->reply, HELPER_STDERR, write_stderr, session, err) < 0 ||
         docker_wait_result(ctx, container->wait, &code, err) < 0)
         return -1;
     if (session->sent < session->request.len)
         return err_set(err, ERR_LOST, "the container ended before the step began");
+    if (code != HELPER_EXIT_CANNOT && code <= 128)
+        return err_set(err, ERR_LOST, "the end of its output is missing");
     *ret = (int)code;
     return 0;
+}
+
+static int find_code(const struct ctx *ctx, struct session *session, int *ret, struct err *err)
+{
+    if (!helper_reply_done(&session->reply))
+        return find_code_of_container(ctx, session, ret, err);
+    *ret = helper_reply_code(&session->reply);
+    return 0;
+}
+
+static void give_back(struct session *session, const struct runnable *runnable)
+{
+    struct output *output = session->output;
+
+    if (!output->returned || !helper_reply_done(&session->reply))
+        return;
+    for (size_t i = 0; i < runnable->return_count; i++) {
+        const struct helper_file *file = &session->reply.files.items[i];
+        enum returned_state state = file->state == HELPER_WHOLE       ? RETURNED_WHOLE
+                                    : file->state == HELPER_TRUNCATED ? RETURNED_TRUNCATED
+                                                                      : RETURNED_UNREADABLE;
+
+        output->returned(output, &runnable->returns[i], state, file->data.data,
+                         state == RETURNED_UNREADABLE ? 0 : file->data.len);
+    }
 }
 
 static void init(struct session *session, struct step_container *container, struct output *output)
 {
     *session =
         (struct session){.container = container, .output = output, .request = (struct buf)BUF_INIT};
-    mark_make(session->mark);
-    session->scans[0].mark = session->scans[1].mark = session->mark;
+    helper_reply_init(&session->reply);
     container->begun_ms = clock_monotonic_ms();
     docker_frames_init(&container->frames, false, on_output, session);
 }
@@ -337,10 +367,12 @@ enum session_end session_run(const struct ctx *ctx, struct step_container *conta
         end = SESSION_FAILED;
     } else if (drive(ctx, &session, &why) == 0 && find_code(ctx, &session, &code, &why) == 0) {
         record_exit(ctx, &session, runnable, code, ret);
+        give_back(&session, runnable);
         *ret_reusable = container->shared;
     } else if (ctx_done(ctx)) {
         end_program(ctx, &session, runnable->grace_ms);
-        *ret_reusable = session.scans[0].done && session.scans[1].done;
+        give_back(&session, runnable);
+        *ret_reusable = container->shared && helper_reply_done(&session.reply);
         ctx_check(ctx, err);
         end = SESSION_FAILED;
     } else if (session.sent < session.request.len) {
@@ -349,5 +381,6 @@ enum session_end session_run(const struct ctx *ctx, struct step_container *conta
         record_loss(&session, &why, ret);
     }
     buf_release(&session.request);
+    helper_reply_release(&session.reply);
     return end;
 }

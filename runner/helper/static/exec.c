@@ -233,6 +233,27 @@ static void supervisor_init(struct supervisor *supervisor)
     SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
+/* Tells how the program ended, behind its output. Whoever reads the end of it may remove the
+ * container at once: by then the files must have gone. */
+static void write_end(const struct message *message, int code)
+{
+    char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
+                     (char)('0' + code % 10), '\n', '\0'};
+    const char *mark = message_mark(message);
+    const char *end = join(" ", digits, NULL);
+
+    if (mark) {
+        write_all(1, mark, strlen(mark));
+        message_send_files(message, 1);
+    }
+    message_remove_files(message);
+    if (mark) {
+        write_all(1, end, strlen(end));
+        end = join(mark, end, NULL);
+        write_all(2, end, strlen(end));
+    }
+}
+
 /* False when something of the program is still there. */
 static bool run(struct supervisor *supervisor, const struct message *message, char *const *env)
 {
@@ -251,11 +272,11 @@ static bool run(struct supervisor *supervisor, const struct message *message, ch
     supervisor->main_pid = (int)pid;
     watch(supervisor);
     ended = end_all(supervisor);
-    message_remove_files(message);
     /* Whoever stops the container, or the machine, has not let the program finish: one that answers
      * with an orderly exit must not pass for one that did its work. */
     if (supervisor->stopped_by && supervisor->exit_code == 0)
         supervisor->exit_code = 128 + supervisor->stopped_by;
+    write_end(message, supervisor->exit_code);
     return ended;
 }
 
@@ -273,16 +294,6 @@ int command_exec(char *const *env)
     return supervisor.exit_code;
 }
 
-static void write_mark(const char *mark, int code)
-{
-    char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
-                     (char)('0' + code % 10), '\n', '\0'};
-    const char *line = join(mark, " ", digits, NULL);
-
-    write_all(1, line, strlen(line));
-    write_all(2, line, strlen(line));
-}
-
 int command_serve(char *const *env)
 {
     struct supervisor supervisor;
@@ -293,14 +304,9 @@ int command_serve(char *const *env)
     /* What cannot be ended goes with the container, and that with this process. */
     while (clean && !supervisor.input_ended && !supervisor.stopped_by &&
            message_read(&message) == 0) {
-        const char *mark;
-
         if (message.signal)
             continue;
         clean = run(&supervisor, &message, env);
-        mark = message_mark(&message);
-        if (mark)
-            write_mark(mark, supervisor.exit_code);
         message_release(&message);
     }
     return 0;

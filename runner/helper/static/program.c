@@ -31,6 +31,12 @@ static size_t get_u32(const char *at)
     return u[0] | (size_t)u[1] << 8 | (size_t)u[2] << 16 | (size_t)u[3] << 24;
 }
 
+static void put_u32(char *at, size_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (char)(value >> (8 * i));
+}
+
 static _Noreturn void bad_request(void)
 {
     fail(HELPER_EXIT_CANNOT, "understand the request of the runner", "", NULL);
@@ -120,6 +126,27 @@ static bool is_magic(const char *head, const char *magic)
     return true;
 }
 
+/* A HELPER_RETURN record. */
+struct returned {
+    size_t max_bytes;
+    const char *name;
+    const char *variable;
+};
+
+static struct returned parse_return(const char *data, size_t size)
+{
+    struct returned returned = {0};
+
+    if (size < 4 + 2 + 2 || data[size - 1] != '\0')
+        bad_request();
+    returned.max_bytes = get_u32(data);
+    returned.name = data + 4;
+    returned.variable = returned.name + strlen(returned.name) + 1;
+    if (returned.variable >= data + size)
+        bad_request();
+    return returned;
+}
+
 static void check_records(const struct message *message)
 {
     const char *end = message->body + message->size, *at;
@@ -195,10 +222,10 @@ static void enter(const char *path)
         fail(HELPER_EXIT_CANNOT, "enter the working directory", path, error_text(error));
 }
 
-static void write_file(const char *path, const char *data, size_t size, bool executable)
+static void write_file(const char *path, const char *data, size_t size, int mode)
 {
-    long fd = SYS4(openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                   executable ? 0755 : 0644);
+    long fd =
+        SYS4(openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     int error;
 
     if (fd < 0)
@@ -225,6 +252,34 @@ static const char *make_directory(const struct program *program)
          error_text(error));
 }
 
+static void make_file(const char *directory, const char *data, size_t size)
+{
+    size_t name_size;
+
+    if (size < 3)
+        bad_request();
+    name_size = strlen(data + 1) + 1;
+    if (1 + name_size > size)
+        bad_request();
+    write_file(join(directory, data + 1, NULL), data + 1 + name_size, size - 1 - name_size,
+               *data ? 0755 : 0644);
+}
+
+/* An entrypoint may go on as another user: the file is for all who are in here. */
+static void make_return(struct program *program, const char *directory,
+                        const struct returned *returned)
+{
+    char *path = join(directory, returned->name, NULL);
+    size_t count = 0;
+
+    write_file(path, "", 0, 0666);
+    SYS3(fchmodat, AT_FDCWD, path, 0666); /* whatever the umask */
+    while (program->env[count])
+        count++;
+    set_env(program->env, &count, join(returned->variable, "=", path, NULL));
+    program->env[count] = NULL;
+}
+
 static void make_files(struct program *program)
 {
     const char *directory = NULL, *at;
@@ -232,18 +287,19 @@ static void make_files(struct program *program)
     char type;
 
     for (at = program->body; (at = next_record(at, program->body_end, &type, &size)); at += size) {
-        size_t name_size;
-
-        if (type != HELPER_FILE)
+        if (type != HELPER_FILE && type != HELPER_RETURN)
             continue;
-        if (!program->directory || size < 3)
+        if (!program->directory)
             bad_request();
         if (!directory)
             directory = make_directory(program);
-        name_size = strlen(at + 1) + 1;
-        if (1 + name_size > size)
-            bad_request();
-        write_file(join(directory, at + 1, NULL), at + 1 + name_size, size - 1 - name_size, *at);
+        if (type == HELPER_FILE) {
+            make_file(directory, at, size);
+        } else {
+            struct returned returned = parse_return(at, size);
+
+            make_return(program, directory, &returned);
+        }
     }
     if (!directory)
         return;
@@ -253,7 +309,7 @@ static void make_files(struct program *program)
     }
 }
 
-void message_remove_files(const struct message *message)
+static const char *directory_of(const struct message *message)
 {
     const char *end = message->body + message->size, *at, *directory = NULL;
     size_t size;
@@ -263,12 +319,102 @@ void message_remove_files(const struct message *message)
         if (type == HELPER_DIRECTORY)
             directory = at;
     }
+    return directory;
+}
+
+static bool is_directory(const char *path)
+{
+    long fd = SYS4(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+
+    if (fd >= 0)
+        SYS1(close, fd);
+    return fd >= 0;
+}
+
+/* At most `left` bytes of what is open as `from`. */
+static char send_data(int to, int from, size_t left)
+{
+    static char record[HELPER_RECORD_SIZE + 32768];
+    char *data = record + HELPER_RECORD_SIZE;
+
+    for (;;) {
+        long n = SYS3(read, from, data, sizeof(record) - HELPER_RECORD_SIZE);
+        size_t size;
+
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? HELPER_WHOLE : HELPER_UNREADABLE;
+        size = (size_t)n < left ? (size_t)n : left;
+        record[0] = HELPER_DATA;
+        put_u32(record + 1, size);
+        write_all(to, record, HELPER_RECORD_SIZE + size);
+        left -= size;
+        if (size < (size_t)n)
+            return HELPER_TRUNCATED;
+    }
+}
+
+/* Nothing of the program is left that could write to it. */
+static void send_file(int to, const char *path, size_t max_bytes)
+{
+    long fd =
+        SYS4(openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    char end[2] = {HELPER_DATA_END, HELPER_WHOLE};
+
+    if (fd >= 0) {
+        end[1] = send_data(to, (int)fd, max_bytes);
+        SYS1(close, fd);
+    } else if (fd != -ENOENT) {
+        end[1] = HELPER_UNREADABLE;
+    }
+    write_all(to, end, sizeof(end));
+}
+
+void message_send_files(const struct message *message, int fd)
+{
+    const char *end = message->body + message->size, *at, *directory = directory_of(message);
+    const char *found = NULL;
+    size_t size;
+    char type;
+
+    for (size_t i = 0; directory && !found && i < sizeof(places) / sizeof(*places); i++) {
+        const char *path = join(places[i], directory, "/", NULL);
+
+        if (is_directory(path))
+            found = path;
+    }
+    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
+        struct returned returned;
+
+        if (type != HELPER_RETURN)
+            continue;
+        returned = parse_return(at, size);
+        send_file(fd, join(found ? found : "", returned.name, NULL), returned.max_bytes);
+    }
+}
+
+static void remove_file(const char *directory, const char *name)
+{
+    SYS3(unlinkat, AT_FDCWD, join(directory, "/", name, NULL), 0);
+}
+
+void message_remove_files(const struct message *message)
+{
+    const char *end = message->body + message->size, *at, *directory = directory_of(message);
+    size_t size;
+    char type;
+
     for (size_t i = 0; directory && i < sizeof(places) / sizeof(*places); i++) {
         const char *path = join(places[i], directory, NULL);
 
+        if (!is_directory(path))
+            continue;
         for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
             if (type == HELPER_FILE && size > 1)
-                SYS3(unlinkat, AT_FDCWD, join(path, "/", at + 1, NULL), 0);
+                remove_file(path, at + 1);
+            else if (type == HELPER_RETURN)
+                remove_file(path, parse_return(at, size).name);
         }
         SYS3(unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
     }

@@ -19,6 +19,8 @@ const char *message_mark(const struct message *message);
 /* Makes the files, enters the directory and becomes the program. */
 _Noreturn void message_become(const struct message *message, char *const *env);
 
+/* Writes what the HELPER_RETURN files hold, as request.h says, to a descriptor. */
+void message_send_files(const struct message *message, int fd);
 /* Removes the files again, wherever they were made: that may have been a volume, or a directory of
  * the host. */
 void message_remove_files(const struct message *message);

@@ -107,8 +107,11 @@ static void calls_a_step_lost_when_contact_breaks(void **state)
 {
     (void)state;
     docker_fixture_expect(f, "echo fine", 0, "fine\n", "");
-    run_until_pulled_out("echo up; sleep 0.5; exit 0");
+    f->runnable.returns = returned_files;
+    f->runnable.return_count = 2;
+    run_until_pulled_out("echo x >$ONE; echo up; sleep 0.5; exit 0");
     pthread_join(plugger, NULL);
+    assert_string_equal(f->output.returned.data, "");
     assert_int_equal(f->record.kind, EXIT_LOST);
     assert_int_equal(f->record.reason, REASON_LOST);
     assert_non_null(strstr(f->record.detail, "contact with Docker was lost ("));

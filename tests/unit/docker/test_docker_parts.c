@@ -10,7 +10,6 @@
 
 #include "base/buf.h"
 #include "engine/docker/instance.h"
-#include "engine/docker/mark.h"
 #include "engine/docker/oom.h"
 #include "engine/docker/self.h"
 #include "engine/docker/sweep.h"
@@ -19,75 +18,6 @@
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-static int collect(void *arg, const char *data, size_t len, struct err *err)
-{
-    (void)err;
-    buf_add(arg, data, len);
-    return 0;
-}
-
-/* Feeds `text` in pieces of every size; `$` in it stands for the mark. */
-static void assert_scan(const char *text, const char *output, int code)
-{
-    CLEANUP_BUF struct buf input = BUF_INIT;
-    char mark[MARK_SIZE];
-
-    mark_make(mark);
-    for (; *text; text++) {
-        if (*text == '$')
-            buf_addstr(&input, mark);
-        else
-            buf_addch(&input, *text);
-    }
-    for (size_t piece = 1; piece <= input.len; piece++) {
-        CLEANUP_BUF struct buf got = BUF_INIT;
-        struct mark_scan scan = {.mark = mark};
-        struct err err = ERR_INIT;
-
-        for (size_t at = 0; at < input.len; at += piece) {
-            size_t len = input.len - at < piece ? input.len - at : piece;
-
-            assert_int_equal(0, mark_scan_feed(&scan, input.data + at, len, collect, &got, &err));
-        }
-        assert_string_equal(got.data, output);
-        assert_int_equal(scan.done, code >= 0);
-        if (code >= 0)
-            assert_int_equal(scan.code, code);
-    }
-}
-
-static void finds_the_mark_in_any_pieces(void **state)
-{
-    (void)state;
-    assert_scan("$ 000\n", "", 0);
-    assert_scan("out\n$ 137\n", "out\n", 137);
-    assert_scan("no newline$ 003\n", "no newline", 3);
-    assert_scan("a\x1e"
-                "b\x1e\x1e$ 001\n",
-                "a\x1e"
-                "b\x1e\x1e",
-                1);
-    assert_scan("not yet", "not yet", -1);
-}
-
-static void gives_back_what_only_begins_like_the_mark(void **state)
-{
-    CLEANUP_BUF struct buf got = BUF_INIT;
-    char mark[MARK_SIZE];
-    struct mark_scan scan = {.mark = mark};
-    struct err err = ERR_INIT;
-
-    (void)state;
-    mark_make(mark);
-    assert_int_equal(0, mark_scan_feed(&scan, mark, 20, collect, &got, &err));
-    assert_string_equal(got.data, "");
-    assert_int_equal(0, mark_scan_feed(&scan, mark, MARK_SIZE - 1, collect, &got, &err));
-    assert_int_equal(got.len, 20);
-    assert_memory_equal(got.data, mark, 20);
-    assert_int_equal(-1, mark_scan_feed(&scan, "nonsense\n", 9, collect, &got, &err));
-    assert_string_equal(err.message, "the helper in the container is confused");
-}
 
 static void finds_its_own_container_id(void **state)
 {
@@ -281,8 +211,6 @@ static void nobody_listens_for_longer_than_a_restart_takes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_mark_in_any_pieces),
-        cmocka_unit_test(gives_back_what_only_begins_like_the_mark),
         cmocka_unit_test(finds_its_own_container_id),
         cmocka_unit_test(translates_paths_through_its_mounts),
         cmocka_unit_test(names_both_sides_of_a_path_that_is_not_shared),

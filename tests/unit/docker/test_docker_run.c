@@ -260,6 +260,60 @@ static void brings_files_to_a_read_only_image(void **state)
     docker_fixture_expect(f, "touch /x", 1, "", "touch: /x: Read-only file system\n");
 }
 
+static void ask_for_files(void)
+{
+    f->runnable.returns = returned_files;
+    f->runnable.return_count = 2;
+}
+
+static void expect_returned(const char *script, int code, const char *returned)
+{
+    docker_fixture_expect(f, script, code, NULL, "");
+    assert_string_equal(f->output.returned.data, returned);
+}
+
+static void gives_files_back(void **state)
+{
+    (void)state;
+    ask_for_files();
+    for (int shared = 0; shared < 2; shared++) {
+        f->shape.shared = shared;
+        docker_fixture_expect(f, "test -f $ONE && test ! -s $ONE && echo end", 0, "end\n", "");
+        assert_string_equal(f->output.returned.data, "ONE=whole:\nTWO=whole:\n");
+        docker_fixture_expect(f, "echo a >>$ONE; printf '\\036'; exit 3", 3, "\x1e", "");
+        assert_string_equal(f->output.returned.data, "ONE=whole:a\n\nTWO=whole:\n");
+        expect_returned("echo x >$TWO; kill -9 $$", 137, "ONE=whole:\nTWO=whole:x\n\n");
+        expect_returned("(setsid sh -c 'sleep 0.1; echo late >$ONE' &) ; sleep 0.3", 0,
+                        "ONE=whole:late\n\nTWO=whole:\n");
+        expect_returned("printf 12345678 >$ONE; head -c 50000000 /dev/zero | tr '\\0' x >$TWO", 0,
+                        "ONE=whole:12345678\nTWO=truncated:xxxxxxxx\n");
+        expect_returned("rm $ONE $TWO; ln -s /etc/passwd $ONE", 0, "ONE=unreadable:\nTWO=whole:\n");
+    }
+}
+
+static void gives_files_back_of_any_container(void **state)
+{
+    static const char *const files[] = {"bin/busybox", "/usr/bin/busybox", NULL};
+    static const char *const changes[] = {"USER 4321", NULL};
+    const char *argv[] = {"/bin/busybox", "sh", "-c", "id -u >$ONE", NULL};
+
+    (void)state;
+    ask_for_files();
+    f->runnable.user = "nobody";
+    f->shape.security.read_only = true;
+    expect_returned("id -un >$ONE", 0, "ONE=whole:nobody\n\nTWO=whole:\n");
+    f->shape.security.read_only = false;
+    f->shape.sandbox = true;
+    expect_returned("id -un >$ONE", 0, "ONE=whole:nobody\n\nTWO=whole:\n");
+    f->shape.sandbox = false;
+    f->runnable.user = NULL;
+    docker_fixture_image(f, "runner-test-returns", "1", files, changes);
+    f->shape.source.image = "runner-test-returns:1";
+    argv[3] = "/bin/busybox id -u >$ONE";
+    assert_int_equal(0, docker_fixture_run(f, &f->root, argv));
+    assert_string_equal(f->output.returned.data, "ONE=whole:4321\n\nTWO=whole:\n");
+}
+
 static void shuts_in_a_sandbox(void **state)
 {
     (void)state;
@@ -380,6 +434,21 @@ static void ends_with_the_deadline(void **state)
     assert_int_equal(f->err.code, ERR_TIMEOUT);
     assert_string_equal(f->err.message, "step \"x\" timeout after 2 seconds");
     ctx_release(&ctx);
+}
+
+static void gives_files_back_when_ended(void **state)
+{
+    (void)state;
+    ask_for_files();
+    for (int shared = 0; shared < 2; shared++) {
+        f->shape.shared = shared;
+        cancelled(
+            "trap 'echo x >$TWO; exit' TERM\necho 1 >$ONE; echo up; while :; do sleep 0.1; done",
+            30000);
+        assert_string_equal(f->output.returned.data, "ONE=whole:1\n\nTWO=whole:x\n\n");
+        cancelled("trap '' TERM; echo 2 >$ONE; echo up; while :; do sleep 0.1; done", 300);
+        assert_string_equal(f->output.returned.data, "ONE=whole:2\n\nTWO=whole:\n");
+    }
 }
 
 static void does_not_wait_for_daemons_of_the_step(void **state)
@@ -524,6 +593,9 @@ int main(int argc, char **argv)
         TEST(brings_placed_files_to_a_read_only_image),
         TEST(asks_whether_the_image_will_do),
         TEST(brings_files_to_a_read_only_image),
+        TEST(gives_files_back),
+        TEST(gives_files_back_of_any_container),
+        TEST(gives_files_back_when_ended),
         TEST(shuts_in_a_sandbox),
         TEST(shares_localhost_within_the_job),
         TEST(limits_resources),
