@@ -100,9 +100,9 @@ static int make_container(const struct ctx *ctx, struct docker_place *place,
     return step_container_launch(ctx, place, client, &recipe, ret, err);
 }
 
-/* A shared container of that kind, taken if it is free; *ret_exists tells whether there is one at
- * all. */
-static struct step_container *find_shared(struct docker_place *place, const char *key,
+/* A shared container of that kind, taken if it is free and `ahead` is not set; *ret_exists tells
+ * whether there is one at all. */
+static struct step_container *find_shared(struct docker_place *place, const char *key, bool ahead,
                                           bool *ret_exists)
 {
     struct step_container *found = NULL;
@@ -113,7 +113,7 @@ static struct step_container *find_shared(struct docker_place *place, const char
         if (strcmp(c->key, key) != 0)
             continue;
         *ret_exists = true;
-        if (!c->busy)
+        if (!c->busy && !ahead)
             found = c;
     }
     if (found)
@@ -139,8 +139,10 @@ static void return_shared(struct docker_place *place, struct step_container *con
         place_remove_behind(place, container);
 }
 
-/* One that exists and is free, else a new one, busy. With `ahead` one that is not free will do as
- * well, as it will be by the time it is needed: *ret is then NULL. Consumes `client`. */
+/* One that exists and is free, else a new one; *ret is then the caller's until it is returned.
+ * With `ahead` nobody takes it, so that it is never in the way of who needs it now, and one that is
+ * not free will do as well, as it will be by the time it is needed: *ret is then NULL. Consumes
+ * `client`. */
 static int take_shared(const struct ctx *ctx, struct docker_place *place,
                        struct docker_client *client, struct recipe *recipe, bool ahead,
                        struct step_container **ret, struct err *err)
@@ -153,21 +155,21 @@ static int take_shared(const struct ctx *ctx, struct docker_place *place,
         instance_client_give(place->instance, client);
         return -1;
     }
-    container = find_shared(place, recipe->key, &exists);
+    container = find_shared(place, recipe->key, ahead, &exists);
     if (container || (exists && ahead)) {
         instance_client_give(place->instance, client);
     } else {
         result = step_container_launch(ctx, place, client, recipe, &container, err);
         if (result == 0) {
             pthread_mutex_lock(&place->mu);
-            container->busy = true;
+            container->busy = !ahead;
             container->next = place->shared;
             place->shared = container;
             pthread_mutex_unlock(&place->mu);
         }
     }
     gate_leave(&place->shared_busy);
-    *ret = container;
+    *ret = ahead ? NULL : container;
     return result;
 }
 
@@ -175,7 +177,7 @@ static void prepare_shared(const struct ctx *ctx, struct docker_place *place,
                            const struct runnable *runnable)
 {
     CLEANUP_RECIPE struct recipe recipe = {0};
-    struct step_container *container = NULL;
+    struct step_container *nobodys;
     struct docker_client *client;
     struct err err = ERR_INIT;
 
@@ -183,10 +185,8 @@ static void prepare_shared(const struct ctx *ctx, struct docker_place *place,
         return;
     if (recipe_make(ctx, place, client, runnable, NULL, &recipe, &err) < 0)
         instance_client_give(place->instance, client);
-    else if (take_shared(ctx, place, client, &recipe, true, &container, &err) < 0)
+    else if (take_shared(ctx, place, client, &recipe, true, &nobodys, &err) < 0)
         log_debug("docker", "%s cannot be prepared: %s", runnable->id, err.message);
-    else if (container)
-        return_shared(place, container, true);
 }
 
 static void prepared_free(struct prepared *prepared)
