@@ -8,11 +8,13 @@
 #include "base/logger.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
+#include "cli/plan_view.h"
 #include "cli/prepare.h"
 #include "cli/session.h"
 
 struct exec_args {
     struct prepare_args file;
+    bool dry_run;
     bool allow_nested;
     int64_t jobs;
     int64_t timeout_ms;
@@ -36,6 +38,7 @@ static const char *const format_choices[] = {"text", "json", NULL};
 
 static const struct cli_option options[] = {
     PREPARE_OPTIONS(struct exec_args),
+    {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, "only show what would run", NULL, NULL},
     {"allow-nested", 0, CLI_FLAG, AT(allow_nested), NULL, "run although inside of a pipeline", NULL,
      NULL},
     {"jobs", 'j', CLI_INT, AT(jobs), "N", "most jobs at a time (256)", NULL, NULL},
@@ -134,6 +137,19 @@ static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_
     }
 }
 
+static int show_plan(const struct plan *plan)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT;
+    struct outline *root = outline_build(plan);
+    const struct plan_view view = {plan, root, false};
+
+    outline_estimate(root, NULL, NULL);
+    plan_view_text(&view, &out);
+    fputs(out.data, stdout);
+    outline_free(root);
+    return CLI_EXIT_OK;
+}
+
 /* Returns the exit status. */
 static int run_plan(const struct exec_args *args, const struct plan *plan, const char *report_json)
 {
@@ -180,7 +196,9 @@ static int run(void *arguments, const struct strvec *operands)
     prepared_show_diagnostics(&p);
     if (err.code)
         usage_error(&err);
-    if (ready)
+    if (ready && args->dry_run)
+        status = show_plan(p.plan);
+    else if (ready)
         status = run_plan(args, p.plan, report_json);
     prepared_release(&p);
     return status;

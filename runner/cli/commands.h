@@ -13,6 +13,7 @@ extern const struct cli_command *const runner_commands[];
 /* In cmd_NAME.c, except the last two, which are in main.c. */
 extern const struct cli_command cmd_exec;
 extern const struct cli_command cmd_validate;
+extern const struct cli_command cmd_plan;
 extern const struct cli_command cmd_schema;
 extern const struct cli_command cmd_reap;
 extern const struct cli_command cmd_watchdog;

@@ -17,9 +17,7 @@ static void set_time(json_t *object, const char *key, int64_t time_ms)
     json_object_set_new(object, key, json_string(text));
 }
 
-/* A string of foreign bytes: invalid UTF-8 is replaced, because a name or an error must not be
- * able to make the document invalid. */
-static json_t *safe_string(const char *text)
+json_t *json_safe_string(const char *text)
 {
     CLEANUP_BUF struct buf clean = BUF_INIT;
     size_t len = strlen(text);
@@ -53,7 +51,7 @@ static json_t *attempt_to_json(const struct node_attempt *attempt)
     if (attempt->has_exit_code)
         json_object_set_new(object, "exit_code", json_integer(attempt->exit_code));
     if (attempt->error)
-        json_object_set_new(object, "error", safe_string(attempt->error));
+        json_object_set_new(object, "error", json_safe_string(attempt->error));
     json_object_set_new(object, "duration_ms", json_integer(attempt->duration_ms));
     return object;
 }
@@ -76,7 +74,7 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     json_object_set_new(object, "id", json_string(id.data));
     json_object_set_new(object, "level",
                         json_string(node_level_name((enum node_level)node->level)));
-    json_object_set_new(object, "name", safe_string(node->name));
+    json_object_set_new(object, "name", json_safe_string(node->name));
     json_object_set_new(object, "status", json_string(state_name((enum state)node->state)));
     if (node->reason != REASON_NONE)
         json_object_set_new(object, "reason", json_string(reason_name((enum reason)node->reason)));
@@ -92,7 +90,7 @@ json_t *node_to_json(const struct node *node, const char *run_id)
         set_time(object, "started_at", node->started_at_ms);
     set_end(object, node);
     if (node->error)
-        json_object_set_new(object, "error", safe_string(node->error));
+        json_object_set_new(object, "error", json_safe_string(node->error));
     return object;
 }
 
@@ -190,7 +188,7 @@ static void handle(struct event_sink *sink, const struct event *event)
     }
     object = event_object(json, event);
     if (event->type == EVENT_NOTE)
-        json_object_set_new(object, "text", safe_string(event->text));
+        json_object_set_new(object, "text", json_safe_string(event->text));
     if (event->type == EVENT_RETRY) {
         json_t *attempt = attempt_to_json(event->attempt);
 
