@@ -292,7 +292,7 @@ int s3_attempt(const struct ctx *ctx, struct s3_client *s3, const struct s3_requ
 {
     static const char *const keep[] = {"content-length", "date",        "etag",
                                        "last-modified",  "retry-after", "x-amz-bucket-region",
-                                       S3_META_UPLOAD,   NULL};
+                                       S3_META_UPLOAD,   S3_META_NOTE,  NULL};
     CLEANUP_BUF struct buf path = BUF_INIT;
     CLEANUP_BUF struct buf query = BUF_INIT;
     CLEANUP_STRVEC struct strvec headers = {0};

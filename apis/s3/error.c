@@ -7,7 +7,6 @@
 #include "apis/s3/xml.h"
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/parse.h"
 
 struct refusal {
     char *code;
@@ -147,13 +146,4 @@ bool s3_is_transient(const struct s3_answer *answer, const struct err *err)
             return true;
     }
     return retry_is_transient(err);
-}
-
-int s3_content_length(const struct s3_answer *answer, int64_t *ret, struct err *err)
-{
-    const char *text = strmap_get(&answer->headers, "content-length");
-
-    if (!text || parse_int64(text, ret, NULL) < 0)
-        return err_set(err, ERR_PROTOCOL, "S3 does not say how long the object is");
-    return 0;
 }

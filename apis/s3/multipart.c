@@ -28,8 +28,9 @@ struct upload {
     int count;
 };
 
-int64_t s3_source_read(struct s3_source *source, char *data, int64_t size, struct err *err)
+int64_t s3_input_read(struct s3_input *input, char *data, int64_t size, struct err *err)
 {
+    const struct s3_source *source = input->source;
     int64_t len = 0;
 
     while (len < size) {
@@ -41,12 +42,12 @@ int64_t s3_source_read(struct s3_source *source, char *data, int64_t size, struc
             break;
         len += got;
     }
-    source->given += len;
+    input->given += len;
     if (source->size >= 0 &&
-        (source->given > source->size || (len < size && source->given < source->size)))
+        (input->given > source->size || (len < size && input->given < source->size)))
         return err_set(err, ERR_CONFLICT,
                        "what is to be uploaded has changed meanwhile: %s than %lld bytes",
-                       source->given > source->size ? "more" : "fewer", (long long)source->size);
+                       input->given > source->size ? "more" : "fewer", (long long)source->size);
     return len;
 }
 
@@ -72,7 +73,7 @@ static int on_upload_id(void *arg, const char *path, const char *text, struct er
     return 0;
 }
 
-static int create(const struct ctx *ctx, struct upload *u, struct err *err)
+static int create(const struct ctx *ctx, struct upload *u, const char *note, struct err *err)
 {
     CLEANUP_S3_REQUEST struct s3_request request = {.method = "POST", .key = u->key};
     CLEANUP_S3_ANSWER struct s3_answer answer = S3_ANSWER_INIT;
@@ -80,6 +81,8 @@ static int create(const struct ctx *ctx, struct upload *u, struct err *err)
     make_token(u->token);
     strmap_set(&request.query, "uploads", "");
     strmap_set(&request.headers, S3_META_UPLOAD, u->token);
+    if (note)
+        strmap_set(&request.headers, S3_META_NOTE, note);
     if (s3_call(ctx, u->s3, &request, &answer, err) < 0 ||
         xml_read(answer.body.data, answer.body.len, on_upload_id, u, err) < 0)
         return -1;
@@ -212,7 +215,7 @@ static void abort_upload(struct upload *u, struct err *err)
 }
 
 static int send_parts(const struct ctx *ctx, struct upload *u, char *data, int64_t part_size,
-                      struct s3_source *source, struct err *err)
+                      struct s3_input *input, struct err *err)
 {
     int64_t len = part_size;
 
@@ -221,19 +224,19 @@ static int send_parts(const struct ctx *ctx, struct upload *u, char *data, int64
             return -1;
         if (len < part_size)
             break;
-        len = s3_source_read(source, data, part_size, err);
+        len = s3_input_read(input, data, part_size, err);
     }
     return len < 0 ? -1 : 0;
 }
 
 int s3_put_parts(const struct ctx *ctx, struct s3_client *s3, const char *key, char *data,
-                 int64_t part_size, struct s3_source *source, struct err *err)
+                 int64_t part_size, struct s3_input *input, struct err *err)
 {
     struct upload u = {.s3 = s3, .key = key, .parts = BUF_INIT};
-    int result = create(ctx, &u, err);
+    int result = create(ctx, &u, input->source->note, err);
 
     if (result == 0) {
-        result = send_parts(ctx, &u, data, part_size, source, err);
+        result = send_parts(ctx, &u, data, part_size, input, err);
         if (result == 0)
             result = complete(ctx, &u, err);
         if (result < 0)

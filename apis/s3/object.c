@@ -1,34 +1,38 @@
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "apis/s3/s3_internal.h"
 #include "apis/s3/xml.h"
 #include "base/alloc.h"
-#include "base/fs.h"
 #include "base/parse.h"
 
-int s3_head(const struct ctx *ctx, struct s3_client *s3, const char *key, int64_t *ret_size,
-            int64_t *ret_modified_ms, struct err *err)
+static void read_info(const struct s3_answer *answer, struct s3_info *ret)
+{
+    const char *length = strmap_get(&answer->headers, "content-length");
+    const char *modified = strmap_get(&answer->headers, "last-modified");
+    const char *note = strmap_get(&answer->headers, S3_META_NOTE);
+    struct tm tm = {0};
+
+    *ret = (struct s3_info){.size = -1};
+    if (length && parse_int64(length, &ret->size, NULL) < 0)
+        ret->size = -1;
+    if (modified && strptime(modified, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+        ret->modified_ms = (int64_t)timegm(&tm) * 1000;
+    snprintf(ret->note, sizeof(ret->note), "%s", note ? note : "");
+}
+
+int s3_head(const struct ctx *ctx, struct s3_client *s3, const char *key, struct s3_info *ret,
+            struct err *err)
 {
     CLEANUP_S3_REQUEST struct s3_request request = {.method = "HEAD", .key = key};
     CLEANUP_S3_ANSWER struct s3_answer answer = S3_ANSWER_INIT;
-    const char *modified;
-    struct tm tm = {0};
-    int64_t size;
 
-    if (s3_call(ctx, s3, &request, &answer, err) < 0 || s3_content_length(&answer, &size, err) < 0)
+    if (s3_call(ctx, s3, &request, &answer, err) < 0)
         return -1;
-    modified = strmap_get(&answer.headers, "last-modified");
-    if (ret_size)
-        *ret_size = size;
-    if (ret_modified_ms)
-        *ret_modified_ms = modified && strptime(modified, "%a, %d %b %Y %H:%M:%S GMT", &tm)
-                               ? (int64_t)timegm(&tm) * 1000
-                               : 0;
+    if (ret)
+        read_info(&answer, ret);
     return 0;
 }
 
@@ -82,7 +86,7 @@ static int get_rest(const struct ctx *ctx, struct s3_client *s3, const char *key
 }
 
 int s3_get(const struct ctx *ctx, struct s3_client *s3, const char *key, http_write_fn *write,
-           void *arg, struct err *err)
+           void *arg, struct s3_info *ret, struct err *err)
 {
     CLEANUP_S3_ANSWER struct s3_answer answer = S3_ANSWER_INIT;
     struct download d = {.write = write, .arg = arg};
@@ -99,23 +103,17 @@ int s3_get(const struct ctx *ctx, struct s3_client *s3, const char *key, http_wr
     free(d.etag);
     if (result < 0 && err)
         *err = own;
+    if (result == 0 && ret) {
+        read_info(&answer, ret);
+        ret->size = d.got;
+    }
     return result;
-}
-
-static int write_to_fd(void *arg, const char *data, size_t len, struct err *err)
-{
-    return fs_write_all(*(int *)arg, data, len, err);
-}
-
-int s3_get_fd(const struct ctx *ctx, struct s3_client *s3, const char *key, int fd, struct err *err)
-{
-    return s3_get(ctx, s3, key, write_to_fd, &fd, err);
 }
 
 /* --- upload --- */
 
 static int put_whole(const struct ctx *ctx, struct s3_client *s3, const char *key, const char *data,
-                     int64_t size, struct err *err)
+                     int64_t size, const char *note, struct err *err)
 {
     CLEANUP_S3_REQUEST struct s3_request request = {.method = "PUT",
                                                     .key = key,
@@ -123,6 +121,8 @@ static int put_whole(const struct ctx *ctx, struct s3_client *s3, const char *ke
                                                     .body_len = (size_t)size};
     CLEANUP_S3_ANSWER struct s3_answer answer = S3_ANSWER_INIT;
 
+    if (note)
+        strmap_set(&request.headers, S3_META_NOTE, note);
     return s3_call(ctx, s3, &request, &answer, err);
 }
 
@@ -137,37 +137,26 @@ static int64_t part_size_for(const struct s3_client *s3, int64_t size)
     return size < 0 ? part * 2 : part;
 }
 
-int s3_put(const struct ctx *ctx, struct s3_client *s3, const char *key, http_read_fn *read,
-           void *arg, int64_t size, struct err *err)
+int s3_put(const struct ctx *ctx, struct s3_client *s3, const char *key,
+           const struct s3_source *source, struct err *err)
 {
-    struct s3_source source = {.read = read, .arg = arg, .size = size};
-    int64_t part = part_size_for(s3, size);
-    int64_t room = size >= 0 && size < part ? size + 1 : part; /* one more: whether there is */
-    CLEANUP_FREE char *data = xmalloc((size_t)room);
-    int64_t got = s3_source_read(&source, data, room, err);
+    struct s3_input input = {.source = source};
+    int64_t part = part_size_for(s3, source->size);
+    /* One byte more than there should be: whether there is. */
+    int64_t room = source->size >= 0 && source->size < part ? source->size + 1 : part;
+    CLEANUP_FREE char *data = NULL;
+    int64_t got;
 
+    if (source->note && strlen(source->note) > S3_NOTE_MAX)
+        return err_set(err, ERR_LIMIT, "the note of an S3 object is longer than %d bytes",
+                       S3_NOTE_MAX);
+    data = xmalloc((size_t)room);
+    got = s3_input_read(&input, data, room, err);
     if (got < 0)
         return -1;
     if (got < part)
-        return put_whole(ctx, s3, key, data, got, err);
-    return s3_put_parts(ctx, s3, key, data, part, &source, err);
-}
-
-static ssize_t read_from_fd(void *arg, char *data, size_t size, struct err *err)
-{
-    ssize_t got = TEMP_FAILURE_RETRY(read(*(int *)arg, data, size));
-
-    return got < 0 ? err_errno(err, "cannot read what is to be uploaded") : got;
-}
-
-int s3_put_fd(const struct ctx *ctx, struct s3_client *s3, const char *key, int fd, struct err *err)
-{
-    off_t at = lseek(fd, 0, SEEK_CUR);
-    struct stat st;
-
-    if (at < 0 || fstat(fd, &st) < 0)
-        return err_errno(err, "cannot read what is to be uploaded");
-    return s3_put(ctx, s3, key, read_from_fd, &fd, st.st_size > at ? st.st_size - at : 0, err);
+        return put_whole(ctx, s3, key, data, got, source->note, err);
+    return s3_put_parts(ctx, s3, key, data, part, &input, err);
 }
 
 int s3_delete(const struct ctx *ctx, struct s3_client *s3, const char *key, struct err *err)

@@ -35,6 +35,7 @@ enum s3_style { S3_STYLE_AUTO /* BUCKET.HOST at Amazon only */, S3_STYLE_PATH, S
 #define S3_PART_SIZE_MIN  (INT64_C(5) << 20) /* of all parts but the last */
 #define S3_PART_SIZE      (INT64_C(8) << 20)
 #define S3_PARTS_MAX      10000
+#define S3_NOTE_MAX       255
 #define S3_PRESIGN_MAX_S  INT64_C(604800)
 
 struct s3_options {
@@ -67,24 +68,30 @@ struct s3_object {
     const char *etag;    /* with its quotes; may be empty */
 };
 
-/* What is there under the key; ERR_NOT_FOUND when nothing is. *ret_size and *ret_modified_ms may be
- * NULL. */
-int s3_head(const struct ctx *ctx, struct s3_client *s3, const char *key, int64_t *ret_size,
-            int64_t *ret_modified_ms, struct err *err) __attribute__((warn_unused_result));
+/* What the server says of an object apart from its contents. */
+struct s3_info {
+    int64_t size;               /* -1: not said */
+    int64_t modified_ms;        /* since the epoch; 0: not said */
+    char note[S3_NOTE_MAX + 1]; /* the metadata "note" that s3_put() gave it; may be empty */
+};
+
+/* What is there under the key; ERR_NOT_FOUND when nothing is. *ret may be NULL. */
+int s3_head(const struct ctx *ctx, struct s3_client *s3, const char *key, struct s3_info *ret,
+            struct err *err) __attribute__((warn_unused_result));
 /* Gives the object's bytes to `write`, each once and in order. After an error some may have been
- * given. */
+ * given. *ret may be NULL. */
 int s3_get(const struct ctx *ctx, struct s3_client *s3, const char *key, http_write_fn *write,
-           void *arg, struct err *err) __attribute__((warn_unused_result));
-/* The same, into a file from its current offset. */
-int s3_get_fd(const struct ctx *ctx, struct s3_client *s3, const char *key, int fd, struct err *err)
-    __attribute__((warn_unused_result));
-/* Stores what `read` gives until its end as the object; size < 0: not known beforehand. Others see
- * all of it or nothing. A source that gives another number of bytes than size is an error. */
-int s3_put(const struct ctx *ctx, struct s3_client *s3, const char *key, http_read_fn *read,
-           void *arg, int64_t size, struct err *err) __attribute__((warn_unused_result));
-/* The same from a regular file, from its current offset to its end. */
-int s3_put_fd(const struct ctx *ctx, struct s3_client *s3, const char *key, int fd, struct err *err)
-    __attribute__((warn_unused_result));
+           void *arg, struct s3_info *ret, struct err *err) __attribute__((warn_unused_result));
+struct s3_source {
+    http_read_fn *read; /* gives all bytes, then 0 */
+    void *arg;
+    int64_t size;     /* < 0: not known beforehand */
+    const char *note; /* kept with the object: at most S3_NOTE_MAX printable bytes; NULL: none */
+};
+/* Stores what the source gives as the object. Others see all of it or nothing. A source that gives
+ * another number of bytes than its size is an error. */
+int s3_put(const struct ctx *ctx, struct s3_client *s3, const char *key,
+           const struct s3_source *source, struct err *err) __attribute__((warn_unused_result));
 /* No error when there is no such object. */
 int s3_delete(const struct ctx *ctx, struct s3_client *s3, const char *key, struct err *err)
     __attribute__((warn_unused_result));

@@ -6,6 +6,7 @@
 
 /* Of an upload in parts: what tells its object from one that somebody else has put. */
 #define S3_META_UPLOAD "x-amz-meta-runner-upload"
+#define S3_META_NOTE   "x-amz-meta-runner-note"
 
 /* Strings are borrowed; release the maps. */
 struct s3_request {
@@ -57,19 +58,14 @@ int s3_refused(const struct s3_client *s3, const struct s3_request *request,
                struct s3_answer *answer, struct err *err);
 /* Whether a failed attempt may do better the next time. */
 bool s3_is_transient(const struct s3_answer *answer, const struct err *err);
-/* The number of a "content-length" header, or an error. */
-int s3_content_length(const struct s3_answer *answer, int64_t *ret, struct err *err);
-
 /* multipart.c */
-struct s3_source {
-    http_read_fn *read;
-    void *arg;
-    int64_t size; /* < 0: not known */
+struct s3_input {
+    const struct s3_source *source;
     int64_t given;
 };
 /* Fills data as far as the source reaches; returns how many bytes there were, or -1. */
-int64_t s3_source_read(struct s3_source *source, char *data, int64_t size, struct err *err);
+int64_t s3_input_read(struct s3_input *input, char *data, int64_t size, struct err *err);
 /* Uploads in parts of part_size bytes, the first of which is in `data` already. */
 int s3_put_parts(const struct ctx *ctx, struct s3_client *s3, const char *key, char *data,
-                 int64_t part_size, struct s3_source *source, struct err *err)
+                 int64_t part_size, struct s3_input *input, struct err *err)
     __attribute__((warn_unused_result));

@@ -193,23 +193,36 @@ static int check_pattern(void *arg, const char *data, size_t len, struct err *e)
     return 0;
 }
 
+/* How the pattern's bytes get there; `said` is the size that is promised. */
+static int put_bytes(const struct ctx *on, struct s3_client *to, const char *key, struct pattern *p,
+                     int64_t said)
+{
+    const struct s3_source source = {.read = read_pattern, .arg = p, .size = said, .note = "n=1"};
+
+    return s3_put(on, to, key, &source, &err);
+}
+
 static void put_pattern(struct s3_client *to, const char *key, int64_t size, bool known)
 {
     struct pattern p = {.size = size};
 
-    assert_ok(s3_put(&ctx, to, key, read_pattern, &p, known ? size : -1, &err));
+    assert_ok(put_bytes(&ctx, to, key, &p, known ? size : -1));
 }
 
 static void assert_pattern(struct s3_client *from, const char *key, int64_t size)
 {
     struct pattern p = {0};
-    int64_t said = -1;
-    int64_t modified_ms = 0;
+    struct s3_info info;
 
-    assert_ok(s3_head(&ctx, from, key, &said, &modified_ms, &err));
-    assert_int_equal(said, size);
-    assert_true(modified_ms > INT64_C(1700000000000));
-    assert_ok(s3_get(&ctx, from, key, check_pattern, &p, &err));
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            assert_ok(s3_head(&ctx, from, key, &info, &err));
+        else
+            assert_ok(s3_get(&ctx, from, key, check_pattern, &p, &info, &err));
+        assert_int_equal(info.size, size);
+        assert_true(info.modified_ms > INT64_C(1700000000000));
+        assert_string_equal(info.note, "n=1");
+    }
     assert_int_equal(p.at, size);
 }
 
@@ -278,25 +291,6 @@ static void test_sizes(void **state)
     assert_no_uploads();
 }
 
-static void test_files(void **state)
-{
-    CLEANUP_FREE char *from = fs_join(dir, "from");
-    CLEANUP_FREE char *to = fs_join(dir, "to");
-    CLEANUP_BUF struct buf got = BUF_INIT;
-    CLEANUP_FD int in = -1;
-    CLEANUP_FD int out = -1;
-
-    (void)state;
-    assert_ok(fs_write_file(from, "xhello", 6, 0600, &err));
-    in = open(from, O_RDONLY | O_CLOEXEC);
-    assert_int_equal(lseek(in, 1, SEEK_SET), 1);
-    assert_ok(s3_put_fd(&ctx, s3, "files/a", in, &err));
-    out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_ok(s3_get_fd(&ctx, s3, "files/a", out, &err));
-    assert_ok(fs_read_file(to, 100, &got, &err));
-    assert_string_equal(got.data, "hello");
-}
-
 static void test_keys(void **state)
 {
     static const char *const keys[] = {"keys/a b+c",  "keys/x=1&y=2?z#f", "keys/grün/日.tar",
@@ -321,7 +315,7 @@ static void test_delete(void **state)
     (void)state;
     put_pattern(s3, "delete/a", 10, true);
     assert_ok(s3_delete(&ctx, s3, "delete/a", &err));
-    assert_error(s3_head(&ctx, s3, "delete/a", NULL, NULL, &err), ERR_NOT_FOUND);
+    assert_error(s3_head(&ctx, s3, "delete/a", NULL, &err), ERR_NOT_FOUND);
     assert_ok(s3_delete(&ctx, s3, "delete/a", &err));
 }
 
@@ -427,20 +421,20 @@ static void test_refusals(void **state)
                S3_STYLE_AUTO);
 
     (void)state;
-    assert_error(s3_put(&ctx, thief, "k", read_pattern, &p, 3, &err), ERR_DENIED);
+    assert_error(put_bytes(&ctx, thief, "k", &p, 3), ERR_DENIED);
     assert_int_equal(err.errnum, 403);
     assert_says("PUT", bucket,
                 "k: SignatureDoesNotMatch: The request signature we calculated "
                 "does not match the signature you provided. Check your key and signing "
                 "method. (HTTP 403); check the secret access key, and the region");
     p.at = 0;
-    assert_error(s3_put(&ctx, lost, "k", read_pattern, &p, 3, &err), ERR_NOT_FOUND);
+    assert_error(put_bytes(&ctx, lost, "k", &p, 3), ERR_NOT_FOUND);
     assert_says("PUT", "no-such-bucket",
                 "k: NoSuchBucket: The specified bucket does not exist. "
                 "(HTTP 404); make it first, or check the endpoint and the region");
-    assert_error(s3_get(&ctx, s3, "none", check_pattern, &p, &err), ERR_NOT_FOUND);
+    assert_error(s3_get(&ctx, s3, "none", check_pattern, &p, NULL, &err), ERR_NOT_FOUND);
     assert_says("GET", bucket, "none: NoSuchKey: The specified key does not exist. (HTTP 404)");
-    assert_error(s3_head(&ctx, s3, "none", NULL, NULL, &err), ERR_NOT_FOUND);
+    assert_error(s3_head(&ctx, s3, "none", NULL, &err), ERR_NOT_FOUND);
     assert_says("HEAD", bucket, "none: there is no such object (HTTP 404)");
 }
 
@@ -448,8 +442,8 @@ static void test_clock(void **state)
 {
     (void)state;
     faults("HEAD status 403 -\nGET status 403 RequestTimeTooSkewed\n");
-    assert_error(s3_head(&ctx, proxy, "k", NULL, NULL, &err), ERR_DENIED);
-    assert_error(s3_get(&ctx, proxy, "k", check_pattern, NULL, &err), ERR_DENIED);
+    assert_error(s3_head(&ctx, proxy, "k", NULL, &err), ERR_DENIED);
+    assert_error(s3_get(&ctx, proxy, "k", check_pattern, NULL, NULL, &err), ERR_DENIED);
     assert_non_null(strstr(err.message, "/k: RequestTimeTooSkewed: The difference is too large. "
                                         "(HTTP 403); the clock of this machine is "));
     assert_non_null(strstr(err.message, " behind the server's: set it, with NTP for example"));
@@ -463,7 +457,7 @@ static void test_nobody_there(void **state)
         client("http://127.0.0.1:1", bucket, "x", S3_STYLE_AUTO);
 
     (void)state;
-    assert_error(s3_head(&ctx, nobody, "k", NULL, NULL, &err), ERR_UNAVAILABLE);
+    assert_error(s3_head(&ctx, nobody, "k", NULL, &err), ERR_UNAVAILABLE);
     assert_string_equal(err.message,
                         "cannot connect to S3 at http://127.0.0.1:1: Connection refused");
 }
@@ -490,7 +484,7 @@ static void test_busy_for_ever(void **state)
     (void)state;
     faults("PUT status 503 SlowDown\nPUT status 503 SlowDown\nPUT status 503 SlowDown\n"
            "PUT status 503 SlowDown\n");
-    assert_error(s3_put(&ctx, proxy, "busy", read_pattern, &p, 10, &err), ERR_UNAVAILABLE);
+    assert_error(put_bytes(&ctx, proxy, "busy", &p, 10), ERR_UNAVAILABLE);
     assert_non_null(strstr(err.message, "/busy: SlowDown: On purpose. (HTTP 503)"));
     assert_faults_used();
     assert_absent("busy");
@@ -502,7 +496,7 @@ static void test_denied_at_once(void **state)
 
     (void)state;
     faults("PUT status 403 AccessDenied\n");
-    assert_error(s3_put(&ctx, proxy, "denied", read_pattern, &p, 10, &err), ERR_DENIED);
+    assert_error(put_bytes(&ctx, proxy, "denied", &p, 10), ERR_DENIED);
     assert_int_equal(requests("PUT"), 1);
 }
 
@@ -542,7 +536,7 @@ static void test_completion_refused(void **state)
     (void)state;
     put_pattern(s3, "lost/other", 5, true);
     faults("POST ok\nPOST reset 0\nPOST status 404 NoSuchUpload\n");
-    assert_error(s3_put(&ctx, proxy, "lost/other", read_pattern, &p, p.size, &err), ERR_NOT_FOUND);
+    assert_error(put_bytes(&ctx, proxy, "lost/other", &p, p.size), ERR_NOT_FOUND);
     assert_faults_used();
     assert_pattern(s3, "lost/other", 5);
     assert_no_uploads();
@@ -554,7 +548,7 @@ static void test_failed_part(void **state)
 
     (void)state;
     faults("partNumber=3 status 403 AccessDenied\nDELETE status 503 SlowDown\n");
-    assert_error(s3_put(&ctx, proxy, "failed", read_pattern, &p, p.size, &err), ERR_DENIED);
+    assert_error(put_bytes(&ctx, proxy, "failed", &p, p.size), ERR_DENIED);
     assert_non_null(strstr(err.message, "/failed: AccessDenied: On purpose."));
     assert_null(strstr(err.message, "moreover"));
     assert_faults_used();
@@ -572,7 +566,7 @@ static void test_cancelled_upload(void **state)
     faults("");
     p.at = 0;
     ctx_cancel(&root, CTX_CAUSE_USER);
-    assert_error(s3_put(&root, proxy, "cancelled", read_pattern, &p, p.size, &err), ERR_CANCELLED);
+    assert_error(put_bytes(&root, proxy, "cancelled", &p, p.size), ERR_CANCELLED);
     ctx_release(&root);
     assert_int_equal(requests("test-"), 0);
     assert_absent("cancelled");
@@ -596,12 +590,12 @@ static void test_cancelled_between_parts(void **state)
 {
     struct ctx root;
     struct cancelling c = {.p.size = 4 * S3_PART_SIZE_MIN, .ctx = &root};
+    const struct s3_source source = {.read = read_and_cancel, .arg = &c, .size = c.p.size};
 
     (void)state;
     assert_ok(ctx_init_root(&root, NULL, &err));
     faults("");
-    assert_error(s3_put(&root, proxy, "cancelled", read_and_cancel, &c, c.p.size, &err),
-                 ERR_CANCELLED);
+    assert_error(s3_put(&root, proxy, "cancelled", &source, &err), ERR_CANCELLED);
     ctx_release(&root);
     assert_int_equal(requests("partNumber"), 2);
     assert_int_equal(requests("DELETE"), 1);
@@ -616,14 +610,13 @@ static void test_source_that_changes(void **state)
     struct pattern parts = {.size = 2 * S3_PART_SIZE_MIN};
 
     (void)state;
-    assert_error(s3_put(&ctx, s3, "changed", read_pattern, &less, 11, &err), ERR_CONFLICT);
+    assert_error(put_bytes(&ctx, s3, "changed", &less, 11), ERR_CONFLICT);
     assert_string_equal(err.message,
                         "what is to be uploaded has changed meanwhile: fewer than 11 bytes");
-    assert_error(s3_put(&ctx, s3, "changed", read_pattern, &more, 11, &err), ERR_CONFLICT);
+    assert_error(put_bytes(&ctx, s3, "changed", &more, 11), ERR_CONFLICT);
     assert_string_equal(err.message,
                         "what is to be uploaded has changed meanwhile: more than 11 bytes");
-    assert_error(s3_put(&ctx, s3, "changed", read_pattern, &parts, parts.size + 9, &err),
-                 ERR_CONFLICT);
+    assert_error(put_bytes(&ctx, s3, "changed", &parts, parts.size + 9), ERR_CONFLICT);
     assert_absent("changed");
     assert_no_uploads();
 }
@@ -635,7 +628,7 @@ static void test_broken_downloads(void **state)
     (void)state;
     put_pattern(s3, "cut", 300000, true);
     faults("GET cut 1000\nGET cut 100000\nGET lose\n");
-    assert_ok(s3_get(&ctx, proxy, "cut", check_pattern, &p, &err));
+    assert_ok(s3_get(&ctx, proxy, "cut", check_pattern, &p, NULL, &err));
     assert_int_equal(p.at, 300000);
     assert_faults_used();
     assert_int_equal(requests("GET"), 4);
@@ -656,9 +649,9 @@ static void test_download_that_cannot_go_on(void **state)
     struct pattern p = {0};
 
     (void)state;
-    assert_ok(s3_get(&ctx, proxy, "cut", count_bytes, &p, &err));
+    assert_ok(s3_get(&ctx, proxy, "cut", count_bytes, &p, NULL, &err));
     faults("GET cut 1000\nGET whole\n");
-    assert_error(s3_get(&ctx, proxy, "cut", count_bytes, &p, &err), ERR_PROTOCOL);
+    assert_error(s3_get(&ctx, proxy, "cut", count_bytes, &p, NULL, &err), ERR_PROTOCOL);
     assert_faults_used();
 }
 
@@ -682,7 +675,7 @@ static void test_object_replaced(void **state)
     (void)state;
     put_pattern(s3, "replaced", 100000, true);
     faults("GET cut 1000\n");
-    assert_error(s3_get(&ctx, proxy, "replaced", replace_object, &p, &err), ERR_CONFLICT);
+    assert_error(s3_get(&ctx, proxy, "replaced", replace_object, &p, NULL, &err), ERR_CONFLICT);
     assert_int_equal(err.errnum, 412);
     assert_int_equal(p.at, 1000);
 }
@@ -691,7 +684,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_files),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_list_pages),
