@@ -4,15 +4,16 @@
 #include "cli/commands.h"
 #include "cli/prepare.h"
 #include "load/diag_print.h"
+#include "load/sarif.h"
 
-enum format { FORMAT_TEXT, FORMAT_JSON };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF };
 
 struct validate_args {
     struct prepare_args file;
     int format;
 };
 
-static const char *const formats[] = {"text", "json", NULL};
+static const char *const formats[] = {"text", "json", "sarif", NULL};
 
 #define AT(field) offsetof(struct validate_args, field)
 
@@ -36,7 +37,9 @@ static bool validate(const struct validate_args *args, const char *where, json_t
     if (err.code)
         diag_add(&p.diags, DIAG_ERROR, (struct src_pos){0}, "", "%s", err.message);
     diag_sort(&p.diags);
-    if (report) {
+    if (args->format == FORMAT_SARIF) {
+        sarif_add(report, &p.source, &p.diags);
+    } else if (args->format == FORMAT_JSON) {
         diag_print_json(report, &p.source, &p.diags);
     } else {
         CLEANUP_BUF struct buf text = BUF_INIT;
@@ -53,7 +56,9 @@ static bool validate(const struct validate_args *args, const char *where, json_t
 static int run(void *arguments, const struct strvec *operands)
 {
     const struct validate_args *args = arguments;
-    json_t *report = args->format == FORMAT_JSON ? json_array() : NULL;
+    json_t *report = args->format == FORMAT_SARIF  ? sarif_new()
+                     : args->format == FORMAT_JSON ? json_array()
+                                                   : NULL;
     bool valid = true;
 
     if (!operands->len)

@@ -58,6 +58,44 @@ Y
     assert_eq "stages[0].timeout" "$(jq -r '.[1].path' <<<"$stdout")" path
 }
 
+# sarif FILTER: of the only run in standard output.
+sarif() { jq -c ".runs[0] | $1" <<<"$stdout"; }
+
+test_sarif() {
+    mkdir "a dir"
+    write "a dir/p#.yaml" <<'Y'
+name: p
+stages:
+  - name: s
+    jobs: []
+    x-note: "ä𝄞"
+    environment: {"ä𝄞": {a: b}}
+Y
+    write ok.yaml <<<'{name: "${NONE}", stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "true"}]}]}]}'
+    assert_exit 2 "$RUNNER" validate --format sarif "a dir/p#.yaml" ok.yaml "$PWD/none.yaml" --set timeout=soon
+    assert_eq '["https://json.schemastore.org/sarif-2.1.0.json","2.1.0",1]' \
+        "$(jq -c '[."$schema", .version, (.runs | length)]' <<<"$stdout")"
+    assert_eq '["runner","pipeline-file","utf16CodeUnits",[{"executionSuccessful":true,"toolExecutionNotifications":[]}]]' \
+        "$(sarif '[.tool.driver.name, .tool.driver.rules[0].id, .columnKind, .invocations]')"
+    assert_eq '{"ruleId":"pipeline-file","ruleIndex":0,"level":"error","message":{"text":"\"jobs\" is empty; at least one job is needed"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a%20dir/p%23.yaml"},"region":{"startLine":4,"startColumn":11}},"logicalLocations":[{"fullyQualifiedName":"stages[0].jobs"}]}]}' \
+        "$(sarif '.results[1]')"
+    # Columns are those of UTF-16: the clef takes two.
+    assert_eq '[6,26]' "$(sarif '.results[2].locations[0].physicalLocation.region | [.startLine, .startColumn]')"
+    assert_match "$(sarif '.results[0].message.text')" '--set timeout: \\"timeout\\": \\"soon'
+    assert_eq '["'"file://$PWD/none.yaml"'",null,"the file does not exist"]' \
+        "$(sarif '.results[-1] | [.locations[0].physicalLocation.artifactLocation.uri, .locations[0].physicalLocation.region, .message.text]')"
+    assert_exit 0 "$RUNNER" validate --format sarif ok.yaml
+    assert_eq '["warning"]' "$(sarif '[.results[].level]')"
+}
+
+test_sarif_says_what_it_leaves_out() {
+    printf 'name: p\nstages: [{name: s, jobs: [{name: j, steps: [{name: a, command: x}]}]}]\n' >p.yaml
+    for i in {1..60}; do echo "zz$i: 1" >>p.yaml; done
+    assert_exit 2 "$RUNNER" validate --format sarif p.yaml
+    assert_eq '[50,"p.yaml: and 10 more"]' \
+        "$(sarif '[(.results | length), .invocations[0].toolExecutionNotifications[0].message.text]')"
+}
+
 test_wrong_type() {
     write p.yaml <<<'{name: p, stages: {name: s}}'
     assert_invalid 'p.yaml:1:19: error: '
