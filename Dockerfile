@@ -4,8 +4,8 @@ ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates cmake gcc libc6-dev libcurl4-openssl-dev libexpat1-dev libjansson-dev \
-        libpcre2-dev libssl-dev libyaml-dev nettle-dev ninja-build pkg-config && \
+        ca-certificates cmake gcc libarchive-dev libc6-dev libcurl4-openssl-dev libexpat1-dev \
+        libjansson-dev libpcre2-dev libssl-dev libyaml-dev nettle-dev ninja-build pkg-config && \
     rm -rf /var/lib/apt/lists/*
 COPY . /src
 RUN cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DRUNNER_TESTS=OFF && \
@@ -13,7 +13,7 @@ RUN cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DRUNNER_TESTS=O
 
 FROM ${BASE}
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates libcurl4 libjansson4 libyaml-0-2 && \
+        ca-certificates libarchive13 libcurl4 libjansson4 libyaml-0-2 && \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build /build/runner /usr/local/bin/runner
 # Root, because the mounted socket belongs to root or to a group of the host.

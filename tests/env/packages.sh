@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # One entry per package; "a|b" is satisfied by either, the first that apt knows is installed.
 # shellcheck disable=SC2034 # used by name in main
 build=(
-    ca-certificates cmake gcc libc6-dev ninja-build 'pkg-config|pkgconf'
+    ca-certificates cmake gcc libarchive-dev libc6-dev ninja-build 'pkg-config|pkgconf'
     libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssl-dev libyaml-dev
     libcmocka-dev nettle-dev
 )
