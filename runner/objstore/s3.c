@@ -243,7 +243,7 @@ static void set_info(struct object_info *ret, const char *key, const struct s3_i
     ret->size_bytes = info->size;
     ret->stored_ms = ret->used_ms = info->modified_ms;
     if (strlen(info->note) == SHA256_HEX_SIZE - 1)
-        snprintf(ret->sha256, sizeof(ret->sha256), "%s", info->note);
+        memcpy(ret->sha256, info->note, sizeof(ret->sha256));
 }
 
 /* As the contract has it: ERR_NOT_FOUND is about the object and nothing else. */
