@@ -6,6 +6,10 @@
  *     helper exec     waits for one request on standard input, runs the program it asks for and
  *                     exits as that did
  *     helper serve    runs one request after the other, until standard input ends
+ *     helper probe tcp HOST PORT
+ *     helper probe http HOST PORT PATH
+ *                     exits with 0 when something listens there, or answers a GET with a status of
+ *                     200 to 399; else with HELPER_EXIT_NOT_READY and says why, within about 20 s
  *
  * The programs have /dev/null as standard input. Nothing of their process trees outlives them,
  * whatever they do to detach, and nor do the files that came with a request; the end of standard

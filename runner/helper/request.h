@@ -50,6 +50,7 @@ enum helper_returned {
 #define HELPER_FILES_MARK "@files@/"
 
 /* Exit codes of the helper itself, beside those of the program. */
+#define HELPER_EXIT_NOT_READY 1   /* of a probe */
 #define HELPER_EXIT_UNUSED    75  /* standard input ended before a request came */
 #define HELPER_EXIT_CANNOT    126 /* the program is there but cannot be run; also bad requests */
 #define HELPER_EXIT_NOT_FOUND 127

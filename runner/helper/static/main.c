@@ -36,5 +36,7 @@ _Noreturn void helper_main(long *stack)
         sys_exit(command_exec(env));
     if (str_equal(command, "serve"))
         sys_exit(command_serve(env));
-    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | exec | serve");
+    if (str_equal(command, "probe"))
+        sys_exit(command_probe(argv + 2));
+    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | exec | serve | probe");
 }

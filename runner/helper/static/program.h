@@ -28,3 +28,5 @@ void message_remove_files(const struct message *message);
 int command_hold(void);
 int command_exec(char *const *env);
 int command_serve(char *const *env);
+/* NULL-terminated, behind the command. Ends the helper itself when it is not ready. */
+int command_probe(char *const *args);

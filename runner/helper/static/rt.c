@@ -166,6 +166,11 @@ const char *error_text(long error)
         {ETXTBSY, "file is being written"},
         {ELOOP, "too many symbolic links"},
         {EAGAIN, "too many processes"},
+        {ECONNREFUSED, "connection refused"},
+        {ECONNRESET, "connection reset"},
+        {EHOSTUNREACH, "no route to host"},
+        {ENETUNREACH, "network is unreachable"},
+        {ETIMEDOUT, "no answer"},
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
