@@ -16,16 +16,17 @@
  * Rules. Nothing but an exit record from run() is a success. run() returns only after the whole
  * process tree of the runnable has ended and everything it printed has been given to `output`; when
  * the context ends first, run() sends SIGTERM, waits the grace, sends SIGKILL, and then returns -1
- * with ERR_TIMEOUT or ERR_CANCELLED. What an engine creates it notes with own.h before it creates
- * it. close() and disconnect() use contexts of their own and always remove everything.
+ * with ERR_TIMEOUT or ERR_CANCELLED; the record then tells how the program ended, if that is known.
+ * What an engine creates it notes with own.h before it creates it. close() and disconnect() use
+ * contexts of their own and always remove everything.
  *
  * Before run() returns it has called returned() once for each of runnable.returns, in their order,
  * however the program ended. It has not if the program did not begin, if there is no record
  * (EXIT_LOST), or if somebody from outside, or the kernel, ended the program together with what
  * watches it: nothing of this is a success, so that what is missing is never taken for nothing.
  *
- * Threads: prepare() and run() of a place may be called by several threads at a time, for steps
- * that run in parallel; open() and close() are by one. Instances are shared. All lock for
+ * Threads: prepare(), run() and check() of a place may be called by several threads at a time, for
+ * steps that run in parallel; open() and close() are by one. Instances are shared. All lock for
  * themselves. */
 #pragma once
 
@@ -72,6 +73,8 @@ struct output {
      * max_bytes, and is gone when this returns. NULL function: nobody wants it. */
     void (*returned)(struct output *output, const struct runnable_return *file,
                      enum returned_state state, const void *data, size_t size);
+    /* What was asked for has begun to run. NULL: nobody wants to know. */
+    void (*started)(struct output *output);
 };
 
 enum exit_kind {
@@ -178,6 +181,21 @@ struct runnable {
     const struct container_shape *container; /* NULL for engines without containers */
 };
 
+/* One way to see whether something that runs is ready for others. */
+enum probe_kind {
+    PROBE_TCP,     /* something accepts connections at host:port */
+    PROBE_HTTP,    /* a GET of path at host:port is answered with a status of 200 to 399 */
+    PROBE_COMMAND, /* argv, run beside it, ends with 0 */
+};
+
+struct probe {
+    enum probe_kind kind;
+    const char *host; /* NULL: what is asked about itself */
+    unsigned port;
+    const char *path;
+    const char *const *argv;
+};
+
 /* What the program gives to engines. */
 struct engine_services {
     struct own_run *run; /* NULL: only for a sweep, nothing will be created */
@@ -236,6 +254,11 @@ struct engine {
     void (*prepare)(struct place *place, const struct runnable *next);
     int (*run)(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
                struct output *output, struct exit_record *ret, struct err *err);
+    /* Looks once whether what run() is running, for `running`, is ready: 0 when it is, else -1 and
+     * why not. After ERR_INVALID and ERR_UNSUPPORTED there is no use in looking again. What it
+     * starts for that ends with it. NULL: cannot be told. */
+    int (*check)(const struct ctx *ctx, struct place *place, const struct runnable *running,
+                 const struct probe *probe, struct err *err);
     void (*close)(struct place *place);
     int (*sweep)(const struct ctx *ctx, struct engine_instance *instance,
                  const struct sweep_request *request, size_t *ret_count, struct err *err);

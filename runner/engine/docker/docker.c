@@ -1,5 +1,7 @@
 #include "engine/docker/docker.h"
 
+#include "engine/docker/check.h"
+
 #include "engine/docker/instance.h"
 #include "engine/docker/place.h"
 #include "engine/docker/sweep.h"
@@ -14,6 +16,7 @@ const struct engine docker_engine = {
     .open = docker_place_open,
     .prepare = docker_place_prepare,
     .run = docker_place_run,
+    .check = docker_place_check,
     .close = docker_place_close,
     .sweep = docker_instance_sweep,
 };

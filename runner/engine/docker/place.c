@@ -333,6 +333,26 @@ static int get_container(const struct ctx *ctx, struct docker_place *place,
     return step_container_launch(ctx, place, client, recipe, ret, err);
 }
 
+static void add_running(struct docker_place *place, struct running *running)
+{
+    pthread_mutex_lock(&place->mu);
+    running->next = place->running;
+    place->running = running;
+    pthread_mutex_unlock(&place->mu);
+}
+
+static void remove_running(struct docker_place *place, const struct running *running)
+{
+    pthread_mutex_lock(&place->mu);
+    for (struct running **at = &place->running; *at; at = &(*at)->next) {
+        if (*at == running) {
+            *at = running->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&place->mu);
+}
+
 static enum session_end run_once(const struct ctx *ctx, struct docker_place *place,
                                  const struct runnable *runnable, struct step_container *prepared,
                                  struct output *output, struct exit_record *ret, struct err *err)
@@ -340,6 +360,7 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
     CLEANUP_RECIPE struct recipe recipe = {0};
     struct docker_client *client = NULL;
     struct step_container *container;
+    struct running running = {.runnable = runnable};
     enum session_end end;
     bool reusable;
 
@@ -355,7 +376,10 @@ static enum session_end run_once(const struct ctx *ctx, struct docker_place *pla
         reusable = false;
         end = err->code == ERR_NOT_FOUND ? SESSION_NOT_BEGUN : SESSION_FAILED;
     } else {
+        running.container = container;
+        add_running(place, &running);
         end = session_run(ctx, container, runnable, recipe.image, output, &reusable, ret, err);
+        remove_running(place, &running);
     }
     if (recipe.shared)
         return_shared(place, container, reusable);

@@ -22,6 +22,13 @@ struct prepared {
     struct prepared *next;
 };
 
+/* A step that runs, and where. */
+struct running {
+    const struct runnable *runnable;
+    const struct step_container *container;
+    struct running *next;
+};
+
 struct docker_place {
     const struct engine *engine;
     struct docker_instance *instance;
@@ -47,6 +54,7 @@ struct docker_place {
     size_t tasks;         /* in the background */
     struct prepared *prepared;
     struct step_container *shared; /* isolation: job */
+    struct running *running;
 };
 
 /* What a step's container needs of the place. */

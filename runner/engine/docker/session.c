@@ -29,6 +29,7 @@ struct session {
     size_t sent;
     struct helper_reply reply;
     bool stream_ended;
+    bool started;         /* said so */
     char head[HEAD_SIZE]; /* how standard error begins: the helper's own messages stand there */
     size_t head_len;      /* may grow beyond HEAD_SIZE, then it is none */
 };
@@ -146,6 +147,15 @@ static int idle(const struct ctx *ctx, struct session *session, struct err *err)
     return ready < 0 ? -1 : 0;
 }
 
+static void tell_start(struct session *session)
+{
+    if (session->started || session->sent < session->request.len)
+        return;
+    session->started = true;
+    if (session->output->started)
+        session->output->started(session->output);
+}
+
 /* Moves everything until the program is over; -1 when the context ended or contact was lost. */
 static int drive(const struct ctx *ctx, struct session *session, struct err *err)
 {
@@ -155,6 +165,7 @@ static int drive(const struct ctx *ctx, struct session *session, struct err *err
     while (!is_over(session)) {
         if (ctx_check(ctx, err) < 0 || send_request(session, err) < 0)
             return -1;
+        tell_start(session);
         switch (docker_frames_pump(&container->frames, container->stream, err)) {
         case DOCKER_PUMP_ERROR:
             return -1;
@@ -342,6 +353,17 @@ static void give_back(struct session *session, const struct runnable *runnable)
     }
 }
 
+/* How the program ended that was to end; nothing if that cannot be had. */
+static void record_end(struct session *session, struct exit_record *ret)
+{
+    CLEANUP_CTX struct ctx ctx;
+    int code;
+
+    ctx_init_cleanup(&ctx, SIGNAL_WAIT_MS);
+    if (is_over(session) && find_code(&ctx, session, &code, NULL) == 0)
+        *ret = (struct exit_record){.kind = EXIT_CODE, .code = code};
+}
+
 static void init(struct session *session, struct step_container *container, struct output *output)
 {
     *session =
@@ -373,6 +395,7 @@ enum session_end session_run(const struct ctx *ctx, struct step_container *conta
         end_program(ctx, &session, runnable->grace_ms);
         give_back(&session, runnable);
         *ret_reusable = container->shared && helper_reply_done(&session.reply);
+        record_end(&session, ret);
         ctx_check(ctx, err);
         end = SESSION_FAILED;
     } else if (session.sent < session.request.len) {

@@ -116,6 +116,7 @@ const struct engine host_engine = {
     .probe = host_probe,
     .open = host_open,
     .run = host_run,
+    .check = host_check,
     .close = host_close,
     .sweep = host_sweep,
 };

@@ -32,8 +32,10 @@ int host_supervisor_take(const struct ctx *ctx, struct host_instance *instance, 
 /* Only for one that has said GONE or FAILED. */
 void host_supervisor_give_back(struct host_instance *instance, int socket);
 
-/* engine->run and engine->sweep */
+/* engine->run, engine->check and engine->sweep */
 int host_run(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
              struct output *output, struct exit_record *ret, struct err *err);
+int host_check(const struct ctx *ctx, struct place *place, const struct runnable *running,
+               const struct probe *probe, struct err *err);
 int host_sweep(const struct ctx *ctx, struct engine_instance *instance,
                const struct sweep_request *request, size_t *ret_count, struct err *err);

@@ -587,10 +587,12 @@ int host_run(const struct ctx *ctx, struct place *place, const struct runnable *
         result = describe_program(&a, err);
     if (result == 0)
         result = start(&a, err);
+    if (result == 0 && output->started)
+        output->started(output);
     if (result == 0)
         result = watch(&a, err);
     release(&a);
-    if (result == 0)
+    if (result == 0 || a.exited)
         *ret = a.record;
     return result;
 }

@@ -1,0 +1,177 @@
+#include "engine/docker/check.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/last_line.h"
+#include "engine/docker/place.h"
+#include "helper/helper.h"
+
+#define EXIT_POLL_MS 10
+
+/* The id of the container that runs it; the caller frees. NULL: none. */
+static char *find_container(struct docker_place *place, const struct runnable *running)
+{
+    char *id = NULL;
+
+    pthread_mutex_lock(&place->mu);
+    for (const struct running *r = place->running; r; r = r->next) {
+        if (strcmp(r->runnable->id, running->id) == 0)
+            id = xstrdup(r->container->id);
+    }
+    pthread_mutex_unlock(&place->mu);
+    return id;
+}
+
+static int on_output(void *arg, enum docker_output stream, const char *data, size_t len,
+                     struct err *err)
+{
+    (void)stream;
+    (void)err;
+    last_line_add(arg, data, len);
+    return 0;
+}
+
+static int read_to_end(const struct ctx *ctx, struct http_stream *stream, struct last_line *said,
+                       struct err *err)
+{
+    struct docker_frames frames;
+    struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
+
+    docker_frames_init(&frames, false, on_output, said);
+    for (;;) {
+        switch (docker_frames_pump(&frames, stream, err)) {
+        case DOCKER_PUMP_ERROR:
+            return -1;
+        case DOCKER_PUMP_END:
+            return 0;
+        case DOCKER_PUMP_MORE:
+            break;
+        case DOCKER_PUMP_IDLE:
+            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
+                return -1;
+        }
+    }
+}
+
+/* The output can end a little before the daemon knows of the exit. */
+static int await_exit(const struct ctx *ctx, struct docker_client *client, const char *exec,
+                      int64_t *ret_code, struct err *err)
+{
+    struct docker_exec state;
+
+    do {
+        if (docker_exec_inspect(ctx, client, exec, &state, err) < 0)
+            return -1;
+        if (!state.running)
+            break;
+    } while (ctx_sleep(ctx, EXIT_POLL_MS, err) == 0);
+    if (state.running)
+        return -1;
+    *ret_code = state.exit_code;
+    return 0;
+}
+
+/* Runs the helper in the container; `request` (may be NULL) goes to its standard input, whose end
+ * ends it and all that it runs. */
+static int run_helper(const struct ctx *ctx, struct docker_client *client, const char *container,
+                      const char *const *cmd, const struct buf *request, struct last_line *said,
+                      int64_t *ret_code, struct err *err)
+{
+    const struct docker_exec_create create = {.cmd = cmd, .stdin_open = request != NULL};
+    CLEANUP_FREE char *exec = NULL;
+    CLEANUP_HTTP_STREAM struct http_stream *stream = NULL;
+
+    if (docker_exec_create(ctx, client, container, &create, &exec, err) < 0 ||
+        docker_exec_start(ctx, client, exec, false, &stream, err) < 0)
+        return -1;
+    if (request && http_stream_write_all(ctx, stream, request->data, request->len, err) < 0)
+        return -1;
+    if (read_to_end(ctx, stream, said, err) < 0)
+        return -1;
+    return await_exit(ctx, client, exec, ret_code, err);
+}
+
+static int ask(const struct ctx *ctx, struct docker_place *place, const char *container,
+               const char *const *cmd, const struct buf *request, struct last_line *said,
+               int64_t *ret_code, struct err *err)
+{
+    struct docker_client *client;
+    struct err why = ERR_INIT;
+    int result;
+
+    if (instance_client_take(place->instance, &client, err) < 0)
+        return -1;
+    result = run_helper(ctx, client, container, cmd, request, said, ret_code, &why);
+    instance_client_give(place->instance, client);
+    /* A container that just ends makes the daemon refuse in many ways: none of them is for good. */
+    if (result < 0)
+        return err_set(err, why.code == ERR_INVALID ? ERR_UNAVAILABLE : why.code, "%s",
+                       why.message);
+    return 0;
+}
+
+static int check_address(const struct ctx *ctx, struct docker_place *place, const char *container,
+                         const char *host, const struct probe *probe, struct err *err)
+{
+    const size_t prefix = strlen(HELPER_MESSAGE_PREFIX);
+    struct last_line said = {0};
+    char port[8];
+    const char *const cmd[] = {TOOLS_HELPER, "probe", probe->kind == PROBE_HTTP ? "http" : "tcp",
+                               host,         port,    probe->path,
+                               NULL};
+    int64_t code = -1;
+
+    snprintf(port, sizeof(port), "%u", probe->port);
+    if (ask(ctx, place, container, cmd, NULL, &said, &code, err) < 0)
+        return -1;
+    if (code == 0)
+        return 0;
+    if (strncmp(said.text, HELPER_MESSAGE_PREFIX, prefix) == 0)
+        return err_set(err, ERR_UNAVAILABLE, "cannot %s", said.text + prefix);
+    return err_set(err, ERR_UNAVAILABLE, "the helper ends with %lld%s%s", (long long)code,
+                   *said.text ? ": " : "", said.text);
+}
+
+static int check_command(const struct ctx *ctx, struct docker_place *place, const char *container,
+                         const struct runnable *running, const struct probe *probe, struct err *err)
+{
+    static const char *const cmd[] = {TOOLS_HELPER, "exec", NULL};
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct last_line said = {0};
+    int64_t code = -1;
+
+    helper_request_begin(&request);
+    for (const char *const *arg = probe->argv; *arg; arg++)
+        helper_request_string(&request, HELPER_ARG, *arg);
+    if (running->environment)
+        helper_request_env(&request, running->environment);
+    if (running->workdir)
+        helper_request_string(&request, HELPER_CWD, running->workdir);
+    if (helper_request_end(&request, err) < 0 ||
+        ask(ctx, place, container, cmd, &request, &said, &code, err) < 0)
+        return -1;
+    if (code == 0)
+        return 0;
+    return err_set(err, ERR_UNAVAILABLE, "the command ends with %lld%s%s", (long long)code,
+                   *said.text ? ": " : "", said.text);
+}
+
+int docker_place_check(const struct ctx *ctx, struct place *opaque, const struct runnable *running,
+                       const struct probe *probe, struct err *err)
+{
+    struct docker_place *place = (struct docker_place *)opaque;
+    CLEANUP_FREE char *container = find_container(place, running);
+
+    if (!container)
+        return err_set(err, ERR_UNAVAILABLE, "its container does not run");
+    switch (probe->kind) {
+    case PROBE_TCP:
+    case PROBE_HTTP:
+        return check_address(ctx, place, container, probe->host ? probe->host : "127.0.0.1", probe,
+                             err);
+    case PROBE_COMMAND:
+        return check_command(ctx, place, container, running, probe, err);
+    }
+    return err_set(err, ERR_UNSUPPORTED, "this cannot be asked in a container");
+}
