@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "exec/job.h"
 
 /* Of the form of the document; what is added to it does not count. */
 #define CONTEXT_API 1
@@ -92,4 +93,22 @@ void context_document(const struct job_run *j, uint32_t index, const struct lowe
     buf_addf(out, "%s\n", text ? text : "{}");
     free(text);
     json_decref(root);
+}
+
+void context_runnable_make(const struct job_run *j, uint32_t index, const struct lowering *step,
+                           struct context_runnable *ret)
+{
+    *ret = (struct context_runnable){.runnable = step->lowered->runnable, .document = BUF_INIT};
+    if (!step->lowered->context.path)
+        return;
+    context_document(j, index, step, &ret->document);
+    ret->file = (struct placed_file){.path = step->lowered->context.path,
+                                     .data = ret->document.data,
+                                     .size = ret->document.len};
+    ret->runnable.placed = &ret->file;
+}
+
+void context_runnable_release(struct context_runnable *what)
+{
+    buf_release(&what->document);
 }

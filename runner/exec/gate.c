@@ -76,7 +76,8 @@ enum plan_post siblings_outcome(const struct siblings *siblings, uint32_t count,
 
 /* --- dependencies --- */
 
-/* What was left out on purpose counts as if it had succeeded. */
+/* What was left out on purpose counts as if it had succeeded. So does what still runs although its
+ * turn is over: it goes on in the background, for which it is ready. */
 static bool edge_holds(const struct plan_edge *edge, const struct node *from)
 {
     bool left_out = from->state == STATE_SKIPPED && from->reason == REASON_POLICY;
@@ -87,7 +88,7 @@ static bool edge_holds(const struct plan_edge *edge, const struct node *from)
     case SPEC_CONDITION_COMPLETED:
         return true;
     default:
-        return from->state == STATE_SUCCEEDED || left_out ||
+        return from->state == STATE_SUCCEEDED || from->state == STATE_RUNNING || left_out ||
                (from->state == STATE_FAILED && from->allowed);
     }
 }
@@ -109,6 +110,7 @@ static enum gate_answer ask_edges(const struct gate_question *q, struct buf *why
                  from->state == STATE_SKIPPED     ? "was skipped"
                  : from->state == STATE_CANCELLED ? "was cancelled"
                  : from->state == STATE_FAILED    ? "failed"
+                 : from->state == STATE_RUNNING   ? "goes on in the background"
                                                   : "succeeded");
         return edge->condition == SPEC_CONDITION_FAILED ? GATE_SKIP : GATE_DEPENDENCY;
     }

@@ -96,6 +96,7 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
     if (places_init(&j.places, run, node, &err) == 0) {
         slots_init(&j);
         run_steps(&j);
+        background_steps_end(&j);
         outcome_of_children(&j.ctx, node, ret);
     } else {
         outcome_of_error(parent, &err, ret);
@@ -103,6 +104,7 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
     places_release(&j.places);
     slots_release(&j);
     strmap_release(&j.environment);
+    vec_release(&j.background);
     pthread_mutex_destroy(&j.mu);
     ctx_release(&j.ctx);
 }

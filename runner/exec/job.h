@@ -1,6 +1,8 @@
 /* What the files that run a job share: job.c, step.c, slots.c. */
 #pragma once
 
+#include "exec/background.h"
+#include "exec/context.h"
 #include "exec/gate.h"
 #include "exec/lowering.h"
 #include "exec/places.h"
@@ -15,6 +17,16 @@ struct slot {
     struct strmap environment;    /* that of the job when it was lowered */
     uint32_t environment_version; /* likewise */
     bool announced;
+};
+
+/* A step that goes on in the background. */
+struct background_step {
+    uint32_t index;
+    struct slot slot;
+    struct context_runnable what;
+    struct background_group group; /* it alone */
+    struct background *background;
+    char *label; /* of its limit */
 };
 
 /* One attempt of a job. */
@@ -33,7 +45,18 @@ struct job_run {
     pthread_mutex_t mu;
     struct strmap environment;    /* guarded by mu: what steps have set for those behind them */
     uint32_t environment_version; /* guarded by mu: counts its changes */
+    VEC(struct background_step *)
+    background; /* guarded by mu */
 };
+
+/* background_step.c */
+
+/* One attempt to start a step in the background: true when it is ready and goes on until the job
+ * ends, else false with how it failed; the strings of *ret and *ret_tail go to the caller. */
+bool background_step_start(struct job_run *j, const struct ctx *ctx, uint32_t index,
+                           struct outcome *ret, char **ret_tail);
+/* Ends all that goes on, and says how it ended. */
+void background_steps_end(struct job_run *j);
 
 /* step.c: runs one step, with all its attempts. `ctx` is the job's, or that of a hook. */
 void step_run(struct job_run *j, const struct ctx *ctx, uint32_t index);

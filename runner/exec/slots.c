@@ -94,7 +94,8 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
 /* Whether a step can be lowered before its turn, and is likely to run. */
 static bool is_foreseeable(const struct plan_step *step)
 {
-    if (step->scope.late || (step->flow && step->flow->spec && step->flow->asks_status))
+    if (step->spec->background == SPEC_TRUE || step->scope.late ||
+        (step->flow && step->flow->spec && step->flow->asks_status))
         return false;
     return step->kind != PLAN_POST || step->post == PLAN_POST_ALWAYS ||
            step->post == PLAN_POST_SUCCESS;

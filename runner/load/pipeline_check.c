@@ -1,8 +1,10 @@
+#include "base/address.h"
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "base/nearest.h"
 #include "base/parse.h"
 #include "base/text_index.h"
+#include "expr/pattern.h"
 #include "load/decode.h"
 #include "load/pipeline_tables.h"
 #include "spec/spec.h"
@@ -127,6 +129,63 @@ void check_retry_cause(struct decoder *d, const struct node_path *path, const st
                      node->text);
 }
 
+static bool has_template(const char *text)
+{
+    return strstr(text, "${") || strstr(text, "{{");
+}
+
+void check_ready_tcp(struct decoder *d, const struct node_path *path, const struct field *field,
+                     const struct yaml_node *node)
+{
+    CLEANUP_ADDRESS struct address address = {0};
+    struct err err = ERR_INIT;
+
+    if (!has_template(node->text) && address_parse(node->text, &address, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\" must be PORT or HOST:PORT: %s", field->name,
+                     err.message);
+}
+
+void check_ready_http(struct decoder *d, const struct node_path *path, const struct field *field,
+                      const struct yaml_node *node)
+{
+    CLEANUP_ADDRESS struct address address = {0};
+    struct err err = ERR_INIT;
+
+    if (!has_template(node->text) && address_parse_http(node->text, &address, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
+}
+
+void check_ready_log(struct decoder *d, const struct node_path *path, const struct field *field,
+                     const struct yaml_node *node)
+{
+    struct expr_pattern *pattern = NULL;
+    struct err err = ERR_INIT;
+    size_t offset;
+
+    if (!has_template(node->text) &&
+        expr_pattern_compile(node->text, node->len, &pattern, &offset, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\": %s, at its character %zu", field->name,
+                     err.message, offset + 1);
+    expr_pattern_free(pattern);
+}
+
+void check_ready(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node)
+{
+    static const char *const looks[] = {"tcp", "http", "command", "log"};
+
+    (void)object;
+    for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++) {
+        const struct yaml_node *look = yaml_node_get(node, looks[i]);
+
+        if (look && !yaml_node_is_null(look))
+            return;
+    }
+    if (!d->unknown_here)
+        decode_error(d, path, node->pos,
+                     "\"ready\" does not say how to tell; give it tcp, http, command or log");
+}
+
 void check_dependency(struct decoder *d, const struct node_path *path, const void *object,
                       const struct yaml_node *node)
 {
@@ -211,6 +270,9 @@ void check_step(struct decoder *d, const struct node_path *path, const void *obj
                      "\"plugin\" and \"language\" cannot be used together");
     else if (!has_command(node) && !d->unknown_here)
         check_without_command(d, path, step);
+    if (step->ready && step->background != SPEC_TRUE)
+        decode_error(d, path, step->ready->pos,
+                     "\"ready\" is for steps in the background; add background: true");
     if (container && container->sandbox == SPEC_TRUE && container->privileged == SPEC_TRUE)
         decode_error(d, path, node->pos, "\"sandbox\" and \"privileged\" contradict each other");
 }

@@ -374,6 +374,39 @@ static const struct table container_table = {
     .pos_offset = -1,
 };
 
+#define READY(member) EXTENSION, IN(struct spec_ready, member)
+
+static const struct field ready_fields[] = {
+    {"tcp", "`PORT` or `HOST:PORT`: something accepts connections there", .kind = FIELD_STRING,
+     READY(tcp), .check = check_ready_tcp},
+    {"http", "URL that a GET answers with a status of 200 to 399", .kind = FIELD_STRING,
+     READY(http), .check = check_ready_http},
+    {"command", "script that ends with 0, run where the step or service runs", .kind = FIELD_SCRIPT,
+     READY(command)},
+    {"log", "regular expression that a line of the output matches", .kind = FIELD_STRING,
+     READY(log), .check = check_ready_log},
+    {"timeout", "how long after its start it has to be ready", .kind = FIELD_DURATION,
+     READY(timeout_ms), .default_text = "`60s`"},
+    {"interval", "longest pause between two looks; the first ones come faster",
+     .kind = FIELD_DURATION, READY(interval_ms), .default_text = "`1s`"},
+};
+
+static void init_ready(void *object)
+{
+    spec_ready_init(object);
+}
+
+static const struct table ready_table = {
+    .name = "ready",
+    .help = "How to tell that a step in the background, or a service, is ready: all that is given "
+            "must hold.",
+    ROWS(ready_fields),
+    .size = sizeof(struct spec_ready),
+    .pos_offset = offsetof(struct spec_ready, pos),
+    .init = init_ready,
+    .check = check_ready,
+};
+
 static const struct field step_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_step, name)},
     {"command", "script for the shell; a list is joined with newlines", .kind = FIELD_SCRIPT,
@@ -391,8 +424,10 @@ static const struct field step_fields[] = {
      .table = &retry_table},
     PLANNED("type", "atomic step type"),
     PLANNED("config", "settings of the step type"),
-    PLANNED("background", "do not wait for the step"),
-    PLANNED("ready", "how to tell that a background step is ready"),
+    {"background", "go on as soon as it has started, or is `ready`; it ends with the job",
+     .kind = FIELD_BOOL, EXTENSION, IN(struct spec_step, background), .default_text = "`false`"},
+    {"ready", "of a step in the background, see below", .kind = FIELD_OBJECT, EXTENSION,
+     IN(struct spec_step, ready), .table = &ready_table},
     PLANNED("cache", "directories kept between runs"),
     PLANNED("artifacts", "files kept after the run"),
     PLANNED("pull_timeout", "time limit of the image pull"),
@@ -538,21 +573,8 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,
-    &stage_table,
-    &job_table,
-    &step_table,
-    &flow_table,
-    &dependency_table,
-    &when_table,
-    &retry_table,
-    &matrix_table,
-    &post_table,
-    &container_table,
-    &security_table,
-    &plugin_table,
-    &language_table,
-    &common_table,
-    &resources_table,
-    NULL,
+    &pipeline_table,   &stage_table,     &job_table,    &step_table,     &flow_table,
+    &dependency_table, &when_table,      &retry_table,  &matrix_table,   &post_table,
+    &container_table,  &security_table,  &plugin_table, &language_table, &ready_table,
+    &common_table,     &resources_table, NULL,
 };

@@ -24,6 +24,12 @@ void check_status(struct decoder *d, const struct node_path *path, const struct 
                   const struct yaml_node *node);
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
                        const struct yaml_node *node);
+void check_ready_tcp(struct decoder *d, const struct node_path *path, const struct field *field,
+                     const struct yaml_node *node);
+void check_ready_http(struct decoder *d, const struct node_path *path, const struct field *field,
+                      const struct yaml_node *node);
+void check_ready_log(struct decoder *d, const struct node_path *path, const struct field *field,
+                     const struct yaml_node *node);
 /* Checks of whole maps (struct table.check). */
 void check_job(struct decoder *d, const struct node_path *path, const void *object,
                const struct yaml_node *node);
@@ -33,3 +39,5 @@ void check_matrix(struct decoder *d, const struct node_path *path, const void *o
                   const struct yaml_node *node);
 void check_step(struct decoder *d, const struct node_path *path, const void *object,
                 const struct yaml_node *node);
+void check_ready(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node);

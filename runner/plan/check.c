@@ -89,6 +89,13 @@ static void check_security(const struct check *c, const struct spec_security *se
     check_strings(c, &security->cap_drop);
 }
 
+static void check_ready(const struct check *c, const struct spec_ready *ready)
+{
+    check_string(c, &ready->tcp);
+    check_string(c, &ready->http);
+    check_string(c, &ready->log);
+}
+
 static void check_own_keys(const struct check *c, const struct spec_step *spec)
 {
     if (spec->container) {
@@ -106,6 +113,8 @@ static void check_own_keys(const struct check *c, const struct spec_step *spec)
         check_string(c, &spec->language->version);
         check_string(c, &spec->language->image);
     }
+    if (spec->ready)
+        check_ready(c, spec->ready);
 }
 
 void plan_check_step(const struct plan *plan, struct plan_step *step, struct diag_list *diags)
@@ -115,7 +124,8 @@ void plan_check_step(const struct plan *plan, struct plan_step *step, struct dia
     bool late;
 
     plan_check_scope(plan, &step->scope, diags);
-    if (!step->spec->container && !step->spec->plugin && !step->spec->language)
+    if (!step->spec->container && !step->spec->plugin && !step->spec->language &&
+        !step->spec->ready)
         return;
     if (plan_settings_resolve(plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
         return; /* said where the string stands */

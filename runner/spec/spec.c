@@ -29,6 +29,11 @@ void spec_matrix_init(struct spec_matrix *matrix)
     *matrix = (struct spec_matrix){.max_parallel = SPEC_UNSET};
 }
 
+void spec_ready_init(struct spec_ready *ready)
+{
+    *ready = (struct spec_ready){.timeout_ms = SPEC_UNSET, .interval_ms = SPEC_UNSET};
+}
+
 static void release_strs(struct spec_strs *strs)
 {
     for (size_t i = 0; i < strs->len; i++)
@@ -178,6 +183,17 @@ static void free_language(struct spec_language *language)
     free(language);
 }
 
+static void free_ready(struct spec_ready *ready)
+{
+    if (!ready)
+        return;
+    free(ready->tcp.text);
+    free(ready->http.text);
+    free(ready->command.text);
+    free(ready->log.text);
+    free(ready);
+}
+
 static void release_step(struct spec_step *step)
 {
     release_common(&step->common);
@@ -189,6 +205,7 @@ static void release_step(struct spec_step *step)
     free_container(step->container);
     free_plugin(step->plugin);
     free_language(step->language);
+    free_ready(step->ready);
 }
 
 static void release_job(struct spec_job *job)

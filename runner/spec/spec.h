@@ -199,6 +199,17 @@ struct spec_container {
     struct spec_security *security;
 };
 
+/* How to tell that something in the background is ready; all that is given must hold. */
+struct spec_ready {
+    struct src_pos pos;
+    struct spec_str tcp;     /* PORT or HOST:PORT */
+    struct spec_str http;    /* URL */
+    struct spec_str command; /* script, never interpolated */
+    struct spec_str log;     /* regular expression */
+    int64_t timeout_ms;
+    int64_t interval_ms;
+};
+
 struct spec_step {
     struct src_pos pos;
     struct spec_common common;
@@ -211,6 +222,8 @@ struct spec_step {
     struct spec_container *container; /* NULL: none of its keys was given */
     struct spec_plugin *plugin;
     struct spec_language *language;
+    enum spec_bool background;
+    struct spec_ready *ready;
 };
 
 /* A hook: a script for each outcome it is given for. */
@@ -267,6 +280,7 @@ void spec_common_init(struct spec_common *common);
 void spec_resources_init(struct spec_resources *resources);
 void spec_retry_init(struct spec_retry *retry);
 void spec_matrix_init(struct spec_matrix *matrix);
+void spec_ready_init(struct spec_ready *ready);
 void spec_pipeline_free(struct spec_pipeline *pipeline);
 
 #define CLEANUP_SPEC_PIPELINE CLEANUP(spec_pipeline_cleanup)

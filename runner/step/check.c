@@ -32,7 +32,8 @@ void step_check(const struct step_kind *const *kinds, const struct plan *plan,
                 const struct plan_step *step = &job->steps[k];
                 const struct spec_step *spec = step->spec;
 
-                if (!step->scope.late && (spec->container || spec->plugin || spec->language))
+                if (!step->scope.late &&
+                    (spec->container || spec->plugin || spec->language || spec->ready))
                     check(kinds, plan, step, diags);
             }
         }

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "plan/plan.h"
 #include "plan/settings.h"
+#include "step/ready.h"
 
 /* What a kind may look at. Everything is borrowed. */
 struct step_context {
@@ -41,6 +42,7 @@ struct step_lowered {
     struct placed_file context;
     struct image_check image_check;
     struct strmap plugin_settings; /* of a plugin: as they are named in the file */
+    struct readiness *ready;       /* of a step in the background; NULL: ready as soon as it runs */
 };
 
 struct step_kind {

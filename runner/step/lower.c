@@ -194,6 +194,10 @@ int step_lower(const struct step_kind *const *kinds, const struct step_context *
     }
     if (init_shape(context, lowered, err) < 0 || (*kinds)->lower(context, lowered, err) < 0)
         goto failed;
+    if (context->step->spec->ready &&
+        readiness_lower(context->plan, context->settings, context->settings->shell,
+                        context->step->spec->ready, &lowered->ready, err) < 0)
+        goto failed;
     r->argv = (const char *const *)lowered->argv.items;
     r->environment = &lowered->environment;
     if (lowered->file.name) {
@@ -230,5 +234,6 @@ void step_lowered_free(struct step_lowered *lowered)
     strvec_release(&lowered->cap_add);
     strvec_release(&lowered->cap_drop);
     strvec_release(&lowered->owned);
+    readiness_free(lowered->ready);
     free(lowered);
 }

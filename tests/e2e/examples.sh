@@ -107,4 +107,10 @@ test_private_registry() {
 }
 
 declare -A case_timeout=([test_language]=180)
+test_background() {
+    example background.yaml
+    assert_contains "$stdout" "[step(3/3): ask] 200"
+    assert_contains "$stderr" "[step(2/3): worker] stopped with its job: exit code 143"
+}
+
 run_tests "$@"

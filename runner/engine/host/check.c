@@ -37,6 +37,10 @@ static int check_command(const struct ctx *ctx, struct place *place, const struc
     command.argv = probe->argv;
     command.files = NULL;
     command.file_count = 0;
+    command.placed = NULL;
+    command.placed_count = 0;
+    command.returns = NULL;
+    command.return_count = 0;
     command.grace_ms = COMMAND_GRACE_MS;
     if (host_run(ctx, place, &command, &quiet.output, &record, err) < 0)
         return -1;

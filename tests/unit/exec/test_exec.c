@@ -2,6 +2,7 @@
  * that cannot be reached, failures to open. Everything else is tested end to end. */
 #include "tests/unit/test.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -97,6 +98,11 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
     output->write(output, ctx, OUTPUT_STDOUT, script, strlen(script));
     if (strcmp(script, "wait") == 0)
         return ctx_sleep(ctx, 60000, err);
+    if (strcmp(script, "serve") == 0) {
+        output->started(output);
+        *ret = (struct exit_record){.kind = EXIT_CODE, .code = 143};
+        return ctx_sleep(ctx, 60000, err);
+    }
     if (script[0] == '0' && script[1] == '.')
         assert_int_equal(ctx_sleep(ctx, 200, err), 0);
     if (strcmp(script, "fetched") == 0) {
@@ -123,6 +129,23 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
     return 0;
 }
 
+/* What says whether something is ready: how often it is not, and with what error. */
+static atomic_int not_ready;
+static enum err_code not_ready_code;
+
+static int fake_check(const struct ctx *ctx, struct place *place, const struct runnable *running,
+                      const struct probe *probe, struct err *err)
+{
+    (void)ctx;
+    (void)place;
+    assert_string_equal(running->argv[2], "serve");
+    assert_int_equal(probe->port, 80);
+    if (atomic_load(&not_ready) == 0)
+        return 0;
+    atomic_fetch_sub(&not_ready, 1);
+    return err_set(err, not_ready_code, "nobody listens");
+}
+
 static void fake_close(struct place *place)
 {
     (void)place;
@@ -136,6 +159,7 @@ static const struct engine fake = {.name = "fake",
                                    .open = fake_open,
                                    .prepare = fake_prepare,
                                    .run = fake_run,
+                                   .check = fake_check,
                                    .close = fake_close};
 static const struct engine *const engines[] = {&fake, NULL};
 static const struct step_kind *const kinds[] = {&step_kind_command, NULL};
@@ -583,9 +607,157 @@ static void engine_out_of_reach_fails_the_step_not_the_prefetch(void **state)
     done(&f);
 }
 
+/* --- steps in the background --- */
+
+static void make_background(struct fixture *f, const char *script, struct spec_ready *ready)
+{
+    make(f, 1, 3);
+    f->steps[0][0].command = str(script);
+    f->steps[0][0].background = SPEC_TRUE;
+    f->steps[0][0].ready = ready;
+    if (ready)
+        spec_ready_init(ready);
+}
+
+static void background_step_ends_with_its_job(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "serve", NULL);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
+    assert_true(step_node(&f, 0, 0)->has_exit_code);
+    assert_int_equal(step_node(&f, 0, 0)->exit_code, 143);
+    assert_ended(step_node(&f, 0, 2), STATE_SUCCEEDED, REASON_NONE, NULL);
+    done(&f);
+}
+
+static void failure_in_the_background_does_not_count(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "3", NULL);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_ERROR, "exit code 3");
+    assert_true(step_node(&f, 0, 0)->allowed);
+    assert_ended(step_node(&f, 0, 2), STATE_SUCCEEDED, REASON_NONE, NULL);
+    done(&f);
+}
+
+static void background_step_that_cannot_start_fails_its_job(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "error", NULL);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_FAILED);
+    assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_IMAGE_PULL, "image x cannot be pulled");
+    assert_ended(step_node(&f, 0, 1), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    done(&f);
+}
+
+static void next_step_waits_until_it_is_ready(void **state)
+{
+    struct spec_ready ready;
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "serve", &ready);
+    ready.tcp = str("80");
+    ready.interval_ms = 1;
+    ready.log = str("^ser.e$");
+    atomic_store(&not_ready, 3);
+    not_ready_code = ERR_UNAVAILABLE;
+    run(&f);
+    assert_int_equal(atomic_load(&not_ready), 0);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    done(&f);
+}
+
+static void what_is_never_ready_fails(void **state)
+{
+    static const struct {
+        const char *script, *tcp, *log;
+        int not_ready;
+        enum err_code code;
+        enum reason reason;
+        const char *error;
+    } cases[] = {
+        {"serve", "80", NULL, INT_MAX, ERR_UNAVAILABLE, REASON_TIMEOUT,
+         "it was not ready after 50 milliseconds: nobody listens"},
+        {"serve", NULL, "^up$", 0, ERR_NONE, REASON_TIMEOUT,
+         "it was not ready after 50 milliseconds: no line of its output matches \"^up$\""},
+        {"serve", "80", NULL, INT_MAX, ERR_UNSUPPORTED, REASON_ERROR,
+         "it cannot be told whether it is ready: nobody listens"},
+        {"0", "80", NULL, 0, ERR_NONE, REASON_ERROR, "ended before it was ready: exit code 0"},
+        {"4", NULL, "^up$", 0, ERR_NONE, REASON_ERROR, "ended before it was ready: exit code 4"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct spec_ready ready;
+        struct fixture f;
+
+        make_background(&f, cases[i].script, &ready);
+        ready.tcp = str(cases[i].tcp);
+        ready.log = str(cases[i].log);
+        ready.timeout_ms = 50;
+        atomic_store(&not_ready, cases[i].not_ready);
+        not_ready_code = cases[i].code;
+        run(&f);
+        assert_int_equal(f.verdict.state, STATE_FAILED);
+        assert_ended(step_node(&f, 0, 0), STATE_FAILED, cases[i].reason, cases[i].error);
+        assert_string_equal(step_node(&f, 0, 0)->tail, cases[i].script);
+        assert_ended(step_node(&f, 0, 1), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+        done(&f);
+    }
+}
+
+static void end_of_the_job_cancels_what_is_in_the_background(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "serve", NULL);
+    f.jobs[0].common.timeout_ms = 50;
+    f.steps[0][1].command = str("wait");
+    run(&f);
+    assert_ended(step_node(&f, 0, 0), STATE_CANCELLED, REASON_NONE, NULL);
+    assert_ended(step_node(&f, 0, 1), STATE_FAILED, REASON_TIMEOUT, NULL);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, NULL);
+    done(&f);
+}
+
+static void own_limit_ends_a_background_step_alone(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make_background(&f, "serve", NULL);
+    f.steps[0][0].common.timeout_ms = 20;
+    f.steps[0][1].command = str("0.2");
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, NULL);
+    assert_true(step_node(&f, 0, 0)->allowed);
+    done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(background_step_ends_with_its_job),
+        cmocka_unit_test(failure_in_the_background_does_not_count),
+        cmocka_unit_test(background_step_that_cannot_start_fails_its_job),
+        cmocka_unit_test(next_step_waits_until_it_is_ready),
+        cmocka_unit_test(what_is_never_ready_fails),
+        cmocka_unit_test(end_of_the_job_cancels_what_is_in_the_background),
+        cmocka_unit_test(own_limit_ends_a_background_step_alone),
         cmocka_unit_test(success),
         cmocka_unit_test(skipped_steps_leave_nothing_behind),
         cmocka_unit_test(failures_tell_what_happened),
