@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/fs_writer.h"
 #include "base/vec.h"
 
 int fs_read_fd(int fd, const char *name, size_t max, struct buf *out, struct err *err)
@@ -72,45 +73,6 @@ int fs_write_all(int fd, const void *data, size_t len, struct err *err)
     return 0;
 }
 
-static int make_beside(const char *path, char **ret_temp, struct err *err)
-{
-    CLEANUP_FREE char *temp = xasprintf("%s.XXXXXX", path);
-    int fd = mkostemp(temp, O_CLOEXEC);
-
-    if (fd < 0)
-        return err_errno(err, "cannot create a file beside %s", path);
-    *ret_temp = steal_ptr(&temp);
-    return fd;
-}
-
-static int replace_file(const char *path, const void *data, size_t len, mode_t mode,
-                        struct err *err)
-{
-    CLEANUP_FREE char *temp = NULL;
-    CLEANUP_FD int fd = make_beside(path, &temp, err);
-
-    if (fd < 0)
-        return -1;
-    if (fchmod(fd, mode) < 0 || fs_write_all(fd, data, len, err) < 0 || rename(temp, path) < 0) {
-        int saved = errno;
-
-        unlink(temp);
-        errno = saved;
-        return err_errno(err, "cannot write %s", path);
-    }
-    return 0;
-}
-
-/* A device or a pipe is written to; a pipe without a reader is an error, not a wait. */
-static int write_special(const char *path, const void *data, size_t len, struct err *err)
-{
-    CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0 || fs_write_all(fd, data, len, err) < 0)
-        return err_errno(err, "cannot write %s", path);
-    return 0;
-}
-
 static bool is_special(const char *path)
 {
     struct stat st;
@@ -120,30 +82,23 @@ static bool is_special(const char *path)
 
 int fs_write_file(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
-    CLEANUP_FREE char *target = NULL;
+    CLEANUP_FS_WRITER struct fs_writer w = FS_WRITER_INIT;
 
-    if (is_special(path))
-        return write_special(path, data, len, err);
-    target = realpath(path, NULL);
-    return replace_file(target ? target : path, data, len, mode, err);
+    if (fs_writer_open(&w, path, mode, err) < 0)
+        return -1;
+    buf_add(&w.buf, data, len);
+    return fs_writer_commit(&w, err);
 }
 
 int fs_check_writable(const char *path, struct err *err)
 {
-    CLEANUP_FREE char *target = NULL;
-    CLEANUP_FREE char *temp = NULL;
-    CLEANUP_FD int fd = -1;
+    CLEANUP_FS_WRITER struct fs_writer w = FS_WRITER_INIT;
 
     if (fs_is_directory(path))
         return err_set(err, ERR_INVALID, "cannot write %s: Is a directory", path);
     if (is_special(path))
         return access(path, W_OK) < 0 ? err_errno(err, "cannot write %s", path) : 0;
-    target = realpath(path, NULL);
-    fd = make_beside(target ? target : path, &temp, err);
-    if (fd < 0)
-        return -1;
-    unlink(temp);
-    return 0;
+    return fs_writer_open(&w, path, 0600, err);
 }
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *err)
