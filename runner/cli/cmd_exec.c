@@ -54,8 +54,8 @@ static const struct cli_option options[] = {
     {"force-clean", 0, CLI_FLAG, AT(force_clean), NULL,
      "remove the workdir after success even if it was there before", NULL, NULL},
     {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to use", NULL, NULL},
-    {"report", 0, CLI_LIST, AT(reports), "json=FILE", "write the final states to a file", NULL,
-     NULL},
+    {"report", 0, CLI_LIST, AT(reports), "FORMAT=FILE",
+     "write a report at the end: json, junit or html (repeatable)", NULL, NULL},
     {0},
 };
 
@@ -76,20 +76,33 @@ static int configure_logger(const struct exec_args *args, struct err *err)
                             err);
 }
 
-/* Looks now whether it can be written: after an hour's run it is too late. */
-static int find_report(const struct exec_args *args, const char **ret, struct err *err)
+struct reports {
+    VEC(struct report)
+    list;
+};
+
+static void reports_release(struct reports *reports)
+{
+    vec_release(&reports->list);
+}
+
+static int find_reports(const struct exec_args *args, struct reports *ret, struct err *err)
 {
     for (size_t i = 0; i < args->reports.len; i++) {
-        const char *report = args->reports.items[i];
+        struct report report;
 
-        if (strncmp(report, "json=", 5) != 0 || !report[5])
-            return err_set(err, ERR_INVALID, "--report takes json=FILE, not \"%s\"", report);
-        if (*ret)
-            return err_set(err, ERR_INVALID, "--report json=FILE is given twice");
-        *ret = report + 5;
+        if (report_parse(args->reports.items[i], &report, err) < 0)
+            return -1;
+        vec_foreach (const struct report *, other, &ret->list) {
+            if (other->format == report.format)
+                return err_set(err, ERR_INVALID, "--report %s=FILE is given twice",
+                               report.format->name);
+            if (strcmp(other->path, report.path) == 0)
+                return err_set(err, ERR_INVALID, "two reports cannot be written to one file, %s",
+                               report.path);
+        }
+        vec_push(&ret->list, report);
     }
-    if (*ret && fs_check_writable(*ret, err) < 0)
-        return err_wrap(err, "the report has no place");
     return 0;
 }
 
@@ -151,7 +164,8 @@ static int show_plan(const struct plan *plan)
 }
 
 /* Returns the exit status. */
-static int run_plan(const struct exec_args *args, const struct plan *plan, const char *report_json)
+static int run_plan(const struct exec_args *args, const struct plan *plan,
+                    const struct reports *reports)
 {
     const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
                                                 .no_color = args->no_color,
@@ -162,7 +176,8 @@ static int run_plan(const struct exec_args *args, const struct plan *plan, const
                                                 .force_clean = args->force_clean,
                                                 .keep = args->keep,
                                                 .docker_host = args->docker_host,
-                                                .report_json = report_json};
+                                                .reports = reports->list.items,
+                                                .report_count = reports->list.len};
 
     return cli_session_run(plan, &session);
 }
@@ -183,7 +198,7 @@ static int run(void *arguments, const struct strvec *operands)
 {
     const struct exec_args *args = arguments;
     struct prepared p = PREPARED_INIT;
-    const char *report_json = NULL;
+    CLEANUP(reports_release) struct reports reports = {0};
     const char *where;
     struct err err = ERR_INIT;
     int status = CLI_EXIT_USAGE;
@@ -191,15 +206,15 @@ static int run(void *arguments, const struct strvec *operands)
 
     if (configure_logger(args, &err) < 0 || prepare_where(&args->file, operands, &where, &err) < 0)
         return usage_error(&err);
-    ready = prepared_read(&p, &args->file, where) == 0 &&
-            find_report(args, &report_json, &err) == 0 && make_plan(args, &p, &err) == 0;
+    ready = prepared_read(&p, &args->file, where) == 0 && find_reports(args, &reports, &err) == 0 &&
+            make_plan(args, &p, &err) == 0;
     prepared_show_diagnostics(&p);
     if (err.code)
         usage_error(&err);
     if (ready && args->dry_run)
         status = show_plan(p.plan);
     else if (ready)
-        status = run_plan(args, p.plan, report_json);
+        status = run_plan(args, p.plan, &reports);
     prepared_release(&p);
     return status;
 }

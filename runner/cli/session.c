@@ -32,6 +32,7 @@ struct session {
     struct event_bus bus;
     struct sink_plain plain;
     struct sink_json json;
+    struct log_spool *logs; /* NULL unless a report wants output */
     struct node root;
 };
 
@@ -58,6 +59,27 @@ static void raise_descriptor_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Has the output kept on disk if a report wants it. */
+static int keep_logs(struct session *s, struct err *err)
+{
+    bool wanted = false;
+    CLEANUP_FREE char *dir = NULL;
+    const char *temp;
+
+    for (size_t i = 0; i < s->options->report_count; i++)
+        wanted = wanted || s->options->reports[i].format->wants_output;
+    if (!wanted)
+        return 0;
+    temp = own_run_temp_dir(s->run, err);
+    if (!temp)
+        return -1;
+    dir = fs_join(temp, "report");
+    if (log_spool_new(dir, &s->logs, err) < 0)
+        return -1;
+    event_bus_add(&s->bus, log_spool_sink(s->logs));
+    return 0;
 }
 
 /* Everything up to and including the keeper happens in a process of one thread. */
@@ -92,19 +114,33 @@ static int begin(struct session *s, struct err *err)
         sink_plain_init(&s->plain, s->queue, wants_color(s->options), s->options->timestamps);
         event_bus_add(&s->bus, &s->plain.sink);
     }
-    return 0;
+    return keep_logs(s, err);
 }
 
-static int write_report(const struct session *s, struct err *err)
+static void say(struct session *s, const char *text)
 {
-    json_t *tree = node_tree_to_json(&s->root, own_run_id(s->run));
-    CLEANUP_FREE char *text = json_dumps(tree, JSON_INDENT(2));
+    buf_addf(output_queue_begin(s->queue), "runner: %s\n", text);
+    output_queue_commit(s->queue, STDERR_FILENO);
+}
+
+/* -1 if a report could not be written, or lacks something. Each is tried. */
+static int write_reports(struct session *s)
+{
+    const struct report_source source = {&s->root, own_run_id(s->run), s->logs};
+    struct err err = ERR_INIT;
     int result = 0;
 
-    json_decref(tree);
-    if (text)
-        result = fs_write_file(s->options->report_json, text, strlen(text), 0644, err);
-    return result < 0 ? err_wrap(err, "cannot write the report") : 0;
+    if (s->logs && log_spool_finish(s->logs, &err) < 0) {
+        say(s, err.message);
+        result = -1;
+    }
+    for (size_t i = 0; i < s->options->report_count; i++) {
+        if (report_write(&s->options->reports[i], &source, &err) < 0) {
+            say(s, err.message);
+            result = -1;
+        }
+    }
+    return result;
 }
 
 static int exit_status(const struct exec_verdict *verdict, int signal)
@@ -171,15 +207,11 @@ static int finish_output(struct session *s, int status)
 static int conclude(struct session *s, const struct exec_verdict *verdict)
 {
     int status = exit_status(verdict, signals_first(s->signals));
-    struct err err = ERR_INIT;
 
     if (s->options->progress != CLI_PROGRESS_JSON)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
-    if (s->options->report_json && write_report(s, &err) < 0) {
-        buf_addf(output_queue_begin(s->queue), "runner: %s\n", err.message);
-        output_queue_commit(s->queue, STDERR_FILENO);
+    if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
-    }
     return finish_output(s, status);
 }
 
@@ -187,6 +219,7 @@ static void end(struct session *s)
 {
     signals_stop(s->signals);
     output_queue_finish(s->queue, NULL);
+    log_spool_free(s->logs);
     node_release(&s->root);
     if (s->options->keep)
         own_run_abandon(s->run);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "plan/plan.h"
+#include "report/report.h"
 
 enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON };
 
@@ -17,7 +18,8 @@ struct cli_session_options {
     bool force_clean;
     bool keep;
     const char *docker_host;
-    const char *report_json; /* file to write the final states to; NULL: none */
+    const struct report *reports; /* to be written at the end */
+    size_t report_count;
 };
 
 /* Returns the exit status of the program; says on standard error what went wrong. */

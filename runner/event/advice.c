@@ -31,7 +31,7 @@ static const char *for_exit_code(const struct node *node)
     case 143:
         return "SIGTERM ended it: something outside of the run asked it to stop";
     default:
-        return "see its last output above; run the command by itself to reproduce it";
+        return "see its last output; run the command by itself to reproduce it";
     }
 }
 

@@ -47,11 +47,16 @@ void node_prefix(const struct node *node, struct buf *out)
 
 void node_add_children(struct node *node, uint32_t count)
 {
+    struct node *root = node;
+
+    while (root->parent)
+        root = root->parent;
     node->children = xcalloc(count, sizeof(*node->children));
     node->child_count = count;
     for (uint32_t i = 0; i < count; i++) {
         node->children[i].parent = node;
         node->children[i].index = i;
+        node->children[i].number = ++root->last_number;
         node->children[i].level = (uint8_t)(node->level + 1);
     }
 }
@@ -114,6 +119,7 @@ static void reset(struct node *node)
                           .children = node->children,
                           .child_count = node->child_count,
                           .index = node->index,
+                          .number = node->number,
                           .level = node->level,
                           .is_post = node->is_post};
 }

@@ -33,12 +33,14 @@ struct node {
     const char *name; /* belongs to the plan */
     struct node *children;
     uint32_t child_count;
-    uint32_t index; /* among its siblings, from 0 */
-    uint8_t level;  /* enum node_level */
-    uint8_t state;  /* enum state */
-    uint8_t reason; /* enum reason */
-    bool allowed;   /* its failure does not count */
-    bool is_post;   /* comes behind its siblings whatever happened to them */
+    uint32_t index;       /* among its siblings, from 0 */
+    uint32_t number;      /* in its tree: 0 is the root, all others follow without a gap */
+    uint32_t last_number; /* of the root: the highest */
+    uint8_t level;        /* enum node_level */
+    uint8_t state;        /* enum state */
+    uint8_t reason;       /* enum reason */
+    bool allowed;         /* its failure does not count */
+    bool is_post;         /* comes behind its siblings whatever happened to them */
     bool has_exit_code;
     int exit_code;
     uint32_t attempt;              /* 1 for the first; 0 before it started */

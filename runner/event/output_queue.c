@@ -28,7 +28,8 @@ struct batch {
 enum { FDS_MAX = 3 };
 
 struct output_queue {
-    pthread_mutex_t mu; /* guards all below, except what the writer has taken */
+    struct output_writer *writer; /* NULL: descriptors are written to */
+    pthread_mutex_t mu;           /* guards all below, except what the writer has taken */
     pthread_cond_t changed;
     struct batch pending;
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
@@ -47,6 +48,11 @@ static void write_run(struct output_queue *q, int fd, const char *data, size_t s
 {
     struct err err = ERR_INIT;
 
+    if (q->writer) {
+        if (q->writer->write(q->writer, fd, data, size, &err) < 0 && !q->failure.code)
+            q->failure = err;
+        return;
+    }
     if (fd < FDS_MAX && q->broken[fd])
         return;
     if (fs_write_all(fd, data, size, &err) == 0)
@@ -105,11 +111,12 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-int output_queue_new(struct output_queue **ret, struct err *err)
+int output_queue_new_for(struct output_writer *writer, struct output_queue **ret, struct err *err)
 {
     struct output_queue *q = xcalloc(1, sizeof(*q));
     int failed;
 
+    q->writer = writer;
     pthread_mutex_init(&q->mu, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->pending.bytes = q->writing.bytes = (struct buf)BUF_INIT;
@@ -128,6 +135,11 @@ int output_queue_new(struct output_queue **ret, struct err *err)
     }
     *ret = q;
     return 0;
+}
+
+int output_queue_new(struct output_queue **ret, struct err *err)
+{
+    return output_queue_new_for(NULL, ret, err);
 }
 
 struct buf *output_queue_begin(struct output_queue *q)

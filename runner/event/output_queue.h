@@ -15,6 +15,17 @@ enum { OUTPUT_QUEUE_MARK = 1 << 20 };
 
 int output_queue_new(struct output_queue **ret, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Takes what comes out of a queue in place of descriptors: `fd` below is whatever number it gives a
+ * meaning to. Called by the queue's thread. */
+struct output_writer {
+    int (*write)(struct output_writer *writer, int fd, const char *data, size_t size,
+                 struct err *err);
+};
+
+/* The writer stays the caller's; a write that failed is told by output_queue_finish(). */
+int output_queue_new_for(struct output_writer *writer, struct output_queue **ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* `data` is copied. After a failed write to fd, what is added for that fd is dropped. */
 void output_queue_add(struct output_queue *queue, int fd, const void *data, size_t size);
 /* A buf to append to in place, ended by output_queue_commit(); the queue is locked in between. */
