@@ -115,6 +115,7 @@ struct image_source {
     const char *password;
     const enum spec_pull *pull;
     size_t pull_count;
+    int64_t pull_timeout_ms; /* how long run() waits for it; 0 or less: as long as it runs */
 };
 
 struct mount_spec {
@@ -210,6 +211,9 @@ struct place_options {
     const char *id;        /* RUN.0.1: the job */
     const char *name;      /* of the job, for messages */
     const char *workspace; /* absolute path of the workdir on the runner's side; exists */
+    /* Not the files there, but none: the place has an empty workspace of its own, which runnables
+     * find at that path. Never for ENGINE_LOCAL, where `workspace` is that directory itself. */
+    bool empty;
 };
 
 /* Asked of sweep(): remove what belongs to one run, or to any dead owner. */

@@ -25,7 +25,7 @@ static int start(struct job_run *j, const struct ctx *ctx, struct background_ste
 
     if (backgrounds_init(&step->group, j->run, err) < 0 ||
         slot_fill(j, &step->slot, step->index, err) < 0 ||
-        places_get(&j->places, ctx, step->slot.step.url, &what.open, err) < 0)
+        places_get(&j->places, ctx, &step->slot.step, &what.open, err) < 0)
         return -1;
     context_runnable_make(j, step->index, &step->slot.step, &step->what);
     what.runnable = &step->what.runnable;

@@ -70,10 +70,10 @@ void slot_clear(struct slot *slot);
 void slots_init(struct job_run *j);
 /* The slot of a step; NULL where the job is not serial, and slots are the caller's. */
 struct slot *slots_get(struct job_run *j, uint32_t index);
-/* Lowers the steps behind `index` and tells the engine of those that it runs itself, so that it can
- * hide the start of what comes next behind what runs now. What cannot be lowered now is tried
- * again, and reported, when its turn comes. */
-void slots_look_ahead(struct job_run *j, uint32_t index, const char *url,
+/* Lowers the steps behind `index` and tells the engine of those that run in the same place, so that
+ * it can hide the start of what comes next behind what runs now. What cannot be lowered now is
+ * tried again, and reported, when its turn comes. */
+void slots_look_ahead(struct job_run *j, uint32_t index, const struct lowering *step,
                       const struct open_place *open);
 /* When the places are closed. */
 void slots_release(struct job_run *j);

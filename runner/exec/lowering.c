@@ -1,4 +1,7 @@
 #include "exec/lowering.h"
+
+#include <string.h>
+
 #include "base/alloc.h"
 
 static void set_identity(const struct run *run, const struct node *node, uint32_t attempt,
@@ -17,6 +20,27 @@ static char *engine_url(const struct plan_step *step, const struct plan_settings
     bool container = strcmp(settings->engine, "host") != 0;
 
     return xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
+}
+
+/* The directory that takes the place of the pipeline's workdir, and of what is said to be in it. */
+static int move_workdir(const struct run *run, const struct plan *plan, const struct node *node,
+                        struct lowering *l, struct err *err)
+{
+    const char *parent = own_run_temp_dir(run->options->services->run, err);
+    CLEANUP_BUF struct buf id = BUF_INIT;
+    size_t len = strlen(plan->workdir);
+    char *workdir = l->settings.workdir;
+
+    if (!parent)
+        return -1;
+    node_id(node->parent, run->id, &id);
+    l->workspace = xasprintf("%s/%s", parent, id.data);
+    if (strncmp(workdir, plan->workdir, len) == 0 && (!workdir[len] || workdir[len] == '/')) {
+        l->settings.workdir = xasprintf("%s%s", l->workspace, workdir + len);
+        free(workdir);
+    }
+    strmap_set(&l->identity, "PIPELINE_WORKDIR", l->workspace);
+    return 0;
 }
 
 int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
@@ -39,7 +63,9 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
     set_identity(run, node, attempt, &ret->identity);
     node_id(node, run->id, &id);
     context.id = id.data;
-    if (step_lower(run->options->kinds, &context, &ret->lowered, err) == 0)
+    ret->apart = ret->settings.checkout == SPEC_CHECKOUT_NONE;
+    if ((!ret->apart || !context.local || move_workdir(run, plan, node, ret, err) == 0) &&
+        step_lower(run->options->kinds, &context, &ret->lowered, err) == 0)
         return 0;
     lowering_release(ret);
     return -1;
@@ -51,5 +77,6 @@ void lowering_release(struct lowering *lowering)
     plan_settings_release(&lowering->settings);
     strmap_release(&lowering->identity);
     free(lowering->url);
+    free(lowering->workspace);
     *lowering = (struct lowering){0};
 }

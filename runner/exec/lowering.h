@@ -8,6 +8,8 @@ struct lowering {
     char *url; /* of the engine that runs it */
     struct plan_settings settings;
     struct strmap identity;
+    bool apart;      /* the job has an empty workspace of its own for it (`checkout: none`) … */
+    char *workspace; /* … which is this directory, to be made; NULL: the engine's affair */
 };
 
 /* *ret is zeroed before, and after a failure. `plan` is the run's, or one that differs from it in

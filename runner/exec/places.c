@@ -2,31 +2,43 @@
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
+#include "base/fs.h"
+
 int places_init(struct places *places, struct run *run, const struct node *job, struct err *err)
 {
     *places = (struct places){.run = run, .job = job, .opening = {.event_fd = -1}};
     return gate_init(&places->opening, 1, err);
 }
 
-static int open_place(struct places *places, const struct ctx *ctx, struct open_place *ret,
-                      struct err *err)
+static int open_place(struct places *places, const struct ctx *ctx, const struct lowering *step,
+                      struct open_place *ret, struct err *err)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
     struct place_options options = {.name = places->job->name,
-                                    .workspace = places->run->plan->workdir};
+                                    .workspace = places->run->plan->workdir,
+                                    .empty = step->apart && !step->workspace};
 
     node_id(places->job, places->run->id, &id);
     options.id = id.data;
+    ret->apart = step->apart;
+    if (step->workspace) {
+        if (fs_mkdir_p(step->workspace, 0777, err) < 0)
+            return -1;
+        options.workspace = step->workspace;
+        free(places->workspace);
+        places->workspace = xstrdup(step->workspace);
+    }
     if (ret->engine->open(ctx, ret->instance, &options, &ret->place, err) < 0)
         return -1;
     vec_push(&places->open, *ret);
     return 0;
 }
 
-static bool find_place(struct places *places, struct open_place *ret)
+static bool find_place(struct places *places, bool apart, struct open_place *ret)
 {
     vec_foreach (struct open_place *, open, &places->open) {
-        if (open->instance == ret->instance) {
+        if (open->instance == ret->instance && open->apart == apart) {
             *ret = *open;
             return true;
         }
@@ -34,28 +46,44 @@ static bool find_place(struct places *places, struct open_place *ret)
     return false;
 }
 
-int places_get(struct places *places, const struct ctx *ctx, const char *url,
+int places_get(struct places *places, const struct ctx *ctx, const struct lowering *step,
                struct open_place *ret, struct err *err)
 {
     int result = 0;
 
-    if (instances_get(places->run->instances, ctx, url, &ret->instance, &ret->engine, err) < 0) {
+    if (instances_get(places->run->instances, ctx, step->url, &ret->instance, &ret->engine, err) <
+        0) {
         if (!ctx_done(ctx))
             atomic_store(&places->run->unavailable, true);
         return -1;
     }
     if (gate_enter(ctx, &places->opening, err) < 0)
         return -1;
-    if (!find_place(places, ret))
-        result = open_place(places, ctx, ret, err);
+    if (!find_place(places, step->apart, ret))
+        result = open_place(places, ctx, step, ret, err);
     gate_leave(&places->opening);
     return result;
+}
+
+static void remove_workspace(struct places *places)
+{
+    struct err err = ERR_INIT;
+
+    if (!places->workspace)
+        return;
+    if (places->run->options->keep)
+        event_bus_note(places->run->bus, places->job, "workspace kept: %s", places->workspace);
+    else if (fs_remove_tree(places->workspace, &err) < 0)
+        event_bus_note(places->run->bus, places->job, "the workspace could not be removed: %s",
+                       err.message);
+    free(places->workspace);
 }
 
 void places_release(struct places *places)
 {
     vec_foreach (struct open_place *, open, &places->open)
         open->engine->close(open->place);
+    remove_workspace(places);
     vec_release(&places->open);
     gate_release(&places->opening);
 }

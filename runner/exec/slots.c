@@ -101,7 +101,7 @@ static bool is_foreseeable(const struct plan_step *step)
            step->post == PLAN_POST_SUCCESS;
 }
 
-void slots_look_ahead(struct job_run *j, uint32_t index, const char *url,
+void slots_look_ahead(struct job_run *j, uint32_t index, const struct lowering *step,
                       const struct open_place *open)
 {
     if (!j->slots)
@@ -112,7 +112,7 @@ void slots_look_ahead(struct job_run *j, uint32_t index, const char *url,
         if (slot->announced && slot->values.index == i)
             continue;
         if (!is_foreseeable(&j->plan->steps[i]) || slot_fill(j, slot, i, NULL) < 0 ||
-            strcmp(slot->step.url, url) != 0)
+            strcmp(slot->step.url, step->url) != 0 || slot->step.apart != step->apart)
             return;
         slot->announced = true;
         if (open->engine->prepare)

@@ -16,9 +16,9 @@ static int run_in_place(struct job_run *j, const struct ctx *ctx, uint32_t index
     int result;
 
     if (slot_fill(j, slot, index, err) < 0 ||
-        places_get(&j->places, ctx, slot->step.url, &open, err) < 0)
+        places_get(&j->places, ctx, &slot->step, &open, err) < 0)
         return -1;
-    slots_look_ahead(j, index, slot->step.url, &open);
+    slots_look_ahead(j, index, &slot->step, &open);
     context_runnable_make(j, index, &slot->step, &what);
     result = open.engine->run(ctx, open.place, &what.runnable, &out->output, record, err);
     context_runnable_release(&what);

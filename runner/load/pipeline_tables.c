@@ -29,6 +29,9 @@ static const struct enum_name pulls[] = {{"if-not-present", SPEC_PULL_IF_NOT_PRE
                                          {"always", SPEC_PULL_ALWAYS},
                                          {"never", SPEC_PULL_NEVER},
                                          {0}};
+static const struct enum_name checkouts[] = {{"workdir", SPEC_CHECKOUT_WORKDIR},
+                                             {"none", SPEC_CHECKOUT_NONE},
+                                             {0}};
 static const struct enum_name shell_options[] = {{"strict", SPEC_SHELL_OPTIONS_STRICT}, {0}};
 
 static const struct field resource_fields[] = {
@@ -95,7 +98,11 @@ static const struct field common_fields[] = {
      COMMON(data_dir_outer)},
     {"data_dir_inner", "a further directory to mount: in the container", .kind = FIELD_STRING,
      COMMON(data_dir_inner)},
-    PLANNED("checkout", "how the workspace gets its files"),
+    {"checkout",
+     "`workdir`: steps work in the pipeline's `workdir`, or a copy of it; `none`: in an empty "
+     "directory of the job's own, removed with it",
+     .kind = FIELD_ENUM, EXTENSION, COMMON(checkout), .names = checkouts,
+     .default_text = "`workdir`"},
     IGNORED("state"),
 };
 
@@ -364,7 +371,14 @@ static const struct field container_fields[] = {
     {"sandbox", "the strict preset of `security` and `resources`", .kind = FIELD_BOOL,
      CONTAINER(sandbox), .default_text = "`false`"},
     {"security", "see below", .kind = FIELD_OBJECT, CONTAINER(security), .table = &security_table},
+    {"pull_timeout", "how long the step waits for its image", .kind = FIELD_DURATION,
+     CONTAINER(pull_timeout_ms), .default_text = "that of the step"},
 };
+
+static void init_container(void *object)
+{
+    spec_container_init(object);
+}
 
 static const struct table container_table = {
     .name = "step in a container",
@@ -372,6 +386,7 @@ static const struct table container_table = {
     ROWS(container_fields),
     .size = sizeof(struct spec_container),
     .pos_offset = -1,
+    .init = init_container,
 };
 
 #define READY(member) EXTENSION, IN(struct spec_ready, member)
@@ -430,7 +445,6 @@ static const struct field step_fields[] = {
      IN(struct spec_step, ready), .table = &ready_table},
     PLANNED("cache", "directories kept between runs"),
     PLANNED("artifacts", "files kept after the run"),
-    PLANNED("pull_timeout", "time limit of the image pull"),
     PLANNED("schedule_timeout", "time limit until the step starts"),
     PLANNED("kubernetes", "shape of the pod"),
     PLANNED("tty", "give the step a terminal"),

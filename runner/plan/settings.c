@@ -191,6 +191,8 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
     }
     if (common->isolation)
         s->isolation = (enum spec_isolation)common->isolation;
+    if (common->checkout)
+        s->checkout = (enum spec_checkout)common->checkout;
     if (common->grace_ms != SPEC_UNSET)
         s->grace_ms = common->grace_ms;
     return 0;
@@ -217,7 +219,8 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
     struct plan_settings s = {.scope = scope,
                               .runtime = runtime,
                               .grace_ms = PLAN_GRACE_DEFAULT_MS,
-                              .isolation = SPEC_ISOLATION_STEP};
+                              .isolation = SPEC_ISOLATION_STEP,
+                              .checkout = SPEC_CHECKOUT_WORKDIR};
 
     if (plan->inputs.overrides)
         strmap_merge(&s.environment, plan->inputs.overrides);

@@ -35,6 +35,7 @@ struct plan_settings {
     const enum spec_pull *pull;             /* borrowed */
     uint8_t pull_count;
     enum spec_isolation isolation;
+    enum spec_checkout checkout;
     int64_t grace_ms;
     /* The engine shares the runner's environment, so ${NAME} may mean that. */
     bool local;

@@ -34,6 +34,11 @@ void spec_ready_init(struct spec_ready *ready)
     *ready = (struct spec_ready){.timeout_ms = SPEC_UNSET, .interval_ms = SPEC_UNSET};
 }
 
+void spec_container_init(struct spec_container *container)
+{
+    *container = (struct spec_container){.pull_timeout_ms = SPEC_UNSET};
+}
+
 static void release_strs(struct spec_strs *strs)
 {
     for (size_t i = 0; i < strs->len; i++)

@@ -53,6 +53,7 @@ enum spec_isolation { SPEC_ISOLATION_UNSET, SPEC_ISOLATION_STEP, SPEC_ISOLATION_
 enum spec_run_mode { SPEC_RUN_MODE_UNSET, SPEC_RUN_MODE_PARALLEL, SPEC_RUN_MODE_SERIAL };
 enum spec_bool { SPEC_BOOL_UNSET, SPEC_FALSE, SPEC_TRUE };
 enum spec_pull { SPEC_PULL_UNSET, SPEC_PULL_IF_NOT_PRESENT, SPEC_PULL_ALWAYS, SPEC_PULL_NEVER };
+enum spec_checkout { SPEC_CHECKOUT_UNSET, SPEC_CHECKOUT_WORKDIR, SPEC_CHECKOUT_NONE };
 /* Versions of the interface between runner and plugins. */
 enum spec_plugin_api { SPEC_PLUGIN_API_UNSET, SPEC_PLUGIN_API_1 };
 enum spec_strictness { SPEC_SHELL_OPTIONS_UNSET, SPEC_SHELL_OPTIONS_STRICT };
@@ -106,6 +107,7 @@ struct spec_common {
     enum spec_pull *pull; /* policies in the order they are tried */
     uint8_t pull_count;
     uint8_t isolation; /* enum spec_isolation */
+    uint8_t checkout;  /* enum spec_checkout */
     int64_t timeout_ms;
     int64_t grace_ms;
 };
@@ -197,6 +199,7 @@ struct spec_container {
     enum spec_bool privileged;
     enum spec_bool sandbox;
     struct spec_security *security;
+    int64_t pull_timeout_ms;
 };
 
 /* How to tell that something in the background is ready; all that is given must hold. */
@@ -281,6 +284,7 @@ void spec_resources_init(struct spec_resources *resources);
 void spec_retry_init(struct spec_retry *retry);
 void spec_matrix_init(struct spec_matrix *matrix);
 void spec_ready_init(struct spec_ready *ready);
+void spec_container_init(struct spec_container *container);
 void spec_pipeline_free(struct spec_pipeline *pipeline);
 
 #define CLEANUP_SPEC_PIPELINE CLEANUP(spec_pipeline_cleanup)

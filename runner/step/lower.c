@@ -153,6 +153,7 @@ static int add_container_keys(const struct step_context *context, struct step_lo
     }
     shape->privileged = container->privileged == SPEC_TRUE;
     shape->sandbox = container->sandbox == SPEC_TRUE;
+    shape->source.pull_timeout_ms = container->pull_timeout_ms;
     return add_security(context, lowered, container->security, err);
 }
 

@@ -71,7 +71,7 @@ static int make_volume(const struct ctx *ctx, struct docker_place *place,
     struct docker_volume volume = {0};
     char text[512];
 
-    if (output) {
+    if (output && !place->empty) {
         snprintf(text, sizeof(text), "the Docker host does not see %s: steps work on a copy",
                  place->workspace);
         output->note(output, text);
@@ -95,7 +95,7 @@ static int create_with_copy(const struct ctx *ctx, struct docker_place *place,
         (struct self_path){.type = DOCKER_MOUNT_VOLUME, .source = xstrdup(place->volume)};
     if (create_holder(ctx, place, client, err) < 0)
         return -1;
-    if (!place->volume_filled && fill_copy(ctx, place, client, err) < 0)
+    if (!place->volume_filled && !place->empty && fill_copy(ctx, place, client, err) < 0)
         return -1;
     place->volume_filled = true;
     return 0;
@@ -168,7 +168,7 @@ static int create_with_workspace(const struct ctx *ctx, struct docker_place *pla
     struct err why = ERR_INIT;
 
     self_path_release(&place->workspace_path);
-    if (place->volume || self->place == SELF_ELSEWHERE ||
+    if (place->volume || place->empty || self->place == SELF_ELSEWHERE ||
         self_translate(self, place->workspace, place->instance->api_minor, &place->workspace_path,
                        NULL) < 0)
         return create_with_copy(ctx, place, client, output, err);

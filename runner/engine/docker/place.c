@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/logger.h"
 #include "engine/docker/placed.h"
 #include "engine/docker/session.h"
@@ -397,12 +398,22 @@ static int await_image(const struct ctx *ctx, struct docker_place *place,
     const struct container_shape *shape = runnable->container;
     const struct docker_image *image;
     struct docker_client *client;
+    char limit[CLOCK_DURATION_SIZE];
+    struct ctx wait;
     int result;
 
     if (instance_client_take(place->instance, &client, err) < 0)
         return -1;
-    result = image_ensure(ctx, place->instance, client, &shape->source, shape->platform, output,
+    ctx_init(&wait, ctx);
+    ctx_set_timeout(&wait, shape->source.pull_timeout_ms, "pull");
+    result = image_ensure(&wait, place->instance, client, &shape->source, shape->platform, output,
                           &image, err);
+    if (result < 0 && ctx_done(&wait) && !ctx_done(ctx)) {
+        clock_format_limit(shape->source.pull_timeout_ms, limit, sizeof(limit));
+        err_set(err, ERR_IMAGE_PULL, "image %s was not there after %s (`pull_timeout`)",
+                shape->source.image, limit);
+    }
+    ctx_release(&wait);
     instance_client_give(place->instance, client);
     if (result == 0 && shape->check)
         result = shape->check->run(shape->check->arg, &image->labels, additions, output, err);
@@ -481,6 +492,7 @@ int docker_place_open(const struct ctx *ctx, struct engine_instance *opaque,
     place->id = xstrdup(options->id);
     place->name = xstrdup(options->name);
     place->workspace = xstrdup(options->workspace);
+    place->empty = options->empty;
     /* Numbered, as a job that is tried again has the same id and maybe kept containers. */
     place->prefix =
         xasprintf("runner-%s-%u", options->id, atomic_fetch_add(&instance->place_count, 1) + 1);

@@ -35,6 +35,7 @@ struct docker_place {
     char *id;
     char *name;
     char *workspace;
+    bool empty;            /* see struct place_options */
     char *prefix;          /* of the names of its objects */
     struct ctx background; /* of what is done ahead; cancelled by close */
 
