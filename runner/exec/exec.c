@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "exec/gate.h"
+#include "exec/admission.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
 #include "exec/workdir.h"
@@ -94,18 +94,18 @@ static void run_plain(struct stages_run *s, uint32_t index)
 {
     const struct plan_stage *stage = &s->run->plan->stages[index];
     struct node *node = &s->run->root->children[index];
-    const struct gate_question question = {.run = s->run,
-                                           .siblings = &s->stages,
-                                           .index = index,
-                                           .flow = stage->flow,
-                                           .scope = &stage->scope,
-                                           .always = stage->kind == PLAN_FINALLY};
+    const struct admission_question question = {.run = s->run,
+                                                .siblings = &s->stages,
+                                                .index = index,
+                                                .flow = stage->flow,
+                                                .scope = &stage->scope,
+                                                .always = stage->kind == PLAN_FINALLY};
 
     if (stage->left_out)
         outcome_not_started(s->run, node, STATE_SKIPPED, REASON_POLICY, stage->left_out);
     else if (stage->kind != PLAN_FINALLY && ctx_done(s->ctx))
         outcome_rest(s->run, s->ctx, node);
-    else if (!gate_passes(&question, node))
+    else if (!admission_passes(&question, node))
         return;
     else if (stage->kind == PLAN_FINALLY)
         run_on_budget(s, index, finally_budget_ms(s, stage), PLAN_POST_ALWAYS);

@@ -39,18 +39,18 @@ static void run_plain(struct job_run *j, uint32_t index)
 {
     const struct plan_step *step = &j->plan->steps[index];
     struct node *node = &j->node->children[index];
-    const struct gate_question question = {.run = j->run,
-                                           .siblings = &j->steps,
-                                           .index = index,
-                                           .flow = step->flow,
-                                           .scope = &step->scope,
-                                           .job = j->plan,
-                                           .job_node = j->node,
-                                           .environment = &j->environment};
+    const struct admission_question question = {.run = j->run,
+                                                .siblings = &j->steps,
+                                                .index = index,
+                                                .flow = step->flow,
+                                                .scope = &step->scope,
+                                                .job = j->plan,
+                                                .job_node = j->node,
+                                                .environment = &j->environment};
 
     if (ctx_done(&j->ctx))
         outcome_rest(j->run, &j->ctx, node);
-    else if (gate_passes(&question, node))
+    else if (admission_passes(&question, node))
         step_run(j, &j->ctx, index);
 }
 

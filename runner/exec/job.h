@@ -1,9 +1,9 @@
 /* What the files that run a job share: job.c, step.c, slots.c. */
 #pragma once
 
+#include "exec/admission.h"
 #include "exec/background.h"
 #include "exec/context.h"
-#include "exec/gate.h"
 #include "exec/lowering.h"
 #include "exec/places.h"
 #include "exec/run.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "exec/gate.h"
+#include "exec/admission.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
 
@@ -118,11 +118,11 @@ static void run_plain(struct stage_run *s, uint32_t index)
     const struct plan_job *job = &s->plan->jobs[index];
     struct node *node = &s->node->children[index];
     const struct ctx *ctx = ctx_of_job(s, job);
-    const struct gate_question question = {.run = s->run,
-                                           .siblings = &s->jobs,
-                                           .index = index,
-                                           .flow = job->flow,
-                                           .scope = &job->scope};
+    const struct admission_question question = {.run = s->run,
+                                                .siblings = &s->jobs,
+                                                .index = index,
+                                                .flow = job->flow,
+                                                .scope = &job->scope};
 
     if (job->left_out) {
         outcome_not_started(s->run, node, STATE_SKIPPED, REASON_POLICY, job->left_out);
@@ -132,7 +132,7 @@ static void run_plain(struct stage_run *s, uint32_t index)
         outcome_rest(s->run, ctx, node);
         return;
     }
-    if (!gate_passes(&question, node))
+    if (!admission_passes(&question, node))
         return;
     if (limit_enter(s->run->jobs, ctx, NULL) < 0) {
         outcome_rest(s->run, ctx, node);

@@ -2,7 +2,7 @@
  * how things went. */
 #pragma once
 
-#include "exec/gate.h"
+#include "exec/admission.h"
 #include "exec/run.h"
 #include "plan/settings.h"
 

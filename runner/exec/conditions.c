@@ -1,4 +1,5 @@
-#include "exec/gate.h"
+/* `if` and everything in `when`. */
+#include "exec/conditions.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -10,129 +11,7 @@
 #include "exec/files.h"
 #include "exec/values.h"
 
-void siblings_ended(struct siblings *siblings, uint32_t index)
-{
-    const struct node *node = &siblings->nodes[index];
-
-    if (siblings->order != PLAN_ORDER_SERIAL)
-        return;
-    siblings->failed = siblings->failed || node_has_failed(node);
-    siblings->cancelled = siblings->cancelled || node->state == STATE_CANCELLED;
-}
-
-/* Walks the graph against its edges. */
-static struct siblings_state ancestors(const struct siblings *siblings, uint32_t index)
-{
-    CLEANUP_FREE bool *seen = xcalloc(siblings->count, sizeof(*seen));
-    CLEANUP_FREE uint32_t *stack = xcalloc(siblings->count, sizeof(*stack));
-    struct siblings_state state = {0};
-    uint32_t len = 0;
-
-    stack[len++] = index;
-    while (len > 0) {
-        const struct plan_flow *flow = siblings->flow(siblings->arg, stack[--len]);
-
-        for (uint32_t i = 0; flow && i < flow->edge_count; i++) {
-            uint32_t from = flow->edges[i].from;
-            const struct node *node = &siblings->nodes[from];
-
-            if (seen[from])
-                continue;
-            seen[from] = true;
-            stack[len++] = from;
-            state.failed = state.failed || node_has_failed(node);
-            state.cancelled = state.cancelled || node->state == STATE_CANCELLED;
-        }
-    }
-    return state;
-}
-
-struct siblings_state siblings_before(const struct siblings *siblings, uint32_t index)
-{
-    if (siblings->order == PLAN_ORDER_GRAPH)
-        return ancestors(siblings, index);
-    return (struct siblings_state){siblings->failed, siblings->cancelled};
-}
-
-enum plan_post siblings_outcome(const struct siblings *siblings, uint32_t count,
-                                const struct ctx *ctx)
-{
-    enum plan_post outcome = PLAN_POST_SUCCESS;
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct node *node = &siblings->nodes[i];
-
-        if (node->is_post)
-            continue;
-        if (node_has_failed(node))
-            return PLAN_POST_FAILURE;
-        if (node->state == STATE_CANCELLED)
-            outcome = PLAN_POST_CANCELLED;
-    }
-    if (outcome == PLAN_POST_CANCELLED && outcome_timed_out(ctx))
-        return PLAN_POST_FAILURE;
-    return outcome;
-}
-
-/* --- dependencies --- */
-
-/* What was left out on purpose counts as if it had succeeded. So does what still runs although its
- * turn is over: it goes on in the background, for which it is ready. */
-static bool edge_holds(const struct plan_edge *edge, const struct node *from)
-{
-    bool left_out = from->state == STATE_SKIPPED && from->reason == REASON_POLICY;
-
-    switch ((enum spec_condition)edge->condition) {
-    case SPEC_CONDITION_FAILED:
-        return from->state == STATE_FAILED;
-    case SPEC_CONDITION_COMPLETED:
-        return true;
-    default:
-        return from->state == STATE_SUCCEEDED || from->state == STATE_RUNNING || left_out ||
-               (from->state == STATE_FAILED && from->allowed);
-    }
-}
-
-/* A dependency whose condition the file does not say is left to `if`, where that asks how things
- * went. */
-static enum gate_answer ask_edges(const struct gate_question *q, struct buf *why)
-{
-    const struct plan_flow *flow = q->flow;
-
-    for (uint32_t i = 0; flow && i < flow->edge_count; i++) {
-        const struct plan_edge *edge = &flow->edges[i];
-        const struct node *from = &q->siblings->nodes[edge->from];
-
-        if ((!edge->given && flow->asks_status) || edge_holds(edge, from))
-            continue;
-        buf_addf(why, "it needs \"%s\" %s, which %s", from->name,
-                 edge->condition == SPEC_CONDITION_FAILED ? "to fail" : "to succeed",
-                 from->state == STATE_SKIPPED     ? "was skipped"
-                 : from->state == STATE_CANCELLED ? "was cancelled"
-                 : from->state == STATE_FAILED    ? "failed"
-                 : from->state == STATE_RUNNING   ? "goes on in the background"
-                                                  : "succeeded");
-        return edge->condition == SPEC_CONDITION_FAILED ? GATE_SKIP : GATE_DEPENDENCY;
-    }
-    return GATE_RUN;
-}
-
-/* In a serial list a failure stops what follows, unless that asks how things went. */
-static enum gate_answer ask_order(const struct gate_question *q, struct buf *why)
-{
-    const struct siblings *s = q->siblings;
-
-    if (s->order != PLAN_ORDER_SERIAL || (q->flow && q->flow->asks_status))
-        return GATE_RUN;
-    if (!s->failed && !s->cancelled)
-        return GATE_RUN;
-    buf_addstr(why, s->failed ? "something before it failed" : "something before it was cancelled");
-    return GATE_DEPENDENCY;
-}
-
-/* --- conditions --- */
-
-static int condition(const struct gate_question *q, const struct plan_settings *settings,
+static int condition(const struct admission_question *q, const struct plan_settings *settings,
                      const struct expr *expr, const struct spec_str *text, bool *ret,
                      struct buf *why, struct err *err)
 {
@@ -154,7 +33,7 @@ static bool matches_one(const struct spec_strs *globs, const char *value)
     return false;
 }
 
-static bool env_holds(const struct gate_question *q, const struct plan_settings *settings,
+static bool env_holds(const struct admission_question *q, const struct plan_settings *settings,
                       struct buf *why)
 {
     const struct spec_matches *env = &q->flow->spec->when->env;
@@ -171,7 +50,7 @@ static bool env_holds(const struct gate_question *q, const struct plan_settings 
     return true;
 }
 
-static bool status_holds(const struct gate_question *q, struct buf *why)
+static bool status_holds(const struct admission_question *q, struct buf *why)
 {
     const struct spec_strs *status = &q->flow->spec->when->status;
     bool failed;
@@ -204,7 +83,7 @@ static const char *const event_names[] = {"PIPELINE_EVENT",    "CI_PIPELINE_SOUR
                                           "CI_PIPELINE_EVENT", "GITHUB_EVENT_NAME",
                                           "DRONE_BUILD_EVENT", NULL};
 
-static const char *first_variable(const struct gate_question *q,
+static const char *first_variable(const struct admission_question *q,
                                   const struct plan_settings *settings, const char *const *names)
 {
     for (; *names; names++) {
@@ -218,7 +97,7 @@ static const char *first_variable(const struct gate_question *q,
     return NULL;
 }
 
-static int expand_globs(const struct gate_question *q, const struct plan_settings *settings,
+static int expand_globs(const struct admission_question *q, const struct plan_settings *settings,
                         const struct spec_strs *globs, struct strvec *ret, struct err *err)
 {
     for (size_t i = 0; i < globs->len; i++) {
@@ -232,7 +111,7 @@ static int expand_globs(const struct gate_question *q, const struct plan_setting
 }
 
 /* `value` NULL: it is not known, and matches nothing. */
-static int text_holds(const struct gate_question *q, const struct plan_settings *settings,
+static int text_holds(const struct admission_question *q, const struct plan_settings *settings,
                       const char *key, const struct spec_strs *globs, const char *value, bool *ret,
                       struct buf *why, struct err *err)
 {
@@ -253,7 +132,7 @@ static int text_holds(const struct gate_question *q, const struct plan_settings 
     return 0;
 }
 
-static int origin_holds(const struct gate_question *q, const struct plan_settings *settings,
+static int origin_holds(const struct admission_question *q, const struct plan_settings *settings,
                         bool *ret, struct buf *why, struct err *err)
 {
     const struct spec_when *when = q->flow->spec->when;
@@ -281,7 +160,7 @@ static int origin_holds(const struct gate_question *q, const struct plan_setting
 typedef int (*files_fn)(const struct ctx *ctx, const char *root, const char *const *globs,
                         size_t count, bool *ret, struct err *err);
 
-static int files_hold(const struct gate_question *q, const struct plan_settings *settings,
+static int files_hold(const struct admission_question *q, const struct plan_settings *settings,
                       const char *key, const struct spec_strs *globs, files_fn ask,
                       const char *otherwise, bool *ret, struct buf *why, struct err *err)
 {
@@ -299,8 +178,7 @@ static int files_hold(const struct gate_question *q, const struct plan_settings 
     return 0;
 }
 
-static int ask_conditions(const struct gate_question *q, bool *ret, struct buf *why,
-                          struct err *err)
+int conditions_hold(const struct admission_question *q, bool *ret, struct buf *why, struct err *err)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     const struct plan_flow *flow = q->flow;
@@ -330,50 +208,4 @@ static int ask_conditions(const struct gate_question *q, bool *ret, struct buf *
     if (!*ret)
         return 0;
     return condition(q, &settings, flow->when_expr, &when->expr, ret, why, err);
-}
-
-enum gate_answer gate_ask(const struct gate_question *q, struct buf *why, struct err *err)
-{
-    enum gate_answer answer = ask_edges(q, why);
-    bool holds = true;
-
-    if (answer == GATE_RUN && !q->always)
-        answer = ask_order(q, why);
-    if (answer != GATE_RUN || !q->flow || !q->flow->spec ||
-        (!q->flow->condition && !q->flow->spec->when))
-        return answer;
-    if (ask_conditions(q, &holds, why, err) < 0)
-        return GATE_ERROR;
-    return holds ? GATE_RUN : GATE_SKIP;
-}
-
-bool gate_passes(const struct gate_question *q, struct node *node)
-{
-    CLEANUP_BUF struct buf why = BUF_INIT;
-    struct err err = ERR_INIT;
-
-    switch (gate_ask(q, &why, &err)) {
-    case GATE_RUN:
-        return true;
-    case GATE_SKIP:
-        outcome_not_started(q->run, node, STATE_SKIPPED, REASON_NONE, why.data);
-        return false;
-    case GATE_DEPENDENCY:
-        outcome_not_started(q->run, node, STATE_SKIPPED, REASON_DEPENDENCY, NULL);
-        return false;
-    case GATE_ERROR:
-        outcome_children_not_started(q->run, node);
-        outcome_error(q->run, q->run->ctx, node, &err);
-        return false;
-    }
-    return false;
-}
-
-bool hook_is_for(const struct plan_job *job, enum plan_post outcome)
-{
-    for (uint32_t i = 0; i < job->step_count; i++) {
-        if (job->steps[i].post == PLAN_POST_ALWAYS || job->steps[i].post == outcome)
-            return true;
-    }
-    return false;
 }
