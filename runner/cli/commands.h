@@ -14,6 +14,7 @@ extern const struct cli_command *const runner_commands[];
 extern const struct cli_command cmd_exec;
 extern const struct cli_command cmd_validate;
 extern const struct cli_command cmd_plan;
+extern const struct cli_command cmd_init;
 extern const struct cli_command cmd_schema;
 extern const struct cli_command cmd_reap;
 extern const struct cli_command cmd_watchdog;

@@ -40,7 +40,8 @@ struct cli_option {
 struct cli_command {
     const char *name;
     const char *alias;
-    const char *operands; /* as in "[FILE]"; NULL: none are taken */
+    const char *operands;     /* as in "[FILE]"; NULL: none are taken */
+    const char *const *words; /* what operands can be, NULL-terminated; NULL: not to be listed */
     const char *summary;
     const char *description; /* for help and man page, may be NULL */
     const struct cli_option *options;
