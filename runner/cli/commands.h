@@ -16,6 +16,7 @@ extern const struct cli_command cmd_validate;
 extern const struct cli_command cmd_plan;
 extern const struct cli_command cmd_init;
 extern const struct cli_command cmd_schema;
+extern const struct cli_command cmd_completion;
 extern const struct cli_command cmd_reap;
 extern const struct cli_command cmd_watchdog;
 extern const struct cli_command cmd_version;

@@ -18,7 +18,7 @@ test=(
     clang clang-format 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
     docker.io docker-compose iptables podman docker-registry apache2-utils libxml2-utils
     busybox-static debian-archive-keyring debootstrap
-    python3-jsonschema python3-yaml graphviz
+    python3-jsonschema python3-yaml graphviz zsh fish
 )
 
 # missing ENTRY…: prints the entries of which no alternative is installed.
