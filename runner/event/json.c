@@ -28,6 +28,17 @@ json_t *json_safe_string(const char *text)
     return json_string(clean.data);
 }
 
+json_t *strmap_to_json(const struct strmap *map)
+{
+    json_t *object = json_object();
+
+    strmap_foreach (entry, map) {
+        if (utf8_valid(entry->key, strlen(entry->key)))
+            json_object_set_new(object, entry->key, json_safe_string(entry->value));
+    }
+    return object;
+}
+
 static void set_end(json_t *object, const struct node *node)
 {
     static const char *const keys[STATE_COUNT] = {
@@ -91,6 +102,8 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     set_end(object, node);
     if (node->error)
         json_object_set_new(object, "error", json_safe_string(node->error));
+    if (node->outputs.len && state_is_final((enum state)node->state))
+        json_object_set_new(object, "outputs", strmap_to_json(&node->outputs));
     return object;
 }
 

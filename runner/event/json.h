@@ -7,10 +7,13 @@
 #include "event/output_queue.h"
 
 /* State of one node without its children: id, name, state, reason, times, exit_code, attempt,
- * error; what does not apply is absent. A new reference. */
+ * error, outputs; what does not apply is absent. A new reference. */
 json_t *node_to_json(const struct node *node, const char *run_id);
 /* The same with "stages", "jobs", "steps" below. */
 json_t *node_tree_to_json(const struct node *node, const char *run_id);
+
+/* The entries as an object of texts; what is not UTF-8 in them is replaced. A new reference. */
+json_t *strmap_to_json(const struct strmap *map);
 
 /* Writes every event as one line of JSON to standard output. Output that is not UTF-8 travels as
  * "base64" instead of "text"; either way the bytes are exact, newlines included. */

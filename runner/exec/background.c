@@ -272,6 +272,7 @@ void backgrounds_release(struct background_group *group)
     vec_foreach (struct background **, item, &group->items) {
         ctx_release(&(*item)->ctx);
         free((*item)->tail);
+        outputs_release(&(*item)->out.outputs);
         free(*item);
     }
     vec_release(&group->items);

@@ -105,6 +105,9 @@ static void end_step(struct job_run *j, struct background_step *step)
         outcome_of_stopped(b, &outcome);
     else
         outcome_of_error(&b->ctx, &b->err, &outcome);
+    if (b->out.outputs.err.code != ERR_NONE)
+        event_bus_note(j->run->bus, node, "%s", b->out.outputs.err.message);
+    node_add_outputs(j->run->bus, node, &b->out.outputs.maps[OUTPUTS_OUTPUT]);
     outcome.result.allowed = outcome.state == STATE_FAILED;
     if (outcome.state == STATE_FAILED)
         outcome.result.tail = b->tail;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "event/json.h"
 #include "exec/job.h"
 
 /* Of the form of the document; what is added to it does not count. */
@@ -19,17 +20,6 @@ static json_t *string(const char *text)
     return json_string(clean.data);
 }
 
-static json_t *strings(const struct strmap *map)
-{
-    json_t *object = json_object();
-
-    strmap_foreach (entry, map) {
-        if (utf8_valid(entry->key, strlen(entry->key)))
-            json_object_set_new(object, entry->key, string(entry->value));
-    }
-    return object;
-}
-
 /* With the bus's lock held. */
 static json_t *earlier_step(const struct plan_step *step, const struct node *node)
 {
@@ -39,7 +29,7 @@ static json_t *earlier_step(const struct plan_step *step, const struct node *nod
     json_object_set_new(object, "status", string(state_name((enum state)node->state)));
     if (node->has_exit_code)
         json_object_set_new(object, "exit_code", json_integer(node->exit_code));
-    json_object_set_new(object, "outputs", strings(&node->outputs));
+    json_object_set_new(object, "outputs", strmap_to_json(&node->outputs));
     return object;
 }
 
@@ -79,7 +69,7 @@ void context_document(const struct job_run *j, uint32_t index, const struct lowe
     char *text;
 
     json_object_set_new(pipeline, "id", string(j->run->id));
-    json_object_set_new(job, "matrix", strings(&j->plan->matrix));
+    json_object_set_new(job, "matrix", strmap_to_json(&j->plan->matrix));
     json_object_set_new(self, "id", string(j->plan->steps[index].id));
     json_object_set_new(self, "attempt", json_integer(node->attempt ? node->attempt : 1));
     json_object_set_new(root, "api", json_integer(CONTEXT_API));

@@ -7,6 +7,17 @@
 #include "exec/retry.h"
 #include "exec/schedule.h"
 
+uint32_t job_environment(struct job_run *j, struct strmap *ret)
+{
+    uint32_t version;
+
+    pthread_mutex_lock(&j->mu);
+    strmap_merge(ret, &j->environment);
+    version = j->environment_version;
+    pthread_mutex_unlock(&j->mu);
+    return version;
+}
+
 static const struct plan_flow *flow_of_step(void *arg, uint32_t index)
 {
     const struct job_run *j = arg;
@@ -39,6 +50,7 @@ static void run_plain(struct job_run *j, uint32_t index)
 {
     const struct plan_step *step = &j->plan->steps[index];
     struct node *node = &j->node->children[index];
+    CLEANUP_STRMAP struct strmap environment = {0};
     const struct admission_question question = {.run = j->run,
                                                 .siblings = &j->steps,
                                                 .index = index,
@@ -46,8 +58,9 @@ static void run_plain(struct job_run *j, uint32_t index)
                                                 .scope = &step->scope,
                                                 .job = j->plan,
                                                 .job_node = j->node,
-                                                .environment = &j->environment};
+                                                .environment = &environment};
 
+    job_environment(j, &environment);
     if (ctx_done(&j->ctx))
         outcome_rest(j->run, &j->ctx, node);
     else if (admission_passes(&question, node))

@@ -49,6 +49,9 @@ struct job_run {
     background; /* guarded by mu */
 };
 
+/* job.c: copies what steps have set so far into *ret, which is empty; returns its version. */
+uint32_t job_environment(struct job_run *j, struct strmap *ret);
+
 /* background_step.c */
 
 /* One attempt to start a step in the background: true when it is ready and goes on until the job

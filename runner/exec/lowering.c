@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "exec/outputs.h"
 
 static void set_identity(const struct run *run, const struct node *node, uint32_t attempt,
                          struct strmap *identity)
@@ -65,8 +66,11 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
     context.id = id.data;
     ret->apart = ret->settings.checkout == SPEC_CHECKOUT_NONE;
     if ((!ret->apart || !context.local || move_workdir(run, plan, node, ret, err) == 0) &&
-        step_lower(run->options->kinds, &context, &ret->lowered, err) == 0)
+        step_lower(run->options->kinds, &context, &ret->lowered, err) == 0) {
+        ret->lowered->runnable.returns = outputs_files;
+        ret->lowered->runnable.return_count = OUTPUTS_KINDS;
         return 0;
+    }
     lowering_release(ret);
     return -1;
 }

@@ -76,12 +76,21 @@ static void output_started(struct output *output)
     raise_flag(out, &out->started);
 }
 
+static void output_returned(struct output *output, const struct runnable_return *file,
+                            enum returned_state state, const void *data, size_t size)
+{
+    struct step_output *out = (struct step_output *)output;
+
+    outputs_take(&out->outputs, file, state, data, size);
+}
+
 void step_output_init(struct step_output *out, struct run *run, const struct node *node)
 {
     *out = (struct step_output){.output = {.write = output_write,
                                            .room_fd = output_room_fd,
                                            .note = output_note,
-                                           .started = output_started},
+                                           .started = output_started,
+                                           .returned = output_returned},
                                 .changed_fd = -1,
                                 .lines = {BUF_INIT, BUF_INIT}};
     log_pump_init(&out->pump, run->flusher, run->bus, node);

@@ -6,13 +6,15 @@
 #include <stdatomic.h>
 
 #include "engine/engine.h"
+#include "exec/outputs.h"
 #include "exec/run.h"
 #include "expr/pattern.h"
 
 struct step_output {
     struct output output;
     struct log_pump pump;
-    int changed_fd; /* eventfd, written when one of the next two becomes true; -1: none */
+    struct outputs outputs; /* what it has told; the owner's, to be released */
+    int changed_fd;         /* eventfd, written when one of the next two becomes true; -1: none */
     atomic_bool started;
     atomic_bool matched;                /* a line has matched the pattern */
     const struct expr_pattern *pattern; /* NULL: none is looked for */
@@ -20,6 +22,7 @@ struct step_output {
 };
 
 void step_output_init(struct step_output *out, struct run *run, const struct node *node);
-/* Emits what is left and frees everything; the last lines go to the caller, NULL: there are none.
+/* Emits what is left and frees everything but `outputs`; the last lines go to the caller, NULL:
+ * there are none.
  */
 char *step_output_finish(struct step_output *out);

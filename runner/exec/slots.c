@@ -75,10 +75,7 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
     drop_outdated(j, slot, index);
     if (slot->step.lowered)
         return 0;
-    pthread_mutex_lock(&j->mu);
-    strmap_merge(&slot->environment, &j->environment);
-    slot->environment_version = j->environment_version;
-    pthread_mutex_unlock(&j->mu);
+    slot->environment_version = job_environment(j, &slot->environment);
     slot->values = (struct values){
         .run = j->run, .job = j->plan, .job_node = j->node, .siblings = &j->steps, .index = index};
     values_init(&slot->runtime, &slot->values, &slot->environment);

@@ -25,9 +25,39 @@ static int run_in_place(struct job_run *j, const struct ctx *ctx, uint32_t index
     return result;
 }
 
-/* Runs it once. The strings of *ret and *ret_tail go to the caller. */
+/* A step that has gone well fails by what it tells others, when that cannot be read; of any other
+ * it is a remark. */
+static void judge_outputs(struct job_run *j, uint32_t index, const struct err *err,
+                          struct outcome *outcome)
+{
+    if (err->code == ERR_NONE)
+        return;
+    if (outcome->state != STATE_SUCCEEDED) {
+        event_bus_note(j->run->bus, &j->node->children[index], "%s", err->message);
+        return;
+    }
+    outcome_release(outcome);
+    *outcome = (struct outcome){.state = STATE_FAILED, .error = xstrdup(err->message)};
+    outcome->result = (struct node_result){.reason = REASON_ERROR, .error = outcome->error};
+}
+
+/* What the last attempt has told, also one that failed, holds for what comes later. */
+static void publish_outputs(struct job_run *j, uint32_t index, const struct outputs *outputs)
+{
+    const struct strmap *environment = &outputs->maps[OUTPUTS_ENV];
+
+    node_add_outputs(j->run->bus, &j->node->children[index], &outputs->maps[OUTPUTS_OUTPUT]);
+    if (!environment->len)
+        return;
+    pthread_mutex_lock(&j->mu);
+    strmap_merge(&j->environment, environment);
+    j->environment_version++;
+    pthread_mutex_unlock(&j->mu);
+}
+
+/* Runs it once. What is in *ret, *ret_tail and *ret_outputs goes to the caller. */
 static void attempt(struct job_run *j, const struct ctx *ctx, uint32_t index, struct slot *slot,
-                    struct outcome *ret, char **ret_tail)
+                    struct outcome *ret, char **ret_tail, struct outputs *ret_outputs)
 {
     struct run *run = j->run;
     struct step_output out;
@@ -38,19 +68,22 @@ static void attempt(struct job_run *j, const struct ctx *ctx, uint32_t index, st
     step_output_init(&out, run, &j->node->children[index]);
     result = run_in_place(j, ctx, index, slot, &out, &record, &err);
     *ret_tail = step_output_finish(&out);
+    *ret_outputs = out.outputs;
     if (result == 0) {
         atomic_fetch_add(&run->steps_run, 1);
         outcome_of_record(&record, ret);
-        return;
+    } else {
+        if (err.code == ERR_UNAVAILABLE)
+            atomic_store(&run->unavailable, true);
+        outcome_of_error(ctx, &err, ret);
     }
-    if (err.code == ERR_UNAVAILABLE)
-        atomic_store(&run->unavailable, true);
-    outcome_of_error(ctx, &err, ret);
+    judge_outputs(j, index, &out.outputs.err, ret);
 }
 
 /* One attempt with the whole of the step's own time; true when it goes on in the background. */
 static bool attempt_in_time(struct job_run *j, const struct ctx *parent, uint32_t index,
-                            struct slot *slot, struct outcome *ret, char **ret_tail)
+                            struct slot *slot, struct outcome *ret, char **ret_tail,
+                            struct outputs *ret_outputs)
 {
     const struct plan_step *step = &j->plan->steps[index];
     CLEANUP_FREE char *label = NULL;
@@ -61,7 +94,7 @@ static bool attempt_in_time(struct job_run *j, const struct ctx *parent, uint32_
     label = timeout_label(&j->node->children[index]);
     ctx_init(&ctx, parent);
     ctx_set_timeout(&ctx, plan_timeout_ms(&step->scope), label);
-    attempt(j, &ctx, index, slot, ret, ret_tail);
+    attempt(j, &ctx, index, slot, ret, ret_tail, ret_outputs);
     ctx_release(&ctx);
     return false;
 }
@@ -75,9 +108,10 @@ static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t i
 
     do {
         CLEANUP_FREE char *tail = NULL;
+        struct outputs outputs = {0};
         struct outcome outcome;
 
-        if (attempt_in_time(j, parent, index, slot, &outcome, &tail))
+        if (attempt_in_time(j, parent, index, slot, &outcome, &tail, &outputs))
             return;
         again = exec_retry_follows(step->spec->retry, node->attempt, &outcome) &&
                 exec_retry_wait(j->run, parent, node, step->spec->retry, &outcome);
@@ -86,8 +120,10 @@ static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t i
         } else {
             if (outcome.state == STATE_FAILED)
                 outcome.result.tail = tail;
+            publish_outputs(j, index, &outputs);
             outcome_apply(j->run, node, step->flow, &outcome);
         }
+        outputs_release(&outputs);
         outcome_release(&outcome);
     } while (again);
 }

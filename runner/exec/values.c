@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "event/json.h"
 #include "exec/files.h"
 
 /* A state as expressions name it: that of something that has not ended is empty. */
@@ -16,6 +17,15 @@ static struct expr_value status_of(const struct node *node)
 static const struct node *stage_node(const struct values *v, const struct plan_stage *stage)
 {
     return &v->run->root->children[stage - v->run->plan->stages];
+}
+
+static struct expr_value map_value(const struct strmap *map)
+{
+    json_t *json = strmap_to_json(map);
+    struct expr_value value = expr_from_json(json);
+
+    json_decref(json);
+    return value;
 }
 
 static bool step_value(const struct values *v, const char *const *path, size_t len,
@@ -33,6 +43,8 @@ static bool step_value(const struct values *v, const char *const *path, size_t l
         *ret = expr_integer(node->exit_code);
     else if (strcmp(path[2], "outputs") == 0 && len == 4)
         *ret = expr_string(strmap_get(&node->outputs, path[3]));
+    else if (strcmp(path[2], "outputs") == 0 && len == 3)
+        *ret = map_value(&node->outputs);
     return true;
 }
 
@@ -69,6 +81,17 @@ static const char *job_output(const struct node *nodes, uint32_t count, const ch
     return NULL;
 }
 
+static struct expr_value job_outputs(const struct node *nodes, uint32_t count)
+{
+    CLEANUP_STRMAP struct strmap all = {0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < nodes[i].child_count; j++)
+            strmap_merge(&all, &nodes[i].children[j].outputs);
+    }
+    return map_value(&all);
+}
+
 static bool job_value(const struct values *v, const char *const *path, size_t len,
                       struct expr_value *ret)
 {
@@ -82,6 +105,8 @@ static bool job_value(const struct values *v, const char *const *path, size_t le
         *ret = worst_status(nodes, jobs.count);
     else if (strcmp(path[2], "outputs") == 0 && len == 4)
         *ret = expr_string(job_output(nodes, jobs.count, path[3]));
+    else if (strcmp(path[2], "outputs") == 0 && len == 3)
+        *ret = job_outputs(nodes, jobs.count);
     return true;
 }
 
