@@ -31,13 +31,15 @@ void event_bus_emit(struct event_bus *bus, struct event *event)
 void event_bus_note(struct event_bus *bus, const struct node *node, const char *fmt, ...)
 {
     CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_FREE char *masked = NULL;
     struct event event = {.type = EVENT_NOTE, .node = node};
     va_list args;
 
     va_start(args, fmt);
     buf_vaddf(&text, fmt, args);
     va_end(args);
-    event.text = text.data;
+    masked = mask_text(bus->mask, text.data);
+    event.text = masked ? masked : text.data;
     event_bus_emit(bus, &event);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/ctx.h"
 #include "event/node.h"
+#include "mask/mask.h"
 
 enum event_type {
     EVENT_STATE, /* the node has a new state */
@@ -53,6 +54,9 @@ struct event_bus {
     pthread_mutex_t mu;
     struct event_sink *sinks[EVENT_SINKS_MAX]; /* not changed once events flow */
     size_t sink_count;
+    /* Borrowed: what notes, names and errors must not show. The output of steps has gone through
+     * it before (log/pump.h). NULL: there are no secrets. */
+    struct mask *mask;
 };
 
 #define EVENT_BUS_INIT                                                                             \

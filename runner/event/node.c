@@ -61,6 +61,21 @@ void node_add_children(struct node *node, uint32_t count)
     }
 }
 
+void node_set_name(const struct event_bus *bus, struct node *node, const char *name)
+{
+    free(node->own_name);
+    node->own_name = mask_text(bus->mask, name);
+    node->name = node->own_name ? node->own_name : name;
+}
+
+/* A copy of a text that may hold secrets, without them. */
+static char *clean_copy(const struct event_bus *bus, const char *text)
+{
+    char *masked = mask_text(bus->mask, text);
+
+    return masked ? masked : xstrdup_null(text);
+}
+
 void node_set_state(struct event_bus *bus, struct node *node, enum state state,
                     const struct node_result *result)
 {
@@ -89,9 +104,9 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
         node->has_exit_code = result->has_exit_code;
         node->exit_code = result->exit_code;
         node->allowed = result->allowed;
-        node->error = xstrdup_null(result->error);
-        node->message = xstrdup_null(result->message);
-        node->tail = xstrdup_null(result->tail);
+        node->error = clean_copy(bus, result->error);
+        node->message = clean_copy(bus, result->message);
+        node->tail = clean_copy(bus, result->tail);
     }
     event_bus_deliver(bus, &event);
     pthread_mutex_unlock(&bus->mu);
@@ -116,6 +131,7 @@ static void reset(struct node *node)
     release_own(node);
     *node = (struct node){.parent = node->parent,
                           .name = node->name,
+                          .own_name = node->own_name,
                           .children = node->children,
                           .child_count = node->child_count,
                           .index = node->index,
@@ -141,7 +157,7 @@ void node_retry(struct event_bus *bus, struct node *node, const struct node_resu
                                      .has_exit_code = result->has_exit_code,
                                      .exit_code = result->exit_code,
                                      .duration_ms = now_ms - node->attempt_mono_ms,
-                                     .error = xstrdup_null(result->error)};
+                                     .error = clean_copy(bus, result->error)};
     event.attempt = attempt;
     event_bus_deliver(bus, &event);
     node->attempt++;
@@ -173,5 +189,6 @@ void node_release(struct node *node)
     for (uint32_t i = 0; i < node->child_count; i++)
         node_release(&node->children[i]);
     free(node->children);
+    free(node->own_name);
     release_own(node);
 }

@@ -30,7 +30,8 @@ struct node_attempt {
 
 struct node {
     struct node *parent;
-    const char *name; /* belongs to the plan */
+    const char *name; /* belongs to the plan, or is own_name */
+    char *own_name;   /* owned: the name without the secrets in it; NULL: there are none */
     struct node *children;
     uint32_t child_count;
     uint32_t index;       /* among its siblings, from 0 */
@@ -51,7 +52,7 @@ struct node {
     int64_t started_mono_ms;
     int64_t attempt_mono_ms; /* when the current attempt began */
     struct strmap outputs;   /* of a step: what it has set for others */
-    char *error;             /* owned: one line, NULL when there is none */
+    char *error;             /* owned: one line, NULL when there is none; without secrets */
     char *message;           /* owned: the same for people, NULL when `error` serves */
     char *tail;              /* owned: the last output of a failed step, NULL otherwise */
 };
@@ -76,6 +77,8 @@ void node_id(const struct node *node, const char *run_id, struct buf *out);
 void node_prefix(const struct node *node, struct buf *out);
 /* Allocates `count` pending children of `node`. */
 void node_add_children(struct node *node, uint32_t count);
+/* Names the node; `name` is borrowed. */
+void node_set_name(const struct event_bus *bus, struct node *node, const char *name);
 /* Changes the state and emits it; an illegal transition ends the program: it is a mistake in the
  * executor, and going on would let it lie about a verdict. */
 void node_set_state(struct event_bus *bus, struct node *node, enum state state,

@@ -10,30 +10,30 @@
 #include "exec/schedule.h"
 #include "exec/workdir.h"
 
-static void name_job(struct node *node, const struct plan_job *job)
+static void name_job(const struct event_bus *bus, struct node *node, const struct plan_job *job)
 {
-    node->name = job->name;
+    node_set_name(bus, node, job->name);
     node->is_post = job->kind == PLAN_POST;
     node_add_children(node, job->step_count);
     for (uint32_t i = 0; i < job->step_count; i++) {
-        node->children[i].name = job->steps[i].name;
+        node_set_name(bus, &node->children[i], job->steps[i].name);
         node->children[i].is_post = job->steps[i].kind == PLAN_POST;
     }
 }
 
-static void name_nodes(struct node *root, const struct plan *plan)
+static void name_nodes(const struct event_bus *bus, struct node *root, const struct plan *plan)
 {
-    root->name = plan->name;
+    node_set_name(bus, root, plan->name);
     node_add_children(root, plan->stage_count);
     for (uint32_t i = 0; i < plan->stage_count; i++) {
         const struct plan_stage *stage = &plan->stages[i];
         struct node *node = &root->children[i];
 
-        node->name = stage->name;
+        node_set_name(bus, node, stage->name);
         node->is_post = stage->kind == PLAN_POST || stage->kind == PLAN_FINALLY;
         node_add_children(node, stage->job_count);
         for (uint32_t j = 0; j < stage->job_count; j++)
-            name_job(&node->children[j], &stage->jobs[j]);
+            name_job(bus, &node->children[j], &stage->jobs[j]);
     }
 }
 
@@ -223,7 +223,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
     CLEANUP_FREE char *label = NULL;
 
-    name_nodes(root, plan);
+    name_nodes(run.bus, root, plan);
     label = timeout_label(root);
     ctx_init(&own, ctx);
     ctx_set_timeout(&own, timeout_ms ? timeout_ms : EXEC_TIMEOUT_DEFAULT_MS, label);

@@ -90,6 +90,25 @@ static void take(struct log_pump *pump, enum event_stream stream, const char *da
     buf_add(partial, data, size);
 }
 
+/* What the mask lets through goes on to take(), in slices. */
+struct passing {
+    struct log_pump *pump;
+    enum event_stream stream;
+};
+
+static void pass(void *arg, const char *data, size_t size)
+{
+    const struct passing *p = arg;
+
+    while (size > 0) {
+        size_t slice = size < LOG_LINE_MAX ? size : LOG_LINE_MAX;
+
+        take(p->pump, p->stream, data, slice);
+        data += slice;
+        size -= slice;
+    }
+}
+
 void log_pump_init(struct log_pump *pump, struct log_flusher *flusher, struct event_bus *bus,
                    const struct node *node)
 {
@@ -99,11 +118,14 @@ void log_pump_init(struct log_pump *pump, struct log_flusher *flusher, struct ev
                               .mu = PTHREAD_MUTEX_INITIALIZER,
                               .streams = {{.partial = BUF_INIT}, {.partial = BUF_INIT}},
                               .tail = BUF_INIT};
+    for (int i = 0; i < 2; i++)
+        mask_stream_init(&pump->streams[i].mask, bus->mask);
 }
 
 void log_pump_write(struct log_pump *pump, const struct ctx *ctx, enum event_stream stream,
                     const void *data, size_t size)
 {
+    struct passing passing = {pump, stream};
     const char *at = data;
     bool waiting;
 
@@ -111,7 +133,7 @@ void log_pump_write(struct log_pump *pump, const struct ctx *ctx, enum event_str
         size_t slice = size < LOG_LINE_MAX ? size : LOG_LINE_MAX;
 
         pthread_mutex_lock(&pump->mu);
-        take(pump, stream, at, slice);
+        mask_stream_write(&pump->streams[stream].mask, at, slice, pass, &passing);
         waiting =
             pump->streams[EVENT_STDOUT].partial.len || pump->streams[EVENT_STDERR].partial.len;
         pthread_mutex_unlock(&pump->mu);
@@ -143,6 +165,10 @@ void log_pump_finish(struct log_pump *pump)
 {
     log_flusher_forget(pump->flusher, pump);
     for (int i = 0; i < 2; i++) {
+        struct passing passing = {pump, (enum event_stream)i};
+
+        mask_stream_finish(&pump->streams[i].mask, pass, &passing);
+        mask_stream_release(&pump->streams[i].mask);
         emit_partial(pump, (enum event_stream)i, true);
         buf_release(&pump->streams[i].partial);
     }

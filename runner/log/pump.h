@@ -1,9 +1,11 @@
-/* The log path of one step: bytes from the engine become EVENT_LOG events.
+/* The log path of one step: bytes from the engine become EVENT_LOG events, without the secrets of
+ * the bus's mask.
  *
- * Bytes are passed on exactly and in order for each stream. Events hold whole lines, so that
- * displays need no memory of their own; a line longer than LOG_LINE_MAX goes on in pieces, and
- * what has waited 200 ms for its newline goes out without it. Both are marked by `continued` on
- * what follows. A piece never ends inside a UTF-8 sequence.
+ * Other bytes are passed on exactly and in order for each stream. What may be the beginning of a
+ * secret waits until that is decided, also beyond the times and sizes below. Events hold whole
+ * lines, so that displays need no memory of their own; a line longer than LOG_LINE_MAX goes on in
+ * pieces, and what has waited 200 ms for its newline goes out without it. Both are marked by
+ * `continued` on what follows. A piece never ends inside a UTF-8 sequence.
  *
  *     log_pump_init(&pump, flusher, bus, node);
  *     log_pump_write(&pump, ctx, EVENT_STDOUT, data, size);
@@ -18,6 +20,7 @@
 #include "base/buf.h"
 #include "base/ctx.h"
 #include "event/event.h"
+#include "mask/mask.h"
 
 enum { LOG_LINE_MAX = 64 * 1024, LOG_PARTIAL_MS = 200, LOG_TAIL_MAX = 16 * 1024 };
 
@@ -28,6 +31,7 @@ struct log_stream {
     struct buf partial; /* the bytes since the last newline that have not been emitted */
     int64_t since_ms;   /* when that began to wait */
     bool mid_line;      /* a piece of the current line has been emitted */
+    struct mask_stream mask;
 };
 
 struct log_pump {

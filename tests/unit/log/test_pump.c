@@ -168,6 +168,110 @@ static void tail_is_the_last_lines(void **state)
     assert_string_equal(tail, "line 99998\nline 99999\n");
 }
 
+/* From here on: with secrets. */
+
+static void mask_with(struct fixture *f, const char *value)
+{
+    f->bus.mask = mask_new();
+    assert_int_equal(mask_add(f->bus.mask, value, strlen(value)), MASK_ADDED);
+    log_pump_release(&f->pump);
+    log_pump_init(&f->pump, f->flusher, &f->bus, &f->node);
+}
+
+static void late_lines_do_not_cut_secrets(void **state)
+{
+    struct fixture *f = *state;
+
+    mask_with(f, "hunter2");
+    put(f, EVENT_STDOUT, "it is hunt", 10);
+    while (bytes_so_far(f) < 6)
+        assert_int_equal(ctx_sleep(&f->ctx, 5, NULL), 0);
+    assert_int_equal(ctx_sleep(&f->ctx, 2 * LOG_PARTIAL_MS, NULL), 0);
+    assert_int_equal(bytes_so_far(f), 6);
+    put(f, EVENT_STDERR, "er2", 3);
+    put(f, EVENT_STDOUT, "er2.\n", 5);
+    log_pump_finish(&f->pump);
+    assert_string_equal(f->collector.bytes[0].data, "it is ***.\n");
+    assert_string_equal(f->collector.bytes[1].data, "er2");
+    mask_free(f->bus.mask);
+}
+
+static void long_lines_do_not_cut_secrets(void **state)
+{
+    struct fixture *f = *state;
+    char *line = malloc(2 * LOG_LINE_MAX);
+
+    mask_with(f, "hunter2");
+    for (size_t at = LOG_LINE_MAX - 8; at < LOG_LINE_MAX + 2; at++) {
+        memset(line, 'x', 2 * LOG_LINE_MAX);
+        memcpy(line + at, "hunter2\n", 8);
+        put(f, EVENT_STDOUT, line, at + 8);
+        memset(line + at, '*', 3);
+        line[at + 3] = '\n';
+        assert_int_equal(f->collector.bytes[0].len, at + 4);
+        assert_memory_equal(f->collector.bytes[0].data, line, at + 4);
+        buf_reset(&f->collector.bytes[0]);
+    }
+    log_pump_finish(&f->pump);
+    mask_free(f->bus.mask);
+    free(line);
+}
+
+static void secrets_are_not_in_the_tail(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP_FREE char *tail = NULL;
+
+    mask_with(f, "two\nlines");
+    put(f, EVENT_STDOUT, "one\ntwo\nlin", 11);
+    put(f, EVENT_STDOUT, "es\ntwo\nli", 9);
+    log_pump_finish(&f->pump);
+    tail = log_pump_tail(&f->pump, 4);
+    assert_string_equal(tail, "one\n***\ntwo\nli");
+    mask_free(f->bus.mask);
+}
+
+static char *last_note;
+
+static void keep_note(struct event_sink *sink, const struct event *event)
+{
+    (void)sink;
+    if (event->type == EVENT_NOTE) {
+        free(last_note);
+        last_note = strdup(event->text);
+    }
+}
+
+static void notes_names_and_errors_show_none(void **state)
+{
+    struct fixture *f = *state;
+    struct event_sink sink = {.handle = keep_note};
+    struct event_bus bus = EVENT_BUS_INIT;
+    struct node node = {.level = NODE_STEP};
+    const struct node_result result = {.error = "hunter2 failed",
+                                       .message = "it was hunter2",
+                                       .tail = "so: hunter2\n"};
+
+    mask_with(f, "hunter2");
+    bus.mask = f->bus.mask;
+    event_bus_add(&bus, &sink);
+    event_bus_note(&bus, &node, "pulling %s/hunter2", "registry");
+    assert_string_equal(last_note, "pulling registry/***");
+    node_set_name(&bus, &node, "deploy hunter2");
+    assert_string_equal(node.name, "deploy ***");
+    node_set_state(&bus, &node, STATE_RUNNING, NULL);
+    node_retry(&bus, &node, &result, 0);
+    assert_string_equal(node.attempts[0].error, "*** failed");
+    node_set_state(&bus, &node, STATE_FAILED, &result);
+    assert_string_equal(node.error, "*** failed");
+    assert_string_equal(node.message, "it was ***");
+    assert_string_equal(node.tail, "so: ***\n");
+    node_release(&node);
+    log_pump_finish(&f->pump);
+    mask_free(f->bus.mask);
+    free(last_note);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -177,6 +281,10 @@ int main(void)
         T(pieces_do_not_cut_characters),
         T(late_lines_go_out_without_newline),
         T(tail_is_the_last_lines),
+        T(late_lines_do_not_cut_secrets),
+        T(long_lines_do_not_cut_secrets),
+        T(secrets_are_not_in_the_tail),
+        T(notes_names_and_errors_show_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
