@@ -14,6 +14,8 @@ static struct {
     enum logger_level level;
     bool json;
     int fd;
+    char *(*filter)(void *arg, const char *message);
+    void *filter_arg;
 } logger = {.level = LOGGER_WARN, .fd = STDERR_FILENO};
 
 int logger_configure(const struct logger_options *options, struct err *err)
@@ -28,6 +30,12 @@ int logger_configure(const struct logger_options *options, struct err *err)
     logger.level = options->level;
     logger.json = options->json;
     return 0;
+}
+
+void logger_set_filter(char *(*filter)(void *arg, const char *message), void *arg)
+{
+    logger.filter = filter;
+    logger.filter_arg = arg;
 }
 
 int logger_file_fd(void)
@@ -54,6 +62,7 @@ static void format_json(struct buf *line, const char *time, enum logger_level le
 void logger_write(enum logger_level level, const char *area, const char *fmt, ...)
 {
     CLEANUP_BUF struct buf message = BUF_INIT;
+    CLEANUP_FREE char *filtered = NULL;
     CLEANUP_BUF struct buf line = BUF_INIT;
     char time[CLOCK_RFC3339_SIZE];
     va_list args;
@@ -63,11 +72,14 @@ void logger_write(enum logger_level level, const char *area, const char *fmt, ..
     va_start(args, fmt);
     buf_vaddf(&message, fmt, args);
     va_end(args);
+    if (logger.filter)
+        filtered = logger.filter(logger.filter_arg, message.data);
     clock_rfc3339(clock_wall_ms(), time);
     if (logger.json)
-        format_json(&line, time, level, area, message.data);
+        format_json(&line, time, level, area, filtered ? filtered : message.data);
     else
-        buf_addf(&line, "%s %-5s %s: %s\n", time, level_names[level], area, message.data);
+        buf_addf(&line, "%s %-5s %s: %s\n", time, level_names[level], area,
+                 filtered ? filtered : message.data);
     if (fs_write_all(logger.fd, line.data, line.len, NULL) < 0)
         return; /* there is nowhere to say so */
 }

@@ -17,6 +17,9 @@ struct logger_options {
 /* Called once by main before threads exist; the default is text, warnings and up, stderr. */
 int logger_configure(const struct logger_options *options, struct err *err)
     __attribute__((warn_unused_result));
+/* What messages go through: returns a message as it may be written, which is freed, or NULL when it
+ * may be written as it is. Set while there is one thread; NULL: nothing. */
+void logger_set_filter(char *(*filter)(void *arg, const char *message), void *arg);
 /* The descriptor of the log file; -1: standard error is used. */
 int logger_file_fd(void);
 bool logger_enabled(enum logger_level level);

@@ -112,10 +112,12 @@ static int find_reports(const struct exec_args *args, struct reports *ret, struc
 
 /* Nested runs are refused when the pipeline's own environment says so; that of this process does
  * not count, because a step may well call runner on purpose for another file. */
-static int check_nesting(const struct exec_args *args, struct err *err)
+static int check_nesting(const struct exec_args *args, const struct variables *variables,
+                         struct err *err)
 {
     const struct prepare_args *file = &args->file;
-    bool nested = strmap_has(&file->env, "PIPELINE_RUNNER") ||
+    bool nested = strmap_has(&variables->above, "PIPELINE_RUNNER") ||
+                  strmap_has(&variables->below, "PIPELINE_RUNNER") ||
                   (getenv("PIPELINE_RUNNER") &&
                    inputs_allows(&file->allow_env, file->allow_all_env, "PIPELINE_RUNNER"));
 
@@ -163,8 +165,13 @@ static int show_plan(const struct plan *plan)
     return CLI_EXIT_OK;
 }
 
+static char *mask_message(void *mask, const char *text)
+{
+    return mask_text(mask, text);
+}
+
 /* Returns the exit status. */
-static int run_plan(const struct exec_args *args, const struct plan *plan,
+static int run_plan(const struct exec_args *args, const struct prepared *p,
                     const struct reports *reports)
 {
     const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
@@ -176,10 +183,16 @@ static int run_plan(const struct exec_args *args, const struct plan *plan,
                                                 .force_clean = args->force_clean,
                                                 .keep = args->keep,
                                                 .docker_host = args->docker_host,
+                                                .mask = p->mask,
                                                 .reports = reports->list.items,
                                                 .report_count = reports->list.len};
 
-    return cli_session_run(plan, &session);
+    int status;
+
+    logger_set_filter(mask_message, p->mask);
+    status = cli_session_run(p->plan, &session);
+    logger_set_filter(NULL, NULL);
+    return status;
 }
 
 /* 0 and the plan, or -1, with *err set unless it is the file that is wrong. */
@@ -187,11 +200,13 @@ static int make_plan(const struct exec_args *args, struct prepared *p, struct er
 {
     if (args->timeout_ms)
         p->spec->common.timeout_ms = args->timeout_ms;
-    if (check_nesting(args, err) < 0)
-        return -1;
     if (!args->allow_nested)
         check_nesting_of_file(p->spec, &p->diags);
-    return prepared_plan(p, &args->file, err);
+    if (!args->dry_run)
+        p->mask = mask_new();
+    if (prepared_plan(p, &args->file, err) < 0)
+        return -1;
+    return check_nesting(args, &p->variables, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)
@@ -214,7 +229,7 @@ static int run(void *arguments, const struct strvec *operands)
     if (ready && args->dry_run)
         status = show_plan(p.plan);
     else if (ready)
-        status = run_plan(args, p.plan, &reports);
+        status = run_plan(args, &p, &reports);
     prepared_release(&p);
     return status;
 }

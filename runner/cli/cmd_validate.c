@@ -20,6 +20,8 @@ static const char *const formats[] = {"text", "json", "sarif", NULL};
 static const struct cli_option options[] = {
     {"format", 0, CLI_CHOICE, AT(format), NULL, "form of the report", formats, NULL},
     PREPARE_OPTION_ENV(struct validate_args),
+    PREPARE_OPTION_ENV_FILE(struct validate_args),
+    PREPARE_OPTION_INPUT(struct validate_args),
     PREPARE_OPTION_SET(struct validate_args),
     PREPARE_OPTION_STRICT(struct validate_args),
     {0},

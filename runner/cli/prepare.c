@@ -30,20 +30,28 @@ int prepared_read(struct prepared *p, const struct prepare_args *args, const cha
 
 int prepared_plan(struct prepared *p, const struct prepare_args *args, struct err *err)
 {
-    const struct plan_inputs inputs = {.overrides = &args->env,
+    const struct variables_options wanted = {.env = &args->env,
+                                             .files = &args->env_files,
+                                             .passthrough = &p->passthrough,
+                                             .mask = p->mask};
+    const struct plan_inputs inputs = {.overrides = &p->variables.above,
+                                       .variables = &p->variables.below,
+                                       .parameters = &args->inputs,
                                        .automatic = &p->automatic,
                                        .passthrough = &p->passthrough,
                                        .engine = args->engine,
                                        .image = args->image,
                                        .workdir = args->workdir,
                                        .current_dir = p->current_dir,
-                                       .strict = args->strict};
+                                       .strict = args->strict,
+                                       .incomplete = !p->mask};
     const struct plan_selection selection = {&args->only, &args->skip, &args->from};
 
     if (!getcwd(p->current_dir, sizeof(p->current_dir)))
         return err_errno(err, "cannot find the current directory");
     inputs_automatic(p->current_dir, &p->automatic);
     inputs_passthrough(&args->allow_env, args->allow_all_env, &p->passthrough);
+    variables_collect(p->spec, &wanted, &p->variables, &p->diags);
     p->plan = plan_build(p->spec, &inputs, &p->diags);
     if (!p->plan)
         return -1;
@@ -54,10 +62,12 @@ int prepared_plan(struct prepared *p, const struct prepare_args *args, struct er
 void prepared_show_diagnostics(struct prepared *p)
 {
     CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_FREE char *masked = NULL;
 
     diag_sort(&p->diags);
     diag_print_text(&text, &p->source, &p->diags, false);
-    fputs(text.data, stderr);
+    masked = mask_text(p->mask, text.data);
+    fputs(masked ? masked : text.data, stderr);
 }
 
 void prepared_release(struct prepared *p)
@@ -68,5 +78,7 @@ void prepared_release(struct prepared *p)
     diag_list_release(&p->diags);
     strmap_release(&p->automatic);
     strmap_release(&p->passthrough);
+    variables_release(&p->variables);
+    mask_free(p->mask);
     *p = (struct prepared)PREPARED_INIT;
 }

@@ -11,6 +11,7 @@
 
 #include "base/diag.h"
 #include "cli/option.h"
+#include "cli/variables.h"
 #include "load/load.h"
 #include "plan/plan.h"
 
@@ -21,6 +22,8 @@ struct prepare_args {
     char *image;
     char *engine;
     struct strmap env;
+    struct strvec env_files;
+    struct strmap inputs;
     struct strvec allow_env;
     bool allow_all_env;
     bool strict;
@@ -38,6 +41,17 @@ struct prepare_args {
     {                                                                                              \
         "env", 'e', CLI_PAIRS, PREPARE_AT(of, env), "KEY=VALUE",                                   \
             "set a variable, over the file's (repeatable)", NULL, PREPARE_ENV("ENV")               \
+    }
+#define PREPARE_OPTION_ENV_FILE(of)                                                                \
+    {                                                                                              \
+        "env-file", 0, CLI_LIST, PREPARE_AT(of, env_files), "FILE",                                \
+            "set the variables of a dotenv file, over the pipeline file's (repeatable)", NULL,     \
+            NULL                                                                                   \
+    }
+#define PREPARE_OPTION_INPUT(of)                                                                   \
+    {                                                                                              \
+        "input", 0, CLI_PAIRS, PREPARE_AT(of, inputs), "NAME=VALUE",                               \
+            "set an input of the pipeline (repeatable)", NULL, NULL                                \
     }
 #define PREPARE_OPTION_SET(of)                                                                     \
     {                                                                                              \
@@ -59,6 +73,8 @@ struct prepare_args {
      NULL, PREPARE_ENV("PIPELINE_IMAGE")},                                                         \
     {"engine", 0, CLI_STRING, PREPARE_AT(of, engine), "ENGINE", "default engine", NULL, NULL},     \
     PREPARE_OPTION_ENV(of),                                                                        \
+    PREPARE_OPTION_ENV_FILE(of),                                                                   \
+    PREPARE_OPTION_INPUT(of),                                                                      \
     {"allow-env", 0, CLI_LIST, PREPARE_AT(of, allow_env), "NAME",                                  \
      "let host steps see a variable of this environment (repeatable)", NULL, NULL},                \
     {"allow-all-env", 0, CLI_FLAG, PREPARE_AT(of, allow_all_env), NULL,                            \
@@ -80,6 +96,10 @@ struct prepared {
     struct diag_list diags;
     struct strmap automatic;
     struct strmap passthrough;
+    struct variables variables;
+    /* Owned. Made by who will run the plan, before prepared_plan(): gets the secrets, which must
+     * then be there. */
+    struct mask *mask;
     char current_dir[PATH_MAX];
 };
 
@@ -99,6 +119,6 @@ int prepared_read(struct prepared *p, const struct prepare_args *args, const cha
  * p->diags, or, with *err set, it is not the file that is wrong. */
 int prepared_plan(struct prepared *p, const struct prepare_args *args, struct err *err)
     __attribute__((warn_unused_result));
-/* Writes what is in p->diags to standard error. */
+/* Writes what is in p->diags to standard error, without secrets. */
 void prepared_show_diagnostics(struct prepared *p);
 void prepared_release(struct prepared *p);

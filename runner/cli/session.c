@@ -239,6 +239,7 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
     struct err err = ERR_INIT;
     int status = CLI_EXIT_FAILED;
 
+    s.bus.mask = options->mask;
     if (begin(&s, &err) < 0) {
         fprintf(stderr, "runner: %s\n", err.message);
     } else {

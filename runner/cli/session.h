@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mask/mask.h"
 #include "plan/plan.h"
 #include "report/report.h"
 
@@ -18,6 +19,7 @@ struct cli_session_options {
     bool force_clean;
     bool keep;
     const char *docker_host;
+    struct mask *mask;            /* what must not be seen */
     const struct report *reports; /* to be written at the end */
     size_t report_count;
 };

@@ -223,6 +223,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
     CLEANUP_FREE char *label = NULL;
 
+    passwords_mask_known(&run);
     name_nodes(run.bus, root, plan);
     label = timeout_label(root);
     ctx_init(&own, ctx);

@@ -65,14 +65,15 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
     node_id(node, run->id, &id);
     context.id = id.data;
     ret->apart = ret->settings.checkout == SPEC_CHECKOUT_NONE;
-    if ((!ret->apart || !context.local || move_workdir(run, plan, node, ret, err) == 0) &&
-        step_lower(run->options->kinds, &context, &ret->lowered, err) == 0) {
-        ret->lowered->runnable.returns = outputs_files;
-        ret->lowered->runnable.return_count = OUTPUTS_KINDS;
-        return 0;
+    if ((ret->apart && context.local && move_workdir(run, plan, node, ret, err) < 0) ||
+        step_lower(run->options->kinds, &context, &ret->lowered, err) < 0) {
+        lowering_release(ret);
+        return -1;
     }
-    lowering_release(ret);
-    return -1;
+    ret->lowered->runnable.returns = outputs_files;
+    ret->lowered->runnable.return_count = OUTPUTS_KINDS;
+    passwords_mask_step(run, ret->url, &ret->lowered->shape.source);
+    return 0;
 }
 
 void lowering_release(struct lowering *lowering)

@@ -41,6 +41,13 @@ void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *
 void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
              enum plan_post outcome);
 
+/* passwords.c: has the run's mask hide the passwords that the pipeline holds. */
+/* Those that are known beforehand. */
+void passwords_mask_known(const struct run *run);
+/* Those that a step which is about to start will use: all, whatever they are made of. */
+void passwords_mask_step(const struct run *run, const char *engine_url,
+                         const struct image_source *source);
+
 /* outcome.c: how things end. */
 
 struct outcome {

@@ -215,6 +215,49 @@ static void decode_objects(struct decoder *d, const struct node_path *path,
                       items + i * table->size, one ? node : node->items[i]);
 }
 
+/* What stands for an object may be left out altogether: all is as by default. */
+static void decode_named_one(struct decoder *d, const struct node_path *path,
+                             const struct table *table, void *object, const struct yaml_node *node)
+{
+    if (yaml_node_is_null(node))
+        init_object(table, object, node->pos);
+    else
+        decode_object(d, path, table, object, node);
+    if (node->kind != YAML_KIND_MAPPING && table->check)
+        table->check(d, path, object, node);
+}
+
+static void decode_named(struct decoder *d, const struct node_path *path, const struct field *field,
+                         void *object, const struct yaml_node *node)
+{
+    const struct table *table = field->table;
+    size_t count = node->len;
+    char *items;
+
+    if (node->kind != YAML_KIND_MAPPING) {
+        decode_error(d, path, node->pos, "\"%s\" must be %s, not %s", field->name,
+                     field_expects(field), yaml_kind_name(node->kind));
+        return;
+    }
+    if (!count)
+        return;
+    items = xcalloc(count, table->size);
+    memcpy((char *)object + field->offset, &items, sizeof(items));
+    memcpy((char *)object + field->count_offset, &count, sizeof(count));
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_pair *pair = &node->pairs[i];
+        struct node_path here = {.up = path, .key = pair->key->text};
+        char *item = items + i * table->size;
+        struct spec_str name = {xstrdup(pair->key->text), pair->key->pos};
+
+        if (!decode_is_name(pair->key->text))
+            decode_error(d, path, pair->key->pos, "\"%s\" cannot be a name in \"%s\"",
+                         pair->key->text, field->name);
+        memcpy(item + table->name_offset, &name, sizeof(name));
+        decode_named_one(d, &here, table, item, pair->value);
+    }
+}
+
 static void decode_field(struct decoder *d, const struct node_path *path, const struct field *field,
                          void *owner, const struct yaml_node *node)
 {
@@ -225,6 +268,8 @@ static void decode_field(struct decoder *d, const struct node_path *path, const 
         *((bool *)owner + field->given_offset) = true;
     if (field->kind == FIELD_OBJECTS) {
         decode_objects(d, path, field, owner, node);
+    } else if (field->kind == FIELD_NAMED) {
+        decode_named(d, path, field, owner, node);
     } else if (field->kind == FIELD_OBJECT && field->flags & FIELD_EMBEDDED) {
         decode_object(d, path, field->table, member, node);
     } else if (field->kind == FIELD_OBJECT) {

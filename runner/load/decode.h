@@ -21,6 +21,8 @@ void decode_value(struct decoder *d, const struct node_path *path, const struct 
 /* Adds one key and its value, a string or a list, to what a field of kind FIELD_MATCHES holds. */
 void decode_match(struct decoder *d, const struct node_path *path, const struct field *field,
                   struct spec_matches *matches, const struct yaml_pair *pair);
+/* Letters, digits, "_" and "-", not beginning with a digit or "-". */
+bool decode_is_name(const char *text);
 /* Whether the value counts as not given: null, "", and 0 where no string is wanted. */
 bool decode_is_unset(const struct field *field, const struct yaml_node *node);
 

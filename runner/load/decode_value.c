@@ -14,6 +14,7 @@ typedef void decode_fn(struct decoder *d, const struct node_path *path, const st
 
 static const char *const expectations[FIELD_KIND_COUNT] = {
     [FIELD_STRING] = "a string",
+    [FIELD_TEXT] = "a string",
     [FIELD_NAME] = "a name",
     [FIELD_EXPRESSION] = "an expression",
     [FIELD_SCRIPT] = "a string or a list of strings",
@@ -31,6 +32,7 @@ static const char *const expectations[FIELD_KIND_COUNT] = {
     [FIELD_MILLI] = "a number",
     [FIELD_OBJECT] = "a map",
     [FIELD_OBJECTS] = "a list",
+    [FIELD_NAMED] = "a map",
     [FIELD_IGNORED] = "anything",
     [FIELD_PLANNED] = "anything",
 };
@@ -42,7 +44,7 @@ const char *field_expects(const struct field *field)
 
 static bool wants_string(const struct field *field)
 {
-    return field->kind == FIELD_STRING || field->kind == FIELD_NAME ||
+    return field->kind == FIELD_STRING || field->kind == FIELD_TEXT || field->kind == FIELD_NAME ||
            field->kind == FIELD_EXPRESSION || field->kind == FIELD_SCRIPT ||
            field->kind == FIELD_STRINGS;
 }
@@ -57,8 +59,12 @@ bool decode_is_unset(const struct field *field, const struct yaml_node *node)
 
 static void list_choices(const struct field *field, struct buf *out)
 {
-    for (const struct enum_name *row = field->names; row->name; row++)
-        buf_addf(out, "%s%s", row == field->names ? "" : row[1].name ? ", " : " or ", row->name);
+    for (const struct enum_name *row = field->names; row->name && row->value != ENUM_PLANNED; row++)
+        buf_addf(out, "%s%s",
+                 row == field->names                           ? ""
+                 : row[1].name && row[1].value != ENUM_PLANNED ? ", "
+                                                               : " or ",
+                 row->name);
 }
 
 static void report_type(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -144,17 +150,31 @@ static void decode_string(struct decoder *d, const struct node_path *path,
         store_string(d, path, field, member, node);
 }
 
-static void decode_name(struct decoder *d, const struct node_path *path, const struct field *field,
+static void decode_text(struct decoder *d, const struct node_path *path, const struct field *field,
                         void *member, const struct yaml_node *node)
+{
+    if (node->kind != YAML_KIND_SCALAR)
+        report_type(d, path, field, node);
+    else
+        *(struct spec_str *)member = copy_scalar(node);
+}
+
+bool decode_is_name(const char *text)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
     static const char others[] = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
 
+    return *text && strchr(letters, *text) && !text[strspn(text, others)];
+}
+
+static void decode_name(struct decoder *d, const struct node_path *path, const struct field *field,
+                        void *member, const struct yaml_node *node)
+{
     if (node->kind != YAML_KIND_SCALAR) {
         report_type(d, path, field, node);
         return;
     }
-    if (!strchr(letters, *node->text) || node->text[strspn(node->text, others)])
+    if (!decode_is_name(node->text))
         decode_error(d, path, node->pos,
                      "\"%s\" may hold letters, digits, \"_\" and \"-\", and starts with a letter "
                      "or \"_\"",
@@ -417,10 +437,16 @@ static bool read_choice(struct decoder *d, const struct node_path *path, const s
     if (!is_plain_value(d, path, field, node))
         return false;
     for (const struct enum_name *row = field->names; row->name; row++) {
-        if (strcmp(row->name, node->text) == 0) {
-            *ret = row->value;
-            return true;
+        if (strcmp(row->name, node->text) != 0)
+            continue;
+        if (row->value == ENUM_PLANNED) {
+            d->unknown_here = true;
+            decode_error(d, path, node->pos, "\"%s: %s\" is not supported yet by this version",
+                         field->name, row->name);
+            return false;
         }
+        *ret = row->value;
+        return true;
     }
     report_choice(d, path, field, node);
     return false;
@@ -494,13 +520,21 @@ void decode_value(struct decoder *d, const struct node_path *path, const struct 
                   void *object, const struct yaml_node *node)
 {
     static decode_fn *const decoders[FIELD_KIND_COUNT] = {
-        [FIELD_STRING] = decode_string,         [FIELD_NAME] = decode_name,
-        [FIELD_SCRIPT] = decode_script,         [FIELD_STRINGS] = decode_strings,
-        [FIELD_PAIRS] = decode_pairs,           [FIELD_BOOL] = decode_bool,
-        [FIELD_EXPRESSION] = decode_expression, [FIELD_MATCHES] = decode_matches,
-        [FIELD_FAILURES] = decode_failures,     [FIELD_ENUM] = decode_enum,
-        [FIELD_COUNT] = decode_number,          [FIELD_DURATION] = decode_number,
-        [FIELD_SIZE] = decode_number,           [FIELD_MILLI] = decode_number,
+        [FIELD_STRING] = decode_string,
+        [FIELD_NAME] = decode_name,
+        [FIELD_SCRIPT] = decode_script,
+        [FIELD_STRINGS] = decode_strings,
+        [FIELD_PAIRS] = decode_pairs,
+        [FIELD_BOOL] = decode_bool,
+        [FIELD_EXPRESSION] = decode_expression,
+        [FIELD_MATCHES] = decode_matches,
+        [FIELD_FAILURES] = decode_failures,
+        [FIELD_ENUM] = decode_enum,
+        [FIELD_COUNT] = decode_number,
+        [FIELD_DURATION] = decode_number,
+        [FIELD_SIZE] = decode_number,
+        [FIELD_MILLI] = decode_number,
+        [FIELD_TEXT] = decode_text,
     };
 
     if (field->kind == FIELD_ENUMS)

@@ -212,6 +212,38 @@ void check_matrix(struct decoder *d, const struct node_path *path, const void *o
     }
 }
 
+void check_secret(struct decoder *d, const struct node_path *path, const void *object,
+                  const struct yaml_node *node)
+{
+    const struct spec_secret *secret = object;
+    bool is_file = secret->from == SPEC_SECRET_FROM_FILE;
+
+    if (strchr(secret->name.text, '-'))
+        decode_error(d, path, secret->name.pos, "\"%s\" cannot be the name of a variable",
+                     secret->name.text);
+    if (d->unknown_here)
+        return;
+    if (is_file && !secret->path.text)
+        decode_error(d, path, node->pos, "a secret from a file needs a \"path\"");
+    if (!is_file && secret->path.text)
+        decode_error(d, path, secret->path.pos, "\"path\" goes with \"from: file\"");
+    if (is_file && secret->variable.text)
+        decode_error(d, path, secret->variable.pos, "\"variable\" goes with \"from: env\"");
+}
+
+void check_input(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node)
+{
+    const struct spec_input *input = object;
+
+    if (d->unknown_here)
+        return;
+    if (input->type == SPEC_INPUT_CHOICE && !input->options.len)
+        decode_error(d, path, node->pos, "a choice needs \"options\"");
+    if (input->options.len && input->type != SPEC_INPUT_UNSET && input->type != SPEC_INPUT_CHOICE)
+        decode_error(d, path, input->options.items[0].pos, "\"options\" go with \"type: choice\"");
+}
+
 void check_job(struct decoder *d, const struct node_path *path, const void *object,
                const struct yaml_node *node)
 {

@@ -550,6 +550,63 @@ const struct table stage_table = {
     .init = init_stage,
 };
 
+static const struct enum_name secret_sources[] = {
+    {"env", SPEC_SECRET_FROM_ENV}, {"file", SPEC_SECRET_FROM_FILE}, {"vault", ENUM_PLANNED},
+    {"aws", ENUM_PLANNED},         {"encrypted", ENUM_PLANNED},     {0}};
+
+#define SECRET(member) EXTENSION, IN(struct spec_secret, member)
+
+static const struct field secret_fields[] = {
+    {"from", "where the value comes from", .kind = FIELD_ENUM, SECRET(from),
+     .names = secret_sources, .default_text = "`env`"},
+    {"variable", "with `env`: the variable of the runner's environment", .kind = FIELD_NAME,
+     SECRET(variable), .default_text = "the secret's name"},
+    {"path", "with `file`: the file, seen from the pipeline file's directory", .kind = FIELD_STRING,
+     SECRET(path)},
+};
+
+static const struct table secret_table = {
+    .name = "secret",
+    .help = "A value that is masked wherever it would be seen. It becomes a variable of that name "
+            "for all steps but plugins; see docs/secrets.md. A plain string is the same as `from`.",
+    ROWS(secret_fields),
+    .size = sizeof(struct spec_secret),
+    .pos_offset = offsetof(struct spec_secret, pos),
+    .name_offset = offsetof(struct spec_secret, name),
+    .check = check_secret,
+    .short_form = &secret_fields[0],
+};
+
+static const struct enum_name input_types[] = {{"string", SPEC_INPUT_STRING},
+                                               {"number", SPEC_INPUT_NUMBER},
+                                               {"boolean", SPEC_INPUT_BOOLEAN},
+                                               {"choice", SPEC_INPUT_CHOICE},
+                                               {0}};
+
+#define INPUT(member) EXTENSION, IN(struct spec_input, member)
+
+static const struct field input_fields[] = {
+    {"type", "what it takes", .kind = FIELD_ENUM, INPUT(type), .names = input_types,
+     .default_text = "`string`, or `choice` with `options`"},
+    {"description", "what it is for", .kind = FIELD_TEXT, INPUT(description)},
+    {"default", "its value when none is given; taken as it is", .kind = FIELD_TEXT, INPUT(preset)},
+    {"required", "without a default a value must be given", .kind = FIELD_BOOL, INPUT(required),
+     .default_text = "`false`"},
+    {"options", "of a choice: the values that it may have", .kind = FIELD_STRINGS, INPUT(options)},
+};
+
+static const struct table input_table = {
+    .name = "input",
+    .help = "A parameter of the run, set by `--input NAME=VALUE` and found as `inputs.NAME` in "
+            "expressions. A plain string is the same as `default`.",
+    ROWS(input_fields),
+    .size = sizeof(struct spec_input),
+    .pos_offset = offsetof(struct spec_input, pos),
+    .name_offset = offsetof(struct spec_input, name),
+    .check = check_input,
+    .short_form = &input_fields[2],
+};
+
 static const struct field pipeline_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_pipeline, name)},
     {"stages", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
@@ -562,9 +619,15 @@ static const struct field pipeline_fields[] = {
      .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED, IN(struct spec_pipeline, post),
      .table = &post_table},
     {"notifications", "messages about the run", .kind = FIELD_PLANNED},
-    PLANNED("inputs", "parameters of the run"),
-    PLANNED("env_files", "dotenv files"),
-    PLANNED("secrets", "values that are masked"),
+    {"inputs", "parameters of the run: names and what they take, see below", .kind = FIELD_NAMED,
+     EXTENSION, COUNTED(struct spec_pipeline, inputs, input_count), .table = &input_table},
+    {"env_files",
+     "dotenv files with further variables, seen from the pipeline file's directory; later files "
+     "win, `environment` wins over all of them",
+     .kind = FIELD_STRINGS, EXTENSION, IN(struct spec_pipeline, env_files)},
+    {"secrets", "values that are masked: names and where they come from, see below",
+     .kind = FIELD_NAMED, EXTENSION, COUNTED(struct spec_pipeline, secrets, secret_count),
+     .table = &secret_table},
     PLANNED("hosts", "inventory"),
     PLANNED("hosts_file", "inventory file"),
     PLANNED("services", "containers beside the run"),
@@ -587,8 +650,8 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,   &stage_table,     &job_table,    &step_table,     &flow_table,
-    &dependency_table, &when_table,      &retry_table,  &matrix_table,   &post_table,
-    &container_table,  &security_table,  &plugin_table, &language_table, &ready_table,
-    &common_table,     &resources_table, NULL,
+    &pipeline_table,   &stage_table,  &job_table,       &step_table,      &flow_table,
+    &dependency_table, &when_table,   &retry_table,     &matrix_table,    &post_table,
+    &input_table,      &secret_table, &container_table, &security_table,  &plugin_table,
+    &language_table,   &ready_table,  &common_table,    &resources_table, NULL,
 };

@@ -37,6 +37,10 @@ void check_dependency(struct decoder *d, const struct node_path *path, const voi
                       const struct yaml_node *node);
 void check_matrix(struct decoder *d, const struct node_path *path, const void *object,
                   const struct yaml_node *node);
+void check_secret(struct decoder *d, const struct node_path *path, const void *object,
+                  const struct yaml_node *node);
+void check_input(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node);
 void check_step(struct decoder *d, const struct node_path *path, const void *object,
                 const struct yaml_node *node);
 void check_ready(struct decoder *d, const struct node_path *path, const void *object,

@@ -18,7 +18,7 @@ static void add_type(struct buf *out, const struct field *field)
         buf_addstr(out, field_expects(field));
         return;
     }
-    for (const struct enum_name *row = field->names; row->name; row++)
+    for (const struct enum_name *row = field->names; row->name && row->value != ENUM_PLANNED; row++)
         buf_addf(out, "%s`%s`", row == field->names ? "" : " or ", row->name);
 }
 

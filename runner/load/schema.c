@@ -57,16 +57,23 @@ static const char basics[] =
     " \"decimal\": {\"anyOf\": [{\"type\": \"number\", \"minimum\": 0},"
     "  {\"type\": \"string\", \"pattern\": \"^" NUMBER "$\"}]}}";
 
-_Static_assert(FIELD_KIND_COUNT == 20, "every kind of field needs a schema here");
+_Static_assert(FIELD_KIND_COUNT == 22, "every kind of field needs a schema here");
 
 /* The definition that a kind of field is; the other kinds are made of several. */
 static const char *const definitions[FIELD_KIND_COUNT] = {
-    [FIELD_STRING] = "text",           [FIELD_NAME] = "identifier",
-    [FIELD_EXPRESSION] = "expression", [FIELD_SCRIPT] = "values",
-    [FIELD_STRINGS] = "values",        [FIELD_PAIRS_LIST] = "combinations",
-    [FIELD_MATCHES] = "alternatives",  [FIELD_FAILURES] = "failures",
-    [FIELD_BOOL] = "boolean",          [FIELD_COUNT] = "count",
-    [FIELD_DURATION] = "duration",     [FIELD_SIZE] = "size",
+    [FIELD_STRING] = "text",
+    [FIELD_TEXT] = "text",
+    [FIELD_NAME] = "identifier",
+    [FIELD_EXPRESSION] = "expression",
+    [FIELD_SCRIPT] = "values",
+    [FIELD_STRINGS] = "values",
+    [FIELD_PAIRS_LIST] = "combinations",
+    [FIELD_MATCHES] = "alternatives",
+    [FIELD_FAILURES] = "failures",
+    [FIELD_BOOL] = "boolean",
+    [FIELD_COUNT] = "count",
+    [FIELD_DURATION] = "duration",
+    [FIELD_SIZE] = "size",
     [FIELD_MILLI] = "decimal",
 };
 
@@ -117,7 +124,7 @@ static json_t *choice_of(const struct field *field)
 {
     json_t *names = json_array();
 
-    for (const struct enum_name *row = field->names; row->name; row++)
+    for (const struct enum_name *row = field->names; row->name && row->value != ENUM_PLANNED; row++)
         json_array_append_new(names, json_string(row->name));
     return json_pack("{s: o}", "enum", names);
 }
@@ -126,6 +133,19 @@ static json_t *choices_of(const struct field *field)
 {
     return json_pack("{s: s, s: o, s: i, s: i}", "type", "array", "items", choice_of(field),
                      "minItems", 1, "maxItems", FIELD_ENUMS_MAX);
+}
+
+/* A map from names to objects, each of which may be left out. */
+static void add_named(json_t *alternatives, json_t *defs, const struct field *field)
+{
+    json_t *values = json_array();
+
+    add_object(values, defs, field->table);
+    json_array_append_new(values, json_pack("{s: s}", "type", "null"));
+    json_array_append_new(alternatives,
+                          json_pack("{s: s, s: {s: s}, s: o}", "type", "object", "propertyNames",
+                                    "pattern", "^[A-Za-z_][A-Za-z0-9_-]*$", "additionalProperties",
+                                    any_of(values)));
 }
 
 /* What the key takes when it is set. */
@@ -137,6 +157,9 @@ static void add_value(json_t *alternatives, json_t *defs, const struct field *fi
         break;
     case FIELD_OBJECTS:
         add_objects(alternatives, defs, field);
+        break;
+    case FIELD_NAMED:
+        add_named(alternatives, defs, field);
         break;
     case FIELD_ENUMS:
         json_array_append_new(alternatives, choice_of(field));

@@ -17,6 +17,7 @@ struct table;
 
 enum field_kind {
     FIELD_STRING,     /* struct spec_str, interpolated later */
+    FIELD_TEXT,       /* struct spec_str, taken as it is */
     FIELD_NAME,       /* struct spec_str, [A-Za-z_][A-Za-z0-9_-]*, never interpolated */
     FIELD_EXPRESSION, /* struct spec_str: an expression, evaluated later */
     FIELD_SCRIPT,     /* struct spec_str, never interpolated; a list of lines is joined */
@@ -34,6 +35,7 @@ enum field_kind {
     FIELD_MILLI,      /* int64_t, thousandths */
     FIELD_OBJECT,     /* a struct with a table: embedded, or a pointer to an allocated one */
     FIELD_OBJECTS,    /* allocated array of structs with a table, and a size_t count */
+    FIELD_NAMED,      /* the same from a map, whose keys are the names of the structs */
     FIELD_IGNORED,    /* accepted, means nothing */
     FIELD_PLANNED,    /* known, but this version cannot do it: an error if it is set */
     FIELD_KIND_COUNT,
@@ -52,10 +54,12 @@ enum field_flags {
 /* More alternatives than this in a list of choices (FIELD_ENUMS) are a mistake. */
 #define FIELD_ENUMS_MAX 8
 
+#define ENUM_PLANNED (-1)
+
 /* A spelling of an enum value; a row of {NULL} ends the list. */
 struct enum_name {
     const char *name;
-    int value;
+    int value; /* or ENUM_PLANNED: known, but this version cannot do it; after all others */
 };
 
 struct field {
@@ -91,6 +95,7 @@ struct table {
     const struct table_part *parts; /* a row with table NULL ends them; NULL: none */
     size_t size;                    /* of the struct */
     int pos_offset;                 /* of its struct src_pos; -1: it has none */
+    size_t name_offset;             /* FIELD_NAMED: of the struct spec_str that gets its name */
     void (*init)(void *object);     /* on zeroed memory; NULL: zeroes will do */
     /* What no single row can say, after decoding; NULL: nothing. */
     void (*check)(struct decoder *decoder, const struct node_path *path, const void *object,

@@ -54,6 +54,13 @@ bool mask_is_empty(const struct mask *mask);
 /* The text without secrets, which the caller frees; NULL: it has none. */
 char *mask_text(struct mask *mask, const char *text);
 
+#define CLEANUP_MASK CLEANUP(mask_cleanup)
+
+static inline void mask_cleanup(struct mask **mask)
+{
+    mask_free(*mask);
+}
+
 /* Bytes from `at` to `end` of a stream, counted from its beginning. */
 struct mask_span {
     uint64_t at;

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/nearest.h"
+#include "plan/inputs.h"
 
 static const char *const roots[] = {"env",  "inputs", "matrix",   "steps",
                                     "jobs", "stages", "pipeline", NULL};
@@ -17,6 +18,12 @@ bool names_value(const struct plan *plan, const struct plan_scope *scope, const 
 {
     if (len == 2 && strcmp(path[0], "matrix") == 0) {
         *ret = expr_string(scope->job ? strmap_get(&scope->job->matrix, path[1]) : NULL);
+        return true;
+    }
+    if (len == 2 && strcmp(path[0], "inputs") == 0) {
+        const struct spec_input *input = inputs_find(plan, path[1]);
+
+        *ret = input ? inputs_value(plan, input) : (struct expr_value)EXPR_VALUE_NULL;
         return true;
     }
     if (len == 2 && strcmp(path[0], "pipeline") == 0 && strcmp(path[1], "name") == 0) {
@@ -77,6 +84,17 @@ static int check_matrix(const struct check *c, const char *name, struct err *err
         }
     }
     return unknown(err, &nearest, "the matrix has no axis \"%s\"", "");
+}
+
+static int check_input(const struct check *c, const char *name, struct err *err)
+{
+    struct nearest nearest = {.text = name};
+
+    if (inputs_find(c->plan, name))
+        return 0;
+    for (size_t i = 0; i < c->plan->spec->input_count; i++)
+        nearest_offer(&nearest, c->plan->spec->inputs[i].name.text);
+    return unknown(err, &nearest, "the pipeline has no input \"%s\"", "");
 }
 
 static int check_step(const struct check *c, const char *name, struct err *err)
@@ -142,7 +160,7 @@ static int check_name(void *arg, const char *const *path, size_t len, size_t off
     if (strcmp(root, "env") == 0 || len < 2)
         return 0;
     if (strcmp(root, "inputs") == 0)
-        return err_set(err, ERR_INVALID, "the pipeline has no input \"%s\"", path[1]);
+        return check_input(c, path[1], err);
     if (strcmp(root, "matrix") == 0)
         return check_matrix(c, path[1], err);
     if (strcmp(root, "pipeline") == 0)

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "plan/check.h"
+#include "plan/inputs.h"
 #include "plan/link.h"
 #include "plan/matrix.h"
 #include "plan/settings.h"
@@ -464,7 +465,8 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
 {
     struct plan *plan = xcalloc(1, sizeof(*plan));
     struct build b = {.plan = plan, .diags = diags};
-    size_t errors_before = diags->error_count;
+    size_t errors_at_first = diags->error_count;
+    size_t errors_before;
 
     plan->spec = spec;
     plan->inputs = *inputs;
@@ -473,6 +475,8 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     if (inputs->automatic)
         strmap_merge(&plan->automatic, inputs->automatic);
     plan->workdir = xstrdup(inputs->current_dir);
+    inputs_resolve(plan, diags);
+    errors_before = diags->error_count;
     plan->name = make_name(&b, &plan->scope, &spec->name, "pipeline", 0);
     strmap_set(&plan->automatic, "PIPELINE_NAME", plan->name);
     set_workdir(&b);
@@ -484,7 +488,7 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
         complete(&b);
         check_all(&b);
     }
-    if (diags->error_count == errors_before)
+    if (diags->error_count == errors_at_first)
         return plan;
     plan_free(plan);
     return NULL;
@@ -529,6 +533,7 @@ void plan_free(struct plan *plan)
     free(plan->name);
     free(plan->workdir);
     strmap_release(&plan->automatic);
+    strmap_release(&plan->parameters);
     free(plan);
 }
 

@@ -31,7 +31,9 @@
 /* What the command line and the process contribute. Maps and strings are borrowed for the life of
  * the plan; any may be NULL. */
 struct plan_inputs {
-    const struct strmap *overrides;   /* -e: win over the file */
+    const struct strmap *overrides;   /* -e, --env-file: win over the file */
+    const struct strmap *variables;   /* secrets, `env_files`: the file wins over them */
+    const struct strmap *parameters;  /* --input */
     const struct strmap *automatic;   /* PIPELINE_* as far as they are the same for all steps */
     const struct strmap *passthrough; /* the runner's environment as far as host steps see it */
     const char *engine;               /* --engine: the pipeline's default */
@@ -39,6 +41,7 @@ struct plan_inputs {
     const char *workdir;              /* -w: wins over the file */
     const char *current_dir;          /* absolute; what relative workdirs are meant from */
     bool strict;                      /* unset names are errors */
+    bool incomplete;                  /* nothing will run: required inputs may be missing */
 };
 
 struct plan_job;
@@ -133,6 +136,7 @@ struct plan {
     char *name;
     char *workdir;             /* absolute */
     struct strmap automatic;   /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
+    struct strmap parameters;  /* the values of `inputs`, as text */
     struct plan_stage *stages; /* in the order of running, hooks and `finally` included */
     uint32_t stage_count;
     uint8_t order; /* enum plan_order, of the stages */

@@ -222,6 +222,8 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
                               .isolation = SPEC_ISOLATION_STEP,
                               .checkout = SPEC_CHECKOUT_WORKDIR};
 
+    if (plan->inputs.variables)
+        strmap_merge(&s.environment, plan->inputs.variables);
     if (plan->inputs.overrides)
         strmap_merge(&s.environment, plan->inputs.overrides);
     s.engine = xstrdup_null(plan->inputs.engine);

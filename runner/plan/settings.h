@@ -18,8 +18,8 @@ struct plan_runtime {
 struct plan_settings {
     const struct plan_scope *scope;     /* borrowed */
     const struct plan_runtime *runtime; /* borrowed; NULL while nothing runs */
-    /* The user's environment: file levels merged, -e on top. Without passed-through and automatic
-     * names. */
+    /* The user's environment: secrets and `env_files`, file levels merged, -e on top. Without
+     * passed-through and automatic names. */
     struct strmap environment;
     char *engine;  /* never NULL: "host", "docker", "ssh://…" */
     char *image;   /* NULL: none */

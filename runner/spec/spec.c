@@ -239,6 +239,21 @@ static void release_stage(struct spec_stage *stage)
     free(stage->jobs);
 }
 
+static void release_input(struct spec_input *input)
+{
+    free(input->name.text);
+    free(input->description.text);
+    free(input->preset.text);
+    release_strs(&input->options);
+}
+
+static void release_secret(struct spec_secret *secret)
+{
+    free(secret->name.text);
+    free(secret->variable.text);
+    free(secret->path.text);
+}
+
 void spec_pipeline_free(struct spec_pipeline *pipeline)
 {
     if (!pipeline)
@@ -248,6 +263,13 @@ void spec_pipeline_free(struct spec_pipeline *pipeline)
     free(pipeline->name.text);
     free(pipeline->pre.text);
     release_post(&pipeline->post);
+    for (size_t i = 0; i < pipeline->input_count; i++)
+        release_input(&pipeline->inputs[i]);
+    free(pipeline->inputs);
+    release_strs(&pipeline->env_files);
+    for (size_t i = 0; i < pipeline->secret_count; i++)
+        release_secret(&pipeline->secrets[i]);
+    free(pipeline->secrets);
     for (size_t i = 0; i < pipeline->stage_count; i++)
         release_stage(&pipeline->stages[i]);
     free(pipeline->stages);

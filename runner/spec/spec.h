@@ -265,6 +265,40 @@ struct spec_stage {
     size_t job_count;
 };
 
+enum spec_secret_from {
+    SPEC_SECRET_FROM_UNSET, /* env */
+    SPEC_SECRET_FROM_ENV,
+    SPEC_SECRET_FROM_FILE,
+};
+
+/* A value that must not be seen; it becomes a variable of that name. */
+struct spec_secret {
+    struct src_pos pos;
+    struct spec_str name;
+    enum spec_secret_from from;
+    struct spec_str variable; /* SPEC_SECRET_FROM_ENV; not set: the name */
+    struct spec_str path;     /* SPEC_SECRET_FROM_FILE */
+};
+
+enum spec_input_type {
+    SPEC_INPUT_UNSET, /* a choice if there are options, else a string */
+    SPEC_INPUT_STRING,
+    SPEC_INPUT_NUMBER,
+    SPEC_INPUT_BOOLEAN,
+    SPEC_INPUT_CHOICE,
+};
+
+/* A parameter of the run. */
+struct spec_input {
+    struct src_pos pos;
+    struct spec_str name;
+    enum spec_input_type type;
+    struct spec_str description;
+    struct spec_str preset; /* `default` */
+    enum spec_bool required;
+    struct spec_strs options;
+};
+
 struct spec_pipeline {
     char *file; /* as shown in messages */
     struct src_pos pos;
@@ -274,6 +308,11 @@ struct spec_pipeline {
     struct spec_post post;
     struct spec_stage *stages;
     size_t stage_count;
+    struct spec_input *inputs;
+    size_t input_count;
+    struct spec_strs env_files;
+    struct spec_secret *secrets;
+    size_t secret_count;
     struct spec_stage *finally; /* run at the end, whatever happened */
     size_t finally_count;
 };

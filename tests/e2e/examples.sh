@@ -68,6 +68,31 @@ test_retry() {
     assert_not_contains "$stderr" "not for every reason] attempt"
 }
 
+test_secrets() {
+    local -x API_TOKEN='a b"c/d+e'
+    example secrets.yaml
+    assert_contains "$stdout" "as it is] the token is ***"
+    assert_contains "$stdout" "line by line] > ***"
+    assert_contains "$stdout" "in a container] the token has 9 characters, and is ***"
+    assert_match "$stdout" 'encoded\] dXNlcj.?\*\*\*'
+    assert_match "$stdout" 'in pieces\] \*\*\*'
+    assert_not_contains "$stdout" "one of two"
+}
+
+test_inputs() {
+    assert_exit 2 "$RUNNER" exec "$examples/inputs.yaml" --input target=prod
+    assert_contains "$stderr" 'the input "version" is required'
+    assert_contains "$stderr" 'must be test, staging or production, not "prod"'
+    example inputs.yaml --input version=1.4.2 --input replicas=10 --input notify=true
+    assert_contains "$stdout" "deploy to test][step(1/3): deploy] the product 1.4.2 on 10 machines"
+    assert_contains "$stdout" "that is a lot"
+    assert_contains "$stdout" "sent to team@example.org"
+    assert_exit 0 "$RUNNER" exec "$examples/inputs.yaml" --input version=1 --input target=staging
+    assert_contains "$stdout" "deploy to staging]"
+    assert_not_contains "$stdout" "a lot"
+    assert_not_contains "$stdout" "sent"
+}
+
 test_docker() {
     example docker.yaml
     assert_contains "$stdout" "[step(3/3): limits] 1000"

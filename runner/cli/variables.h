@@ -1,0 +1,28 @@
+/* What a pipeline gets from dotenv files and secrets: the variables under those of the file, and
+ * those over them. From the weakest: `env_files`, `secrets`, the file's `environment`, --env-file,
+ * -e. */
+#pragma once
+
+#include "base/diag.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "mask/mask.h"
+#include "spec/spec.h"
+
+struct variables {
+    struct strmap below; /* `env_files`, `secrets` */
+    struct strmap above; /* --env-file, -e */
+};
+
+struct variables_options {
+    const struct strmap *env;         /* -e */
+    const struct strvec *files;       /* --env-file */
+    const struct strmap *passthrough; /* for ${NAME} in paths and dotenv files */
+    /* Gets the values of secrets. NULL: nothing will run, and they may be missing. */
+    struct mask *mask;
+};
+
+/* Reads all there is, and adds what is wrong, all of it, to diags. */
+void variables_collect(const struct spec_pipeline *spec, const struct variables_options *options,
+                       struct variables *ret, struct diag_list *diags);
+void variables_release(struct variables *variables);

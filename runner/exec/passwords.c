@@ -1,0 +1,79 @@
+/* Every step could print the file that it comes from, so that passwords are hidden from the start,
+ * not only while a step uses them. Those that depend on what only a run knows come when their step
+ * is lowered. What is too short to be hidden is not: a password is not refused for that. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "exec/run.h"
+
+static void mask_password(const struct run *run, const char *password)
+{
+    if (password && mask_add(run->bus->mask, password, strlen(password)) == MASK_TOO_LARGE)
+        event_bus_note(run->bus, run->root, "a password is too long to be masked");
+}
+
+void passwords_mask_step(const struct run *run, const char *engine_url,
+                         const struct image_source *source)
+{
+    if (!run->bus->mask)
+        return;
+    mask_add_url(run->bus->mask, engine_url);
+    mask_password(run, source->password);
+}
+
+static bool may_hold_password(const struct spec_str *engine)
+{
+    return engine->text && (strchr(engine->text, '@') || strstr(engine->text, "${"));
+}
+
+static void mask_scope(const struct run *run, const struct plan_scope *scope)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    const struct spec_common *common = scope->common;
+    bool late = false;
+
+    if ((!common->image_registry_password.text && !may_hold_password(&common->engine)) ||
+        plan_settings_resolve(run->plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
+        return;
+    mask_password(run, settings.image_registry_password);
+    mask_add_url(run->bus->mask, settings.engine);
+}
+
+static void mask_plugin(const struct run *run, const struct plan_step *step)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    CLEANUP_FREE char *password = NULL;
+    bool late = false;
+
+    if (!step->spec->plugin || !step->spec->plugin->image_registry_password.text ||
+        plan_settings_resolve(run->plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0 ||
+        plan_expand(run->plan, &settings, &step->spec->plugin->image_registry_password, &password,
+                    &late, NULL, NULL) < 0)
+        return;
+    mask_password(run, password);
+}
+
+static void mask_job(const struct run *run, const struct plan_job *job)
+{
+    mask_scope(run, &job->scope);
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        mask_scope(run, &job->steps[i].scope);
+        mask_plugin(run, &job->steps[i]);
+    }
+}
+
+void passwords_mask_known(const struct run *run)
+{
+    const struct plan *plan = run->plan;
+
+    if (!run->bus->mask)
+        return;
+    if (plan->inputs.engine)
+        mask_add_url(run->bus->mask, plan->inputs.engine);
+    mask_scope(run, &plan->scope);
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        mask_scope(run, &plan->stages[i].scope);
+        for (uint32_t j = 0; j < plan->stages[i].job_count; j++)
+            mask_job(run, &plan->stages[i].jobs[j]);
+    }
+}
