@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "exec/admission.h"
+#include "exec/concurrency.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
 #include "exec/workdir.h"
@@ -186,6 +187,26 @@ static void clean_workdir(struct run *run, const struct node *root, const char *
     }
 }
 
+/* Whether the pipeline may run, which its time does not begin before; else it is ended. */
+static bool enter_group(struct run *run, const struct ctx *ctx, struct node *root,
+                        struct own_group **ret)
+{
+    struct err err = ERR_INIT;
+
+    if (concurrency_enter(run, ctx, run->plan->spec->concurrency, &run->plan->scope, root, ret,
+                          &err) == 0)
+        return true;
+    if (ctx_done(ctx)) {
+        outcome_rest(run, ctx, root);
+        run->cancelled = true;
+    } else {
+        node_set_state(run->bus, root, STATE_RUNNING, NULL);
+        outcome_children_not_started(run, root);
+        outcome_error(run, ctx, root, &err);
+    }
+    return false;
+}
+
 static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *root)
 {
     struct err err = ERR_INIT;
@@ -221,14 +242,17 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
                       .instances = instances_new(options->engines, options->services),
                       .id = own_run_id(options->services->run)};
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
+    struct own_group *group = NULL;
     CLEANUP_FREE char *label = NULL;
 
     passwords_mask_known(&run);
     name_nodes(run.bus, root, plan);
     label = timeout_label(root);
     ctx_init(&own, ctx);
-    ctx_set_timeout(&own, timeout_ms ? timeout_ms : EXEC_TIMEOUT_DEFAULT_MS, label);
-    run_pipeline(&run, &own, root);
+    if (enter_group(&run, ctx, root, &group)) {
+        ctx_set_timeout(&own, timeout_ms ? timeout_ms : EXEC_TIMEOUT_DEFAULT_MS, label);
+        run_pipeline(&run, &own, root);
+    }
     *ret = (struct exec_verdict){
         .state = (enum state)root->state,
         .own_deadline = outcome_is_timeout_of(&own, root),
@@ -239,4 +263,5 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     log_flusher_free(run.flusher);
     limit_free(run.jobs);
     ctx_release(&own);
+    own_group_leave(group);
 }

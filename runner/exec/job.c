@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/concurrency.h"
 #include "exec/job.h"
 #include "exec/retry.h"
 #include "exec/schedule.h"
@@ -131,8 +132,8 @@ static void end_pending(struct run *run, const struct ctx *ctx, struct node *nod
     }
 }
 
-void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
-             enum plan_post outcome)
+static void run_attempts(struct run *run, const struct ctx *ctx, const struct plan_job *job,
+                         struct node *node, enum plan_post outcome)
 {
     const struct spec_retry *retry = job->spec ? job->spec->retry : NULL;
     bool again;
@@ -151,4 +152,23 @@ void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job,
         }
         outcome_release(&end);
     } while (again);
+}
+
+void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
+             enum plan_post outcome)
+{
+    const struct spec_concurrency *concurrency = job->spec ? job->spec->concurrency : NULL;
+    struct own_group *group;
+    struct err err = ERR_INIT;
+
+    if (concurrency_enter(run, ctx, concurrency, &job->scope, node, &group, &err) == 0) {
+        run_attempts(run, ctx, job, node, outcome);
+        own_group_leave(group);
+    } else if (ctx_done(ctx)) {
+        outcome_rest(run, ctx, node);
+    } else {
+        node_set_state(run->bus, node, STATE_RUNNING, NULL);
+        outcome_children_not_started(run, node);
+        outcome_error(run, ctx, node, &err);
+    }
 }

@@ -467,6 +467,25 @@ const struct table step_table = {
     .check = check_step,
 };
 
+static const struct field concurrency_fields[] = {
+    {"group", "its name; of one name one at a time", .kind = FIELD_STRING,
+     .flags = FIELD_REQUIRED | FIELD_EXTENSION, IN(struct spec_concurrency, group)},
+    {"cancel_in_progress", "end the runs that are before it, with SIGTERM, instead of waiting",
+     .kind = FIELD_BOOL, EXTENSION, IN(struct spec_concurrency, cancel_in_progress),
+     .default_text = "`false`"},
+};
+
+static const struct table concurrency_table = {
+    .name = "concurrency",
+    .help = "Runs, or jobs, of one group exclude each other on this machine, for one user, in the "
+            "order in which they come. A plain string is the group. The wait does not count for "
+            "a `timeout` of its own level. Jobs of one run only wait for each other.",
+    ROWS(concurrency_fields),
+    .size = sizeof(struct spec_concurrency),
+    .pos_offset = offsetof(struct spec_concurrency, pos),
+    .short_form = &concurrency_fields[0],
+};
+
 static const struct field job_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_job, name)},
     {"steps", "run one after the other", .kind = FIELD_OBJECTS, REQUIRED,
@@ -483,7 +502,8 @@ static const struct field job_fields[] = {
     PLANNED("max_failures", "hosts that may fail"),
     PLANNED("cache", "directories kept between runs"),
     PLANNED("artifacts", "files kept after the run"),
-    PLANNED("concurrency", "jobs that exclude each other"),
+    {"concurrency", "jobs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
+     EXTENSION, IN(struct spec_job, concurrency), .table = &concurrency_table},
     {"pre", "script that runs first in the job", .kind = FIELD_SCRIPT, EXTENSION,
      IN(struct spec_job, pre)},
     {"post", "script that runs last in the job, also after a failure; or a map, see below",
@@ -633,7 +653,8 @@ static const struct field pipeline_fields[] = {
     PLANNED("services", "containers beside the run"),
     PLANNED("alerts", "when to raise an alarm"),
     PLANNED("triggers", "what starts a run"),
-    PLANNED("concurrency", "runs that exclude each other"),
+    {"concurrency", "runs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
+     EXTENSION, IN(struct spec_pipeline, concurrency), .table = &concurrency_table},
 };
 
 static const struct table_part pipeline_parts[] = {{&common_table,
@@ -650,8 +671,11 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,   &stage_table,  &job_table,       &step_table,      &flow_table,
-    &dependency_table, &when_table,   &retry_table,     &matrix_table,    &post_table,
-    &input_table,      &secret_table, &container_table, &security_table,  &plugin_table,
-    &language_table,   &ready_table,  &common_table,    &resources_table, NULL,
+    &pipeline_table,    &stage_table,     &job_table,
+    &step_table,        &flow_table,      &dependency_table,
+    &when_table,        &retry_table,     &matrix_table,
+    &concurrency_table, &post_table,      &input_table,
+    &secret_table,      &container_table, &security_table,
+    &plugin_table,      &language_table,  &ready_table,
+    &common_table,      &resources_table, NULL,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fs.h"
@@ -63,6 +64,24 @@ int journal_check_dir(int dir_fd, const char *path, struct err *err)
     if (st.st_mode & 022)
         return err_set(err, ERR_DENIED, "%s can be written by others; chmod it to 0700", path);
     return 0;
+}
+
+int journal_open_dir(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT) {
+        if (fs_mkdir_p(path, 0700, err) < 0)
+            return -1;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (fd < 0)
+        return err_errno(err, "cannot open the state directory %s", path);
+    if (journal_check_dir(fd, path, err) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 void journal_format(struct buf *line, const char *verb, enum own_kind kind, const char *what)

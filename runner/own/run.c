@@ -42,24 +42,6 @@ static int make_id(char out[OWN_RUN_ID_SIZE], struct err *err)
     return 0;
 }
 
-static int open_state_dir(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd < 0 && errno == ENOENT) {
-        if (fs_mkdir_p(path, 0700, err) < 0)
-            return -1;
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    }
-    if (fd < 0)
-        return err_errno(err, "cannot open the state directory %s", path);
-    if (journal_check_dir(fd, path, err) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* Without a name until something is noted: a run that dies before it has made anything leaves
  * nothing, and no sweep meets the file before it is locked. */
 static int create_unnamed(const char *dir, struct own_run *run, struct err *err)
@@ -99,7 +81,7 @@ static int create_named(const char *dir, struct own_run *run, struct err *err)
 
 static int begin_in(const char *dir, struct own_run *run, struct err *err)
 {
-    CLEANUP_FD int dir_fd = open_state_dir(dir, err);
+    CLEANUP_FD int dir_fd = journal_open_dir(dir, err);
     struct err why = ERR_INIT;
 
     if (dir_fd < 0)

@@ -134,6 +134,18 @@ void plan_check_step(const struct plan *plan, struct plan_step *step, struct dia
     check_own_keys(&c, step->spec);
 }
 
+void plan_check_concurrency(const struct plan *plan, const struct plan_scope *scope,
+                            const struct spec_concurrency *concurrency, struct diag_list *diags)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    bool late = false;
+    const struct check c = {plan, &settings, &late, diags};
+
+    if (concurrency && plan_is_template(&concurrency->group) &&
+        plan_settings_resolve(plan, scope, NULL, &settings, &late, NULL, NULL) == 0)
+        check_string(&c, &concurrency->group);
+}
+
 /* --- conditions --- */
 
 /* Where byte `offset` of a text of one line stands; else where the text begins. */

@@ -9,6 +9,9 @@ bool plan_is_template(const struct spec_str *text);
 void plan_check_scope(const struct plan *plan, struct plan_scope *scope, struct diag_list *diags);
 /* Those, and the keys that only a step has. */
 void plan_check_step(const struct plan *plan, struct plan_step *step, struct diag_list *diags);
+/* Its group; `concurrency` may be NULL. */
+void plan_check_concurrency(const struct plan *plan, const struct plan_scope *scope,
+                            const struct spec_concurrency *concurrency, struct diag_list *diags);
 /* Parses the conditions of `spec` (may be NULL) into *flow, which is made if there is one. */
 void plan_read_conditions(const struct spec_flow *spec, struct plan_flow **flow,
                           struct diag_list *diags);

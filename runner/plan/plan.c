@@ -400,6 +400,8 @@ static void check_job(const struct build *b, struct plan_job *job, struct diag_l
 {
     plan_check_scope(b->plan, &job->scope, diags);
     plan_check_conditions(b->plan, &job->scope, job->flow, diags);
+    if (job->spec)
+        plan_check_concurrency(b->plan, &job->scope, job->spec->concurrency, diags);
     for (uint32_t i = 0; i < job->step_count; i++) {
         struct plan_step *step = &job->steps[i];
 
@@ -482,6 +484,7 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     set_workdir(&b);
     strmap_set(&plan->automatic, "PIPELINE_WORKDIR", plan->workdir);
     plan_check_scope(plan, &plan->scope, diags);
+    plan_check_concurrency(plan, &plan->scope, spec->concurrency, diags);
     if (diags->error_count == errors_before)
         build_stages(&b);
     if (diags->error_count == errors_before) {

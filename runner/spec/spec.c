@@ -107,6 +107,14 @@ static void free_retry(struct spec_retry *retry)
     free(retry);
 }
 
+static void free_concurrency(struct spec_concurrency *concurrency)
+{
+    if (!concurrency)
+        return;
+    free(concurrency->group.text);
+    free(concurrency);
+}
+
 static void free_matrix(struct spec_matrix *matrix)
 {
     if (!matrix)
@@ -220,6 +228,7 @@ static void release_job(struct spec_job *job)
     free_flow(job->flow);
     free_retry(job->retry);
     free_matrix(job->matrix);
+    free_concurrency(job->concurrency);
     free(job->pre.text);
     release_post(&job->post);
     for (size_t i = 0; i < job->step_count; i++)
@@ -270,6 +279,7 @@ void spec_pipeline_free(struct spec_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->secret_count; i++)
         release_secret(&pipeline->secrets[i]);
     free(pipeline->secrets);
+    free_concurrency(pipeline->concurrency);
     for (size_t i = 0; i < pipeline->stage_count; i++)
         release_stage(&pipeline->stages[i]);
     free(pipeline->stages);

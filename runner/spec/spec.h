@@ -159,6 +159,13 @@ struct spec_retry {
     struct spec_strs not_on;
 };
 
+/* What excludes each other on this machine. */
+struct spec_concurrency {
+    struct src_pos pos;
+    struct spec_str group;
+    enum spec_bool cancel_in_progress;
+};
+
 struct spec_matrix {
     struct src_pos pos;
     struct spec_matches axes;
@@ -245,6 +252,7 @@ struct spec_job {
     struct spec_flow *flow;
     struct spec_retry *retry;
     struct spec_matrix *matrix;
+    struct spec_concurrency *concurrency;
     struct spec_str pre;
     struct spec_post post;
     struct spec_step *steps;
@@ -313,6 +321,7 @@ struct spec_pipeline {
     struct spec_strs env_files;
     struct spec_secret *secrets;
     size_t secret_count;
+    struct spec_concurrency *concurrency;
     struct spec_stage *finally; /* run at the end, whatever happened */
     size_t finally_count;
 };

@@ -105,6 +105,20 @@ test_plugin() {
     assert_contains "$stdout" 'PIPELINE_PLUGIN_SETTINGS_CHANNELS=["stable","edge"]'
 }
 
+test_plugins() {
+    DOCKER_BUILDKIT=0 "$examples/plugins/build.sh" >/dev/null 2>&1
+    example plugins.yaml
+    assert_contains "$stdout" "[step(1/2): announce] version 1.2, by job announce of plugins"
+    assert_contains "$stdout" "[step(1/2): announce] - edge"
+    assert_contains "$stdout" "[step(2/2): check] ANNOUNCEMENT has 5 lines, says announce"
+    rm -r plugins-example
+}
+
+test_concurrency() {
+    example concurrency.yaml
+    assert_eq 2 "$(grep -c '\] deployed$' <<<"$stdout")" "deployments"
+}
+
 test_language() {
     example language.yaml
     assert_contains "$stdout" "hello from node"
