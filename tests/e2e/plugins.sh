@@ -23,7 +23,7 @@ printed_context() { sed -n 's/.*\] \({"api".*\)/\1/p' <<<"$stdout" | tail -n 1; 
 
 test_context() {
     context_image
-    pipeline '{name: First one, command: exit 3, allow_failure: true},
+    pipeline '{name: First one, command: "echo K=v >>$PIPELINE_OUTPUT; exit 3", allow_failure: true},
         {name: told, id: second, plugin: {image: "runner-test/context:1"}, workdir: sub}'
     assert_exit 0 "$RUNNER" exec p.yaml
     local document expected
@@ -31,7 +31,7 @@ test_context() {
     assert_eq 2 "$(grep -c '{"api"' <<<"$stdout")" "times that it was printed"
     expected='{"api":1,"job":{"matrix":{},"name":"j"},"pipeline":{"name":"p"},"stage":{"name":"s"},'
     expected+='"step":{"attempt":1,"id":"second","name":"told"},'
-    expected+='"steps":{"first-one":{"exit_code":3,"name":"First one","outputs":{},"status":"failed"}},'
+    expected+='"steps":{"first-one":{"exit_code":3,"name":"First one","outputs":{"K":"v"},"status":"failed"}},'
     expected+="\"workdir\":\"$PWD/sub\"}"
     assert_eq "$expected" "$(jq -cS 'del(.pipeline.id)' <<<"$document")" "context"
     assert_match "$(jq -r .pipeline.id <<<"$document")" '^[0-9a-z]{22}$' "id of the run"
@@ -85,6 +85,17 @@ test_context_with_podman() {
     DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST assert_exit 0 "$RUNNER" exec p.yaml
     assert_eq 4 "$(grep -c '"api":1' <<<"$stdout")" "documents"
     assert_eq "" "$(docker -H "$RUNNER_TEST_PODMAN_HOST" volume ls -q)" "volumes of podman"
+}
+
+# A plugin's outputs and variables, as any step's.
+test_outputs() {
+    image runner-test/outputs:1 <<'EOF'
+RUN printf '#!/bin/sh\necho version=1.2 >>$PIPELINE_OUTPUT\necho COLOUR=red >>$PIPELINE_ENV\n' >/pipeline/plugin/run
+EOF
+    pipeline '{name: a, user: "1234", security: {read_only: true}, plugin: {image: "runner-test/outputs:1"}},
+        {name: b, environment: {V: "{{ steps.a.outputs.version }}"}, command: "echo $V $COLOUR"}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_contains "$stdout" "b] 1.2 red"
 }
 
 test_mount_over_the_plugin_is_refused() {
@@ -171,6 +182,93 @@ test_pinned_image() {
     pipeline "{name: a, plugin: {image: \"${digest%??????????}\"}}"
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_contains "$stderr" "is not a digest (sha256: and 64 hexadecimal digits)"
+}
+
+sdk=$(realpath "$(dirname "$0")/../../deploy/plugin-sdk")
+
+# What both kinds of the SDK make of the same JSON, path by path.
+test_sdk_json() {
+    cat >d.json <<'EOF'
+{"a": {"b": [1, "zwei\u00e4\n\ud83d\ude00", {"c": null}]}, "s": "x\"y\\z", "e": [], "n": -1.5e3, "t": true,
+ "m": {"k 1": "v", "l": [1,2]}}
+EOF
+    cat >json.c <<'EOF'
+#include "pipeline-plugin.h"
+int main(int argc, char **argv)
+{
+    char *json = plugin_read(argv[1]);
+    char *text = plugin_json(json, argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL, argc > 4 ? argv[4] : NULL,
+        argc > 5 ? argv[5] : NULL, (char *)NULL);
+    free(json);
+    if (!text)
+        return 1;
+    puts(text);
+    free(text);
+    return 0;
+}
+EOF
+    cc -std=c99 -D_POSIX_C_SOURCE=200809L -g -fsanitize=address,undefined -Wall -Wextra -pedantic -Werror \
+        -I "$sdk" -o json json.c
+    printf '. "%s"; shift; plugin_json "$@"\n' "$sdk/pipeline-plugin.sh" >json.sh
+    local expected keys
+    while IFS='|' read -r keys expected; do
+        read -ra keys <<<"$keys"
+        assert_exit 0 ./json d.json "${keys[@]}"
+        assert_eq "$(printf %b "$expected")" "$stdout" "in C, ${keys[*]}"
+        assert_exit 0 sh -c 'sh ./json.sh "$@" <d.json' sh - "${keys[@]}"
+        assert_eq "$(printf %b "$expected")" "$stdout" "in sh, ${keys[*]}"
+    done <<'EOF'
+a b 0|1
+a b 1|zweiä\n😀
+a b 2|{"c": null}
+a b 2 c|null
+s|x"y\\z
+n|-1.5e3
+t|true
+e|[]
+m l 1|2
+EOF
+    for keys in "m x" "a b 7" "a b x" "s x" "n 0"; do
+        read -ra keys <<<"$keys"
+        assert_exit 1 ./json d.json "${keys[@]}"
+        assert_exit 1 sh -c 'sh ./json.sh "$@" <d.json' sh - "${keys[@]}"
+    done
+    for expected in '{' '[1,]' '{"a" 1}' '[1] x' '' '"x'; do
+        assert_exit 1 sh -c 'printf %s "$1" | sh ./json.sh x' sh "$expected"
+        assert_eq "" "$stdout" "what was printed of $expected"
+    done
+}
+
+test_sdk_sh() {
+    cat >s.sh <<EOF
+. "$sdk/pipeline-plugin.sh"
+plugin_setting a-b; plugin_setting none standard; plugin_list tags; plugin_list nothing; plugin_list empty
+if plugin_flag yes; then echo flag; fi
+if plugin_flag no true; then echo flag; fi
+plugin_command
+plugin_output one "a=b"; plugin_output two "x
+y"
+(plugin_flag a-b) || echo "code \$?"
+plugin_require yes x y
+EOF
+    run env PIPELINE_PLUGIN_SETTINGS_A_B="it's \$x  y" PIPELINE_PLUGIN_SETTINGS_TAGS='["a b", 2]' \
+        PIPELINE_PLUGIN_SETTINGS_YES=true PIPELINE_PLUGIN_SETTINGS_EMPTY='[ ]' \
+        PIPELINE_PLUGIN_COMMAND="$(printf 'echo hi' | base64)" PIPELINE_OUTPUT=out dash s.sh
+    assert_eq 2 "$status" "exit status"
+    assert_eq "it's \$x  y
+standard
+a b
+2
+flag
+flag
+echo hicode 2" "$stdout"
+    assert_eq 'error: the setting "a-b" must be true or false, not "it'"'"'s $x  y"
+error: settings are missing: x y' "$stderr"
+    assert_match "$(cat out)" '^one=a=b
+two<<(PLUGIN_[0-9]+_END)
+x
+y
+PLUGIN_[0-9]+_END$'
 }
 
 run_tests "$@"
