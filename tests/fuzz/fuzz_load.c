@@ -1,15 +1,19 @@
-/* libFuzzer harness: any bytes as a pipeline file. Everything that may happen to a file is done to
- * it: load, expand its strings, print what is wrong in both forms.
+/* libFuzzer harness: any bytes as a pipeline file, and, behind the first NUL, as a value to set
+ * over it. Everything that may happen to a file is done to it: load, expand its strings, print what
+ * is wrong in every form.
  *
  *     cmake -B build/fuzz -DCMAKE_C_COMPILER=clang -DRUNNER_FUZZ=ON -DRUNNER_TESTS=OFF
  *     cmake --build build/fuzz --target fuzz_load
  *     build/fuzz/tests/fuzz_load -max_len=4096 -timeout=5 corpus/ */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/interpolate.h"
 #include "load/diag_print.h"
 #include "load/load.h"
+#include "load/sarif.h"
 #include "load/yaml_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -54,14 +58,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     CLEANUP_SPEC_PIPELINE struct spec_pipeline *pipeline = NULL;
     CLEANUP_BUF struct buf text = BUF_INIT;
     json_t *json = json_array();
+    json_t *sarif = sarif_new();
+    const uint8_t *nul = memchr(data, 0, len);
 
-    load_source_init(&source, "fuzz", (const char *)data, len);
+    load_source_init(&source, "fuzz", (const char *)data, nul ? (size_t)(nul - data) : len);
+    if (nul)
+        strvec_push_owned(&source.overrides,
+                          xstrndup((const char *)nul + 1, len - (size_t)(nul + 1 - data)));
     pipeline = load_pipeline(&source, NULL, &diags);
     if (!pipeline != (diags.error_count > 0))
         abort();
     diag_print_text(&text, &source, &diags, false);
     diag_print_json(json, &source, &diags);
     json_decref(json);
+    sarif_add(sarif, &source, &diags);
+    json_decref(sarif);
     if (pipeline)
         expand(pipeline->name.text);
     print_tree(&source);
