@@ -5,9 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
-#include "event/json.h"
 #include "plan/settings.h"
 
 static const char *kind_of(const struct spec_step *spec)

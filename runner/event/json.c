@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 static const char *const children_keys[] = {"stages", "jobs", "steps"};
@@ -15,17 +16,6 @@ static void set_time(json_t *object, const char *key, int64_t time_ms)
 
     clock_rfc3339(time_ms, text);
     json_object_set_new(object, key, json_string(text));
-}
-
-json_t *json_safe_string(const char *text)
-{
-    CLEANUP_BUF struct buf clean = BUF_INIT;
-    size_t len = strlen(text);
-
-    if (utf8_valid(text, len))
-        return json_string(text);
-    utf8_add_valid(&clean, text, len);
-    return json_string(clean.data);
 }
 
 json_t *strmap_to_json(const struct strmap *map)

@@ -24,6 +24,3 @@ struct sink_json {
 };
 
 void sink_json_init(struct sink_json *json, struct output_queue *queue, const char *run_id);
-/* A string of foreign bytes: invalid UTF-8 is replaced, because a name or an error must not be
- * able to make a document invalid. */
-json_t *json_safe_string(const char *text);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 #include "load/override.h"
 
@@ -228,17 +229,17 @@ void diag_print_json(json_t *array, const struct load_source *source, const stru
         json_t *object = json_object();
         CLEANUP_FREE char *override = diag_override(source, diag);
 
-        json_object_set_new(object, "file", json_string(source->name));
+        json_object_set_new(object, "file", json_safe_string(source->name));
         json_object_set_new(object, "line",
                             diag->pos.line ? json_integer(diag->pos.line) : json_null());
         json_object_set_new(object, "column",
                             diag->pos.line ? json_integer(diag->pos.column) : json_null());
         json_object_set_new(object, "severity",
                             json_string(diag->severity == DIAG_ERROR ? "error" : "warning"));
-        json_object_set_new(object, "path", json_string(diag->path));
-        json_object_set_new(object, "message", json_string(diag->message));
+        json_object_set_new(object, "path", json_safe_string(diag->path));
+        json_object_set_new(object, "message", json_safe_string(diag->message));
         if (override)
-            json_object_set_new(object, "override", json_string(override));
+            json_object_set_new(object, "override", json_safe_string(override));
         json_array_append_new(array, object);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/nearest.h"
 #include "base/parse.h"
+#include "base/utf8.h"
 #include "load/node_path.h"
 
 /* As deep as a file can be, which the value then goes on from. */
@@ -343,7 +344,9 @@ void override_apply(struct yaml_tree *tree, const char *override, uint32_t numbe
     struct override o = {.tree = tree, .diags = diags, .pos = {0, number}};
     const struct yaml_node *root = NULL;
 
-    if (tree->document_count && read_path(&o, override)) {
+    if (!utf8_valid(override, strlen(override)))
+        report(&o, 0, "this is not UTF-8 text");
+    else if (tree->document_count && read_path(&o, override)) {
         o.value = read_value(&o, override + override_path_length(override) + 1);
         root = o.value ? set_below(&o, tree->documents[0], 0) : NULL;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/json_text.h"
 #include "load/diag_print.h"
 
 #define SARIF_SCHEMA "https://json.schemastore.org/sarif-2.1.0.json"
@@ -90,7 +91,8 @@ static json_t *location_of(const struct load_source *source, const struct diag *
                                       "startColumn", (int)utf16_column(source, diag->pos)));
     if (*diag->path)
         json_object_set_new(location, "logicalLocations",
-                            json_pack("[{s: s}]", "fullyQualifiedName", diag->path));
+                            json_pack("[{s: o}]", "fullyQualifiedName",
+                                      json_safe_string(diag->path)));
     json_decref(physical);
     return location;
 }
@@ -101,9 +103,9 @@ static json_t *result_of(const struct load_source *source, const struct diag *di
     CLEANUP_FREE char *text =
         override ? xasprintf("--set %s: %s", override, diag->message) : xstrdup(diag->message);
 
-    return json_pack("{s: s, s: i, s: s, s: {s: s}, s: [o]}", "ruleId", RULE, "ruleIndex", 0,
+    return json_pack("{s: s, s: i, s: s, s: {s: o}, s: [o]}", "ruleId", RULE, "ruleIndex", 0,
                      "level", diag->severity == DIAG_ERROR ? "error" : "warning", "message", "text",
-                     text, "locations", location_of(source, diag));
+                     json_safe_string(text), "locations", location_of(source, diag));
 }
 
 void sarif_add(json_t *log, const struct load_source *source, const struct diag_list *diags)
@@ -117,7 +119,7 @@ void sarif_add(json_t *log, const struct load_source *source, const struct diag_
         CLEANUP_FREE char *text = xasprintf("%s: and %zu more", source->name, diags->dropped_count);
 
         json_array_append_new(json_object_get(invocation, "toolExecutionNotifications"),
-                              json_pack("{s: s, s: {s: s}}", "level", "note", "message", "text",
-                                        text));
+                              json_pack("{s: s, s: {s: o}}", "level", "note", "message", "text",
+                                        json_safe_string(text)));
     }
 }

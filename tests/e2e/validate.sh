@@ -96,6 +96,16 @@ test_sarif_says_what_it_leaves_out() {
         "$(sarif '[(.results | length), .invocations[0].toolExecutionNotifications[0].message.text]')"
 }
 
+test_reports_are_valid_whatever_is_written() {
+    printf '{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: x}]}]}]}' >$'p\xff.yaml'
+    assert_exit 2 "$RUNNER" validate --format json $'p\xff.yaml' --set $'na\xffme=q'
+    assert_eq '{"file":"p\ufffd.yaml","message":"this is not UTF-8 text","override":"na\ufffdme"}' \
+        "$(jq -ac '.[0] | {file, message, override}' <<<"$stdout")"
+    assert_exit 2 "$RUNNER" validate --format sarif $'p\xff.yaml' --set $'na\xffme=q'
+    assert_eq '["p%FF.yaml","--set na\ufffdme: this is not UTF-8 text"]' \
+        "$(jq -ac '.runs[0].results[0] | [.locations[0].physicalLocation.artifactLocation.uri, .message.text]' <<<"$stdout")"
+}
+
 test_wrong_type() {
     write p.yaml <<<'{name: p, stages: {name: s}}'
     assert_invalid 'p.yaml:1:19: error: '

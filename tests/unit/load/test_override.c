@@ -103,6 +103,7 @@ static void errors(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         check(bad[i], "", no_path);
+    check("name=\xff", "", ": this is not UTF-8 text");
     check("", "", ": there is no value; write PATH=VALUE");
     check("name", "", ": there is no value; write PATH=VALUE");
     check("list[4].a=1", "", "list: this list has 4 items, numbered from 0, and no [4]");
