@@ -11,6 +11,7 @@
 #include "cli/plan_view.h"
 #include "cli/prepare.h"
 #include "cli/session.h"
+#include "cli/stores.h"
 
 struct exec_args {
     struct prepare_args file;
@@ -28,6 +29,8 @@ struct exec_args {
     bool force_clean;
     char *docker_host;
     struct strvec reports;
+    char *cache_dir;
+    char *cache_size;
 };
 
 static const char *const progress_choices[] = {"auto", "plain", "json", NULL};
@@ -56,6 +59,7 @@ static const struct cli_option options[] = {
     {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to use", NULL, NULL},
     {"report", 0, CLI_LIST, AT(reports), "FORMAT=FILE",
      "write a report at the end: json, junit or html (repeatable)", NULL, NULL},
+    CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
     {0},
 };
 
@@ -172,7 +176,7 @@ static char *mask_message(void *mask, const char *text)
 
 /* Returns the exit status. */
 static int run_plan(const struct exec_args *args, const struct prepared *p,
-                    const struct reports *reports)
+                    const struct reports *reports, const struct cli_store_options *stores)
 {
     const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
                                                 .no_color = args->no_color,
@@ -185,7 +189,8 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
                                                 .docker_host = args->docker_host,
                                                 .mask = p->mask,
                                                 .reports = reports->list.items,
-                                                .report_count = reports->list.len};
+                                                .report_count = reports->list.len,
+                                                .stores = stores};
 
     int status;
 
@@ -214,12 +219,15 @@ static int run(void *arguments, const struct strvec *operands)
     const struct exec_args *args = arguments;
     struct prepared p = PREPARED_INIT;
     CLEANUP(reports_release) struct reports reports = {0};
+    struct cli_store_options stores;
     const char *where;
     struct err err = ERR_INIT;
     int status = CLI_EXIT_USAGE;
     bool ready;
 
-    if (configure_logger(args, &err) < 0 || prepare_where(&args->file, operands, &where, &err) < 0)
+    if (configure_logger(args, &err) < 0 ||
+        prepare_where(&args->file, operands, &where, &err) < 0 ||
+        cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0)
         return usage_error(&err);
     ready = prepared_read(&p, &args->file, where) == 0 && find_reports(args, &reports, &err) == 0 &&
             make_plan(args, &p, &err) == 0;
@@ -229,7 +237,7 @@ static int run(void *arguments, const struct strvec *operands)
     if (ready && args->dry_run)
         status = show_plan(p.plan);
     else if (ready)
-        status = run_plan(args, &p, &reports);
+        status = run_plan(args, &p, &reports, &stores);
     prepared_release(&p);
     return status;
 }

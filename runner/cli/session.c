@@ -11,6 +11,7 @@
 #include "base/logger.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
+#include "cli/stores.h"
 #include "engine/host/supervisor.h"
 #include "event/json.h"
 #include "event/sink_plain.h"
@@ -249,7 +250,9 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
                                           .bus = &s.bus,
                                           .jobs = options->jobs,
                                           .force_clean = options->force_clean,
-                                          .keep = options->keep};
+                                          .keep = options->keep,
+                                          .open_store = cli_store_open,
+                                          .open_store_arg = (void *)options->stores};
         struct exec_verdict verdict;
 
         exec_run(&s.ctx, plan, &exec, &s.root, &verdict);

@@ -22,6 +22,7 @@ struct cli_session_options {
     struct mask *mask;            /* what must not be seen */
     const struct report *reports; /* to be written at the end */
     size_t report_count;
+    const struct cli_store_options *stores;
 };
 
 /* Returns the exit status of the program; says on standard error what went wrong. */

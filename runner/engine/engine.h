@@ -263,6 +263,10 @@ struct engine {
      * starts for that ends with it. NULL: cannot be told. */
     int (*check)(const struct ctx *ctx, struct place *place, const struct runnable *running,
                  const struct probe *probe, struct err *err);
+    /* Whether what has run in the place has worked on options->workspace itself, and not on a copy
+     * from which nothing comes back: then files can be restored there before, and kept after, a
+     * step. NULL function: never. */
+    bool (*shares_workspace)(const struct ctx *ctx, struct place *place);
     void (*close)(struct place *place);
     int (*sweep)(const struct ctx *ctx, struct engine_instance *instance,
                  const struct sweep_request *request, size_t *ret_count, struct err *err);

@@ -9,6 +9,7 @@
 #include "exec/concurrency.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
+#include "exec/stores.h"
 #include "exec/workdir.h"
 
 static void name_job(const struct event_bus *bus, struct node *node, const struct plan_job *job)
@@ -240,6 +241,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
                       .jobs = limit_new(options->jobs ? options->jobs : EXEC_JOBS_DEFAULT),
                       .flusher = log_flusher_new(),
                       .instances = instances_new(options->engines, options->services),
+                      .stores = stores_new(options->open_store, options->open_store_arg),
                       .id = own_run_id(options->services->run)};
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
     struct own_group *group = NULL;
@@ -260,6 +262,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
         .engine_unavailable = atomic_load(&run.unavailable) && !atomic_load(&run.steps_run),
     };
     instances_free(run.instances);
+    stores_free(run.stores);
     log_flusher_free(run.flusher);
     limit_free(run.jobs);
     ctx_release(&own);

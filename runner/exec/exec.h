@@ -15,6 +15,12 @@
 #include "plan/plan.h"
 #include "step/kind.h"
 
+struct object_store;
+
+/* Opens the store that `url` names ("local", "s3://…") without asking it anything yet. */
+typedef int (*exec_open_store_fn)(void *arg, const char *url, struct object_store **ret,
+                                  struct err *err);
+
 struct exec_options {
     const struct engine *const *engines;  /* NULL-terminated */
     const struct step_kind *const *kinds; /* NULL-terminated */
@@ -23,6 +29,8 @@ struct exec_options {
     uint32_t jobs;    /* most jobs at a time; 0: EXEC_JOBS_DEFAULT */
     bool force_clean; /* remove the workdir after success even if it was there before */
     bool keep;        /* remove nothing */
+    exec_open_store_fn open_store; /* for caches; NULL: there are no stores */
+    void *open_store_arg;
 };
 
 enum {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/caching.h"
 #include "exec/concurrency.h"
 #include "exec/job.h"
 #include "exec/retry.h"
@@ -96,6 +97,30 @@ static void run_steps(struct job_run *j)
     schedule_run(&schedule);
 }
 
+/* Between what its caches bring and what they take. */
+static int run_with_caches(struct job_run *j, struct err *err)
+{
+    struct values values = {.run = j->run, .job = j->plan, .job_node = j->node};
+    struct caching caching = {.run = j->run, .node = j->node};
+    struct plan_runtime runtime;
+    int result;
+
+    if (j->plan->spec) {
+        caching.specs = j->plan->spec->caches;
+        caching.count = j->plan->spec->cache_count;
+    }
+    values_init(&runtime, &values, NULL);
+    result = caching_restore(&caching, &j->ctx, &j->plan->scope, &runtime, err);
+    if (result == 0) {
+        run_steps(j);
+        background_steps_end(j);
+        caching_save(&caching, &j->ctx, &j->places,
+                     siblings_outcome(&j->steps, j->steps.count, &j->ctx) != PLAN_POST_SUCCESS);
+    }
+    caching_release(&caching);
+    return result;
+}
+
 /* One attempt. The strings of *ret go to the caller. */
 static void attempt(struct run *run, const struct ctx *parent, const struct plan_job *job,
                     struct node *node, enum plan_post outcome, struct outcome *ret)
@@ -107,14 +132,11 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
 
     ctx_init(&j.ctx, parent);
     ctx_set_timeout(&j.ctx, plan_timeout_ms(&job->scope), label);
-    if (places_init(&j.places, run, node, &err) == 0) {
-        slots_init(&j);
-        run_steps(&j);
-        background_steps_end(&j);
+    slots_init(&j);
+    if (places_init(&j.places, run, node, &err) == 0 && run_with_caches(&j, &err) == 0)
         outcome_of_children(&j.ctx, node, ret);
-    } else {
-        outcome_of_error(parent, &err, ret);
-    }
+    else
+        outcome_of_error(&j.ctx, &err, ret);
     places_release(&j.places);
     slots_release(&j);
     strmap_release(&j.environment);

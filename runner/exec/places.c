@@ -79,6 +79,25 @@ static void remove_workspace(struct places *places)
     free(places->workspace);
 }
 
+const char *places_apart(struct places *places, const struct ctx *ctx)
+{
+    const char *found = NULL;
+    size_t count;
+
+    if (gate_enter(ctx, &places->opening, NULL) < 0)
+        return NULL;
+    count = places->open.len;
+    for (size_t i = 0; i < count && !found; i++) {
+        const struct open_place *open = &places->open.items[i];
+
+        if (open->apart || !open->engine->shares_workspace ||
+            !open->engine->shares_workspace(ctx, open->place))
+            found = open->engine->name;
+    }
+    gate_leave(&places->opening);
+    return found;
+}
+
 void places_release(struct places *places)
 {
     vec_foreach (struct open_place *, open, &places->open)

@@ -30,5 +30,7 @@ int places_init(struct places *places, struct run *run, const struct node *job, 
 /* The place that the step runs in. */
 int places_get(struct places *places, const struct ctx *ctx, const struct lowering *step,
                struct open_place *ret, struct err *err) __attribute__((warn_unused_result));
+/* The name of an engine whose place works on a copy of the workdir; NULL: there is none. */
+const char *places_apart(struct places *places, const struct ctx *ctx);
 /* Closes all. Also after places_init() has failed. */
 void places_release(struct places *places);

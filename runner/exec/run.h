@@ -14,6 +14,7 @@ struct run {
     struct event_bus *bus;
     struct log_flusher *flusher;
     struct instances *instances;
+    struct stores *stores;
     const struct ctx *ctx; /* the pipeline's */
     struct node *root;
     struct limit *jobs; /* how many jobs run at a time in the whole pipeline */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/caching.h"
 #include "exec/context.h"
 #include "exec/job.h"
 #include "exec/output.h"
@@ -100,7 +101,7 @@ static bool attempt_in_time(struct job_run *j, const struct ctx *parent, uint32_
 }
 
 static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t index,
-                         struct slot *slot)
+                         struct slot *slot, struct caching *caching)
 {
     const struct plan_step *step = &j->plan->steps[index];
     struct node *node = &j->node->children[index];
@@ -118,6 +119,7 @@ static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t i
         if (again) {
             slot_clear(slot);
         } else {
+            caching_save(caching, parent, &j->places, outcome.state != STATE_SUCCEEDED);
             if (outcome.state == STATE_FAILED)
                 outcome.result.tail = tail;
             publish_outputs(j, index, &outputs);
@@ -128,16 +130,47 @@ static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t i
     } while (again);
 }
 
+static int restore_caches(struct job_run *j, const struct ctx *ctx, uint32_t index,
+                          struct caching *caching, struct err *err)
+{
+    CLEANUP_STRMAP struct strmap environment = {0};
+    struct values values = {
+        .run = j->run, .job = j->plan, .job_node = j->node, .siblings = &j->steps, .index = index};
+    struct plan_runtime runtime;
+
+    if (!caching->count)
+        return 0;
+    pthread_mutex_lock(&j->mu);
+    strmap_merge(&environment, &j->environment);
+    pthread_mutex_unlock(&j->mu);
+    values_init(&runtime, &values, &environment);
+    return caching_restore(caching, ctx, &j->plan->steps[index].scope, &runtime, err);
+}
+
 void step_run(struct job_run *j, const struct ctx *ctx, uint32_t index)
 {
+    const struct plan_step *step = &j->plan->steps[index];
+    struct caching caching = {.run = j->run,
+                              .node = &j->node->children[index],
+                              .specs = step->spec->caches,
+                              .count = step->spec->cache_count};
     struct slot own = {0};
     struct slot *slot = slots_get(j, index);
+    struct outcome outcome;
+    struct err err = ERR_INIT;
 
     if (!slot)
         slot = &own;
     node_set_state(j->run->bus, &j->node->children[index], STATE_RUNNING, NULL);
     announce_timeout(j->run, &j->node->children[index],
                      plan_timeout_ms(&j->plan->steps[index].scope));
-    run_attempts(j, ctx, index, slot);
-    slot_clear(slot);
+    if (restore_caches(j, ctx, index, &caching, &err) == 0) {
+        run_attempts(j, ctx, index, slot, &caching);
+        slot_clear(slot);
+    } else {
+        outcome_of_error(ctx, &err, &outcome);
+        outcome_apply(j->run, &j->node->children[index], step->flow, &outcome);
+        outcome_release(&outcome);
+    }
+    caching_release(&caching);
 }

@@ -115,6 +115,17 @@ void check_glob(struct decoder *d, const struct node_path *path, const struct fi
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
 }
 
+void check_store(struct decoder *d, const struct node_path *path, const struct field *field,
+                 const struct yaml_node *node)
+{
+    const char *text = node->text;
+
+    if (!strstr(text, "${") && !strstr(text, "{{") && strcmp(text, "local") != 0 &&
+        strncmp(text, "s3://", 5) != 0)
+        decode_error(d, path, node->pos, "\"%s\" must be local or s3://BUCKET/PREFIX, not \"%s\"",
+                     field->name, text);
+}
+
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
                        const struct yaml_node *node)
 {
@@ -242,6 +253,16 @@ void check_input(struct decoder *d, const struct node_path *path, const void *ob
         decode_error(d, path, node->pos, "a choice needs \"options\"");
     if (input->options.len && input->type != SPEC_INPUT_UNSET && input->type != SPEC_INPUT_CHOICE)
         decode_error(d, path, input->options.items[0].pos, "\"options\" go with \"type: choice\"");
+}
+
+void check_cache(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node)
+{
+    const struct yaml_node *paths = yaml_node_get(node, "paths");
+
+    (void)object;
+    if (paths && paths->kind == YAML_KIND_SEQUENCE && !paths->len)
+        decode_error(d, path, paths->pos, "the cache has no paths");
 }
 
 void check_job(struct decoder *d, const struct node_path *path, const void *object,

@@ -316,6 +316,45 @@ static const struct table matrix_table = {
     .others = &matrix_axis,
 };
 
+static const struct enum_name cache_policies[] = {{"pull-push", SPEC_CACHE_PULL_PUSH},
+                                                  {"pull", SPEC_CACHE_PULL},
+                                                  {"push", SPEC_CACHE_PUSH},
+                                                  {0}};
+static const struct enum_name outcomes[] = {{"on_success", SPEC_ON_SUCCESS},
+                                            {"on_failure", SPEC_ON_FAILURE},
+                                            {"always", SPEC_ALWAYS},
+                                            {0}};
+
+#define CACHE(member) IN(struct spec_cache, member)
+
+static const struct field cache_fields[] = {
+    {"key", "what the content depends on, such as `deps-{{ hashFiles('go.sum') }}`",
+     .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_EXTENSION, CACHE(key)},
+    {"paths", "globs of files and directories in the workdir", .kind = FIELD_STRINGS,
+     .flags = FIELD_REQUIRED | FIELD_EXTENSION, CACHE(paths), .check = check_glob},
+    {"restore_keys",
+     "beginnings of other keys to restore from when there is nothing for `key`; of several entries "
+     "the newest",
+     .kind = FIELD_STRINGS, EXTENSION, CACHE(restore_keys)},
+    {"policy", "`pull`: only restore; `push`: only save", .kind = FIELD_ENUM, EXTENSION,
+     CACHE(policy), .names = cache_policies, .default_text = "`pull-push`"},
+    {"when", "after which end it is saved", .kind = FIELD_ENUM, EXTENSION, CACHE(when),
+     .names = outcomes, .default_text = "`on_success`"},
+    {"store", "where it is kept: `local`, or `s3://BUCKET/PREFIX`", .kind = FIELD_STRING, EXTENSION,
+     CACHE(store), .check = check_store, .default_text = "`local`"},
+};
+
+static const struct table cache_table = {
+    .name = "cache",
+    .help = "Files that are kept from run to run: restored before the first step of the job, or "
+            "before the step, and saved at its end unless there is an entry for the key already. A "
+            "cache that cannot be restored or saved is no failure. See docs/cache.md.",
+    ROWS(cache_fields),
+    .size = sizeof(struct spec_cache),
+    .pos_offset = offsetof(struct spec_cache, pos),
+    .check = check_cache,
+};
+
 #define POST(member) EXTENSION, IN(struct spec_post, member)
 
 static const struct field post_fields[] = {
@@ -443,7 +482,9 @@ static const struct field step_fields[] = {
      .kind = FIELD_BOOL, EXTENSION, IN(struct spec_step, background), .default_text = "`false`"},
     {"ready", "of a step in the background, see below", .kind = FIELD_OBJECT, EXTENSION,
      IN(struct spec_step, ready), .table = &ready_table},
-    PLANNED("cache", "directories kept between runs"),
+    {"cache", "files kept between runs, or a list of such, see below", .kind = FIELD_OBJECTS,
+     .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_step, caches, cache_count),
+     .table = &cache_table},
     PLANNED("artifacts", "files kept after the run"),
     PLANNED("schedule_timeout", "time limit until the step starts"),
     PLANNED("kubernetes", "shape of the pod"),
@@ -500,7 +541,9 @@ static const struct field job_fields[] = {
     PLANNED("serial", "hosts in batches"),
     PLANNED("ignore_errors", "go on when a host fails"),
     PLANNED("max_failures", "hosts that may fail"),
-    PLANNED("cache", "directories kept between runs"),
+    {"cache", "files kept between runs, or a list of such, see below", .kind = FIELD_OBJECTS,
+     .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_job, caches, cache_count),
+     .table = &cache_table},
     PLANNED("artifacts", "files kept after the run"),
     {"concurrency", "jobs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
      EXTENSION, IN(struct spec_job, concurrency), .table = &concurrency_table},
@@ -671,11 +714,9 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,    &stage_table,     &job_table,
-    &step_table,        &flow_table,      &dependency_table,
-    &when_table,        &retry_table,     &matrix_table,
-    &concurrency_table, &post_table,      &input_table,
-    &secret_table,      &container_table, &security_table,
-    &plugin_table,      &language_table,  &ready_table,
-    &common_table,      &resources_table, NULL,
+    &pipeline_table,   &stage_table,  &job_table,      &step_table,   &flow_table,
+    &dependency_table, &when_table,   &retry_table,    &matrix_table, &concurrency_table,
+    &cache_table,      &post_table,   &input_table,    &secret_table, &container_table,
+    &security_table,   &plugin_table, &language_table, &ready_table,  &common_table,
+    &resources_table,  NULL,
 };

@@ -20,6 +20,8 @@ void check_entrypoint(struct decoder *d, const struct node_path *path, const str
                       const struct yaml_node *node);
 void check_glob(struct decoder *d, const struct node_path *path, const struct field *field,
                 const struct yaml_node *node);
+void check_store(struct decoder *d, const struct node_path *path, const struct field *field,
+                 const struct yaml_node *node);
 void check_status(struct decoder *d, const struct node_path *path, const struct field *field,
                   const struct yaml_node *node);
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -31,6 +33,8 @@ void check_ready_http(struct decoder *d, const struct node_path *path, const str
 void check_ready_log(struct decoder *d, const struct node_path *path, const struct field *field,
                      const struct yaml_node *node);
 /* Checks of whole maps (struct table.check). */
+void check_cache(struct decoder *d, const struct node_path *path, const void *object,
+                 const struct yaml_node *node);
 void check_job(struct decoder *d, const struct node_path *path, const void *object,
                const struct yaml_node *node);
 void check_dependency(struct decoder *d, const struct node_path *path, const void *object,

@@ -101,6 +101,18 @@ static bool read_header(int fd, const char *key, struct object_info *ret)
     return S_ISREG(st.st_mode) && st.st_size == ret->size_bytes + HEADER_SIZE;
 }
 
+/* The time of the last use is that of the file. Whose file it is not cannot set it. */
+static void stamp(int fd, struct object_info *info)
+{
+    int64_t now_ms = clock_wall_ms();
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                      {.tv_sec = now_ms / 1000,
+                                       .tv_nsec = now_ms % 1000 * 1000000}};
+
+    if (futimens(fd, times) == 0)
+        info->used_ms = now_ms;
+}
+
 static int open_object(const struct local_store *s, const char *key, struct err *err)
 {
     CLEANUP_FREE char *path = object_path(s, key);
@@ -260,7 +272,10 @@ static int writer_finish(const struct ctx *ctx, const struct local_store *s, str
     sha256_hex(&w->hash, w->info.sha256);
     w->info.stored_ms = w->info.used_ms = clock_wall_ms();
     format_header(&w->info, header);
-    if (pwrite(w->fd, header, sizeof(header), 0) != sizeof(header) || fsync(w->fd) < 0)
+    if (pwrite(w->fd, header, sizeof(header), 0) != sizeof(header))
+        return store_error(err, "cannot write to the store", s->root);
+    stamp(w->fd, &w->info);
+    if (fsync(w->fd) < 0)
         return store_error(err, "cannot write to the store", s->root);
     return publish(ctx, s, w, err);
 }
@@ -346,7 +361,6 @@ static int damaged(const struct ctx *ctx, const struct local_store *s, const cha
 static int local_get(const struct ctx *ctx, struct object_store *store, const char *key,
                      int *ret_fd, struct object_info *ret, struct err *err)
 {
-    static const struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
     const struct local_store *s = local(store);
     CLEANUP_FD int fd = -1;
     struct object_info info;
@@ -360,8 +374,7 @@ static int local_get(const struct ctx *ctx, struct object_store *store, const ch
     good = read_header(fd, key, &info) ? verify(ctx, fd, &info, err) : 0;
     if (good <= 0)
         return good < 0 ? -1 : damaged(ctx, s, key, fd, err);
-    if (futimens(fd, now) == 0)
-        info.used_ms = clock_wall_ms();
+    stamp(fd, &info);
     if (lseek(fd, HEADER_SIZE, SEEK_SET) < 0)
         return err_errno(err, "cannot read the object \"%s\"", key);
     if (ret)

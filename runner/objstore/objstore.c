@@ -109,24 +109,35 @@ void object_key_add_plain(struct buf *out, const char *escaped, size_t len)
 
 /* --- trimming --- */
 
+static bool is_kept(const struct object_trim *trim, const struct object_info *info)
+{
+    return trim->keep && strcmp(trim->keep, info->key) == 0;
+}
+
 int object_store_trim(const struct ctx *ctx, struct object_store *store, const char *prefix,
                       const struct object_trim *trim, struct err *err)
 {
     CLEANUP_OBJECT_LIST struct object_list list = {0};
     int64_t now_ms = clock_wall_ms();
     int64_t kept_bytes = 0;
+    bool full = false;
 
     if (store->ops->list(ctx, store, prefix, &list, err) < 0)
         return -1;
     object_list_sort(&list);
     for (size_t i = 0; i < list.len; i++) {
+        if (is_kept(trim, &list.items[i]))
+            kept_bytes += list.items[i].size_bytes;
+    }
+    for (size_t i = 0; i < list.len; i++) {
         const struct object_info *info = &list.items[i];
-        bool keeps = trim->keep && strcmp(trim->keep, info->key) == 0;
         bool too_old = trim->unused_ms >= 0 && now_ms - info->used_ms > trim->unused_ms;
-        bool too_much = trim->max_bytes >= 0 && kept_bytes + info->size_bytes > trim->max_bytes;
         struct err local = ERR_INIT;
 
-        if (keeps || (!too_old && !too_much)) {
+        if (is_kept(trim, info))
+            continue;
+        full = full || (trim->max_bytes >= 0 && kept_bytes + info->size_bytes > trim->max_bytes);
+        if (!too_old && !full) {
             kept_bytes += info->size_bytes;
             continue;
         }

@@ -146,6 +146,24 @@ void plan_check_concurrency(const struct plan *plan, const struct plan_scope *sc
         check_string(&c, &concurrency->group);
 }
 
+/* They are expanded when the step or job starts, so that what needs a run is no matter here. */
+void plan_check_caches(const struct plan *plan, const struct plan_scope *scope,
+                       const struct spec_cache *caches, size_t count, struct diag_list *diags)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    bool late = false;
+    const struct check c = {plan, &settings, &late, diags};
+
+    if (!count || plan_settings_resolve(plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        check_string(&c, &caches[i].key);
+        check_string(&c, &caches[i].store);
+        check_strings(&c, &caches[i].paths);
+        check_strings(&c, &caches[i].restore_keys);
+    }
+}
+
 /* --- conditions --- */
 
 /* Where byte `offset` of a text of one line stands; else where the text begins. */

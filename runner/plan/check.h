@@ -12,6 +12,9 @@ void plan_check_step(const struct plan *plan, struct plan_step *step, struct dia
 /* Its group; `concurrency` may be NULL. */
 void plan_check_concurrency(const struct plan *plan, const struct plan_scope *scope,
                             const struct spec_concurrency *concurrency, struct diag_list *diags);
+/* Those of the caches of a step or job. */
+void plan_check_caches(const struct plan *plan, const struct plan_scope *scope,
+                       const struct spec_cache *caches, size_t count, struct diag_list *diags);
 /* Parses the conditions of `spec` (may be NULL) into *flow, which is made if there is one. */
 void plan_read_conditions(const struct spec_flow *spec, struct plan_flow **flow,
                           struct diag_list *diags);

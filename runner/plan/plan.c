@@ -400,13 +400,17 @@ static void check_job(const struct build *b, struct plan_job *job, struct diag_l
 {
     plan_check_scope(b->plan, &job->scope, diags);
     plan_check_conditions(b->plan, &job->scope, job->flow, diags);
-    if (job->spec)
+    if (job->spec) {
         plan_check_concurrency(b->plan, &job->scope, job->spec->concurrency, diags);
+        plan_check_caches(b->plan, &job->scope, job->spec->caches, job->spec->cache_count, diags);
+    }
     for (uint32_t i = 0; i < job->step_count; i++) {
         struct plan_step *step = &job->steps[i];
 
         plan_check_step(b->plan, step, diags);
         plan_check_conditions(b->plan, &step->scope, step->flow, diags);
+        plan_check_caches(b->plan, &step->scope, step->spec->caches, step->spec->cache_count,
+                          diags);
     }
 }
 

@@ -173,6 +173,17 @@ static void free_container(struct spec_container *container)
     free(container);
 }
 
+static void free_caches(struct spec_cache *caches, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(caches[i].key.text);
+        release_strs(&caches[i].paths);
+        release_strs(&caches[i].restore_keys);
+        free(caches[i].store.text);
+    }
+    free(caches);
+}
+
 static void free_plugin(struct spec_plugin *plugin)
 {
     if (!plugin)
@@ -215,6 +226,7 @@ static void release_step(struct spec_step *step)
     free(step->command.text);
     free_flow(step->flow);
     free_retry(step->retry);
+    free_caches(step->caches, step->cache_count);
     free_container(step->container);
     free_plugin(step->plugin);
     free_language(step->language);
@@ -229,6 +241,7 @@ static void release_job(struct spec_job *job)
     free_retry(job->retry);
     free_matrix(job->matrix);
     free_concurrency(job->concurrency);
+    free_caches(job->caches, job->cache_count);
     free(job->pre.text);
     release_post(&job->post);
     for (size_t i = 0; i < job->step_count; i++)

@@ -177,6 +177,30 @@ struct spec_matrix {
     enum spec_bool fail_fast;
 };
 
+enum spec_cache_policy {
+    SPEC_CACHE_POLICY_UNSET,
+    SPEC_CACHE_PULL_PUSH,
+    SPEC_CACHE_PULL,
+    SPEC_CACHE_PUSH,
+};
+enum spec_outcome {
+    SPEC_OUTCOME_UNSET,
+    SPEC_ON_SUCCESS,
+    SPEC_ON_FAILURE,
+    SPEC_ALWAYS,
+};
+
+/* Files of the workdir that are kept from run to run. */
+struct spec_cache {
+    struct src_pos pos;
+    struct spec_str key;
+    struct spec_strs paths; /* globs */
+    struct spec_strs restore_keys;
+    struct spec_str store;
+    enum spec_cache_policy policy;
+    enum spec_outcome when;
+};
+
 struct spec_plugin {
     struct src_pos pos;
     struct spec_str image;
@@ -229,6 +253,8 @@ struct spec_step {
     enum spec_strictness shell_options;
     struct spec_flow *flow; /* NULL: none of its keys was given; the same below */
     struct spec_retry *retry;
+    struct spec_cache *caches;
+    size_t cache_count;
     struct spec_container *container; /* NULL: none of its keys was given */
     struct spec_plugin *plugin;
     struct spec_language *language;
@@ -253,6 +279,8 @@ struct spec_job {
     struct spec_retry *retry;
     struct spec_matrix *matrix;
     struct spec_concurrency *concurrency;
+    struct spec_cache *caches;
+    size_t cache_count;
     struct spec_str pre;
     struct spec_post post;
     struct spec_step *steps;

@@ -93,6 +93,15 @@ test_inputs() {
     assert_not_contains "$stdout" "sent"
 }
 
+test_cache() {
+    example cache.yaml
+    assert_contains "$stdout" "] downloaded the dependencies"
+    assert_contains "$stdout" "] compiling util"
+    example cache.yaml
+    assert_contains "$stdout" "] the dependencies are there already"
+    assert_contains "$stdout" "] util.o is up to date"
+}
+
 test_docker() {
     example docker.yaml
     assert_contains "$stdout" "[step(3/3): limits] 1000"

@@ -17,6 +17,7 @@ const struct engine docker_engine = {
     .prepare = docker_place_prepare,
     .run = docker_place_run,
     .check = docker_place_check,
+    .shares_workspace = docker_place_shares_workspace,
     .close = docker_place_close,
     .sweep = docker_instance_sweep,
 };

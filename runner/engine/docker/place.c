@@ -543,6 +543,18 @@ static void remove_place(struct docker_place *place)
     instance_client_give(place->instance, client);
 }
 
+bool docker_place_shares_workspace(const struct ctx *ctx, struct place *given)
+{
+    struct docker_place *place = (struct docker_place *)given;
+    bool shares;
+
+    if (gate_enter(ctx, &place->holder_busy, NULL) < 0)
+        return false;
+    shares = !place->volume;
+    gate_leave(&place->holder_busy);
+    return shares;
+}
+
 void docker_place_close(struct place *opaque)
 {
     struct docker_place *place = (struct docker_place *)opaque;

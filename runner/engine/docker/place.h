@@ -86,4 +86,5 @@ int docker_place_open(const struct ctx *ctx, struct engine_instance *instance,
 void docker_place_prepare(struct place *place, const struct runnable *next);
 int docker_place_run(const struct ctx *ctx, struct place *place, const struct runnable *runnable,
                      struct output *output, struct exit_record *ret, struct err *err);
+bool docker_place_shares_workspace(const struct ctx *ctx, struct place *place);
 void docker_place_close(struct place *place);

@@ -97,6 +97,13 @@ static int host_open(const struct ctx *ctx, struct engine_instance *instance,
     return 0;
 }
 
+static bool host_shares_workspace(const struct ctx *ctx, struct place *place)
+{
+    (void)ctx;
+    (void)place;
+    return true;
+}
+
 static void host_close(struct place *given)
 {
     struct host_place *place = (struct host_place *)given;
@@ -117,6 +124,7 @@ const struct engine host_engine = {
     .open = host_open,
     .run = host_run,
     .check = host_check,
+    .shares_workspace = host_shares_workspace,
     .close = host_close,
     .sweep = host_sweep,
 };

@@ -211,6 +211,34 @@ static void test_least_recently_used_goes(void **state)
     assert_int_equal(count_files("tmp"), 0);
 }
 
+/* The oldest go, also where a younger one alone would make room enough. */
+static void test_trim(void **state)
+{
+    CLEANUP_OBJECT_STORE struct object_store *store = open_store(0);
+    struct object_trim trim = {.max_bytes = 25, .unused_ms = -1, .dry_run = true};
+    struct err err = ERR_INIT;
+
+    (void)state;
+    put_well(store, "p/new", "0123456789");
+    put_well(store, "p/mid", "0123456789abcdefghij");
+    put_well(store, "p/old", "012");
+    put_well(store, "q/x", "0123456789abcdefghij");
+    used_ago("p/new", 10);
+    used_ago("p/mid", 20);
+    used_ago("p/old", 30);
+    assert_int_equal(0, object_store_trim(&ctx, store, "p/", &trim, &err));
+    list_is(store, "p/", "p/new p/mid p/old");
+    trim.dry_run = false;
+    assert_int_equal(0, object_store_trim(&ctx, store, "p/", &trim, &err));
+    list_is(store, "", "q/x p/new");
+    trim = (struct object_trim){.max_bytes = -1, .unused_ms = 5000};
+    assert_int_equal(0, object_store_trim(&ctx, store, "", &trim, &err));
+    list_is(store, "", "q/x");
+    trim = (struct object_trim){.max_bytes = 0, .unused_ms = -1, .keep = "q/x"};
+    assert_int_equal(0, object_store_trim(&ctx, store, "", &trim, &err));
+    list_is(store, "", "q/x");
+}
+
 static void spoil(const char *key, off_t at, const char *with, off_t cut)
 {
     CLEANUP_FREE char *path = xasprintf("%s/objects/%s~", scratch, key);
@@ -359,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_least_recently_used_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test(test_keys),
         cmocka_unit_test_setup_teardown(test_killed_writers, set_up, tear_down),
