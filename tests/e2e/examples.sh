@@ -102,6 +102,14 @@ test_cache() {
     assert_contains "$stdout" "] util.o is up to date"
 }
 
+test_outputs() {
+    example outputs.yaml
+    assert_contains "$stdout" "use] version 1.4: hello from an earlier step"
+    assert_contains "$stdout" "use] - smaller"
+    assert_contains "$stdout" "of 1.x] a version 1"
+    assert_contains "$stdout" 'tell] release 1.4, tests {"alpine":"passed","debian":"passed"}'
+}
+
 test_docker() {
     example docker.yaml
     assert_contains "$stdout" "[step(3/3): limits] 1000"
