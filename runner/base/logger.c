@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 
 #include "base/buf.h"
@@ -16,7 +17,10 @@ static struct {
     int fd;
     char *(*filter)(void *arg, const char *message);
     void *filter_arg;
-} logger = {.level = LOGGER_WARN, .fd = STDERR_FILENO};
+    pthread_mutex_t mu; /* guards the two below, held while calling: nobody is gone from under it */
+    void (*line)(void *arg, const char *line, size_t size);
+    void *arg;
+} logger = {.level = LOGGER_WARN, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER};
 
 int logger_configure(const struct logger_options *options, struct err *err)
 {
@@ -36,6 +40,29 @@ void logger_set_filter(char *(*filter)(void *arg, const char *message), void *ar
 {
     logger.filter = filter;
     logger.filter_arg = arg;
+}
+
+void logger_set_outlet(void (*line)(void *arg, const char *line, size_t size), void *arg)
+{
+    pthread_mutex_lock(&logger.mu);
+    logger.line = line;
+    logger.arg = arg;
+    pthread_mutex_unlock(&logger.mu);
+}
+
+/* Whether somebody has taken it. */
+static bool give_to_outlet(const struct buf *line)
+{
+    bool taken;
+
+    if (logger_file_fd() >= 0)
+        return false;
+    pthread_mutex_lock(&logger.mu);
+    taken = logger.line != NULL;
+    if (taken)
+        logger.line(logger.arg, line->data, line->len);
+    pthread_mutex_unlock(&logger.mu);
+    return taken;
 }
 
 int logger_file_fd(void)
@@ -80,6 +107,8 @@ void logger_write(enum logger_level level, const char *area, const char *fmt, ..
     else
         buf_addf(&line, "%s %-5s %s: %s\n", time, level_names[level], area,
                  filtered ? filtered : message.data);
+    if (give_to_outlet(&line))
+        return;
     if (fs_write_all(logger.fd, line.data, line.len, NULL) < 0)
         return; /* there is nowhere to say so */
 }

@@ -20,6 +20,9 @@ int logger_configure(const struct logger_options *options, struct err *err)
 /* What messages go through: returns a message as it may be written, which is freed, or NULL when it
  * may be written as it is. Set while there is one thread; NULL: nothing. */
 void logger_set_filter(char *(*filter)(void *arg, const char *message), void *arg);
+/* Where the lines go instead of standard error, from any thread, until it is NULL again. A log file
+ * stays where they go. */
+void logger_set_outlet(void (*line)(void *arg, const char *line, size_t size), void *arg);
 /* The descriptor of the log file; -1: standard error is used. */
 int logger_file_fd(void);
 bool logger_enabled(enum logger_level level);

@@ -33,7 +33,7 @@ struct exec_args {
     char *cache_size;
 };
 
-static const char *const progress_choices[] = {"auto", "plain", "json", NULL};
+static const char *const progress_choices[] = {"auto", "tty", "plain", "json", NULL};
 static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 

@@ -15,6 +15,7 @@
 #include "engine/host/supervisor.h"
 #include "event/json.h"
 #include "event/sink_plain.h"
+#include "event/sink_tty.h"
 #include "exec/exec.h"
 #include "own/own.h"
 #include "reap/keeper.h"
@@ -30,24 +31,73 @@ struct session {
     struct ctx_signal hurry;
     struct signals *signals;
     struct output_queue *queue;
+    enum cli_progress display; /* never auto */
     struct event_bus bus;
     struct sink_plain plain;
     struct sink_json json;
+    struct sink_tty *tty;   /* NULL unless the run is shown live */
     struct log_spool *logs; /* NULL unless a report wants output */
     struct node root;
 };
+
+static bool no_color_wanted(const struct cli_session_options *options)
+{
+    const char *none = getenv("NO_COLOR");
+
+    return options->no_color || (none && *none);
+}
 
 static bool wants_color(const struct cli_session_options *options)
 {
     const char *term = getenv("TERM");
     const char *force = getenv("CLICOLOR_FORCE");
-    const char *none = getenv("NO_COLOR");
 
-    if (options->no_color || (none && *none))
+    if (no_color_wanted(options))
         return false;
     if (force && *force && strcmp(force, "0") != 0)
         return true;
     return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
+/* What auto is, and what tty is where there is no terminal. */
+static enum cli_progress display_of(const struct cli_session_options *options)
+{
+    switch (options->progress) {
+    case CLI_PROGRESS_AUTO:
+        return sink_tty_possible() && !no_color_wanted(options) ? CLI_PROGRESS_TTY
+                                                                : CLI_PROGRESS_PLAIN;
+    case CLI_PROGRESS_TTY:
+        if (sink_tty_possible())
+            return CLI_PROGRESS_TTY;
+        log_warn("cli", "standard error is no terminal with a cursor: shown as --progress plain");
+        return CLI_PROGRESS_PLAIN;
+    default:
+        return options->progress;
+    }
+}
+
+static int start_display(struct session *s, struct err *err)
+{
+    const struct sink_tty_options tty = {.bus = &s->bus,
+                                         .queue = s->queue,
+                                         .color = wants_color(s->options),
+                                         .timestamps = s->options->timestamps};
+
+    sink_plain_init(&s->plain, s->queue, wants_color(s->options), s->options->timestamps);
+    switch (s->display) {
+    case CLI_PROGRESS_JSON:
+        sink_json_init(&s->json, s->queue, own_run_id(s->run));
+        event_bus_add(&s->bus, &s->json.sink);
+        return 0;
+    case CLI_PROGRESS_TTY:
+        if (sink_tty_start(&tty, &s->tty, err) < 0)
+            return -1;
+        event_bus_add(&s->bus, sink_tty_sink(s->tty));
+        return 0;
+    default:
+        event_bus_add(&s->bus, &s->plain.sink);
+        return 0;
+    }
 }
 
 /* A few descriptors for each job that runs: 1024, the usual limit, is soon reached. Host steps come
@@ -91,6 +141,9 @@ static int begin(struct session *s, struct err *err)
                                     .supervisor = supervisor_main};
 
     signals_block();
+    s->display = display_of(s->options);
+    if (s->display == CLI_PROGRESS_TTY)
+        sink_tty_block_signals();
     if (own_run_begin(NULL, &s->run, err) < 0)
         return -1;
     s->services = (struct engine_services){.run = s->run,
@@ -108,14 +161,7 @@ static int begin(struct session *s, struct err *err)
         signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
         output_queue_new(&s->queue, err) < 0)
         return -1;
-    if (s->options->progress == CLI_PROGRESS_JSON) {
-        sink_json_init(&s->json, s->queue, own_run_id(s->run));
-        event_bus_add(&s->bus, &s->json.sink);
-    } else {
-        sink_plain_init(&s->plain, s->queue, wants_color(s->options), s->options->timestamps);
-        event_bus_add(&s->bus, &s->plain.sink);
-    }
-    return keep_logs(s, err);
+    return start_display(s, err) < 0 ? -1 : keep_logs(s, err);
 }
 
 static void say(struct session *s, const char *text)
@@ -209,7 +255,8 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
 {
     int status = exit_status(verdict, signals_first(s->signals));
 
-    if (s->options->progress != CLI_PROGRESS_JSON)
+    sink_tty_finish(steal_ptr(&s->tty));
+    if (s->display != CLI_PROGRESS_JSON)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
     if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
@@ -219,6 +266,7 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
 static void end(struct session *s)
 {
     signals_stop(s->signals);
+    sink_tty_finish(s->tty);
     output_queue_finish(s->queue, NULL);
     log_spool_free(s->logs);
     node_release(&s->root);

@@ -9,7 +9,8 @@
 #include "plan/plan.h"
 #include "report/report.h"
 
-enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON };
+/* Auto is tty on a terminal and plain elsewhere. */
+enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_TTY, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON };
 
 struct cli_session_options {
     enum cli_progress progress;

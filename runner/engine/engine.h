@@ -58,6 +58,13 @@ enum returned_state {
     RETURNED_UNREADABLE, /* the program has put something in its place that is no regular file */
 };
 
+/* How far something is that a step waits for. */
+struct output_progress {
+    const char *text;    /* one line, complete by itself */
+    int64_t done, total; /* bytes; total 0: not known */
+    bool due;            /* also for those who can only add lines: now and then */
+};
+
 /* Where the bytes of a running step go. write() takes all of them, always; it may block while the
  * reader is slow, but not beyond the end of ctx, and not at all without one (NULL): that is for
  * who watches room_fd() beside other things. All may be called from one thread at a time. */
@@ -67,8 +74,11 @@ struct output {
     /* -1 while there is room, else a descriptor that becomes readable when there is again. NULL
      * function: there always is. */
     int (*room_fd)(struct output *output);
-    /* A remark of the engine for people, one line, e.g. progress of an image pull. */
+    /* A remark of the engine for people, one line. */
     void (*note)(struct output *output, const char *text);
+    /* E.g. of an image pull, up to ten times a second; NULL: it has ended. NULL function: what is
+     * due comes as a note. */
+    void (*progress)(struct output *output, const struct output_progress *progress);
     /* What one of runnable.returns held when the program had ended. `data` holds no more than its
      * max_bytes, and is gone when this returns. NULL function: nobody wants it. */
     void (*returned)(struct output *output, const struct runnable_return *file,

@@ -43,6 +43,17 @@ void event_bus_note(struct event_bus *bus, const struct node *node, const char *
     event_bus_emit(bus, &event);
 }
 
+void event_bus_progress(struct event_bus *bus, const struct event *progress)
+{
+    CLEANUP_FREE char *masked = progress->text ? mask_text(bus->mask, progress->text) : NULL;
+    struct event event = *progress;
+
+    event.type = EVENT_PROGRESS;
+    if (masked)
+        event.text = masked;
+    event_bus_emit(bus, &event);
+}
+
 static int sink_room_fd(struct event_sink *sink)
 {
     return sink->room_fd ? sink->room_fd(sink) : -1;
@@ -95,7 +106,7 @@ void event_name(const struct event *event, struct buf *out)
         buf_addstr(out, "Log");
     else if (event->type == EVENT_RETRY)
         buf_addstr(out, "Retrying");
-    else if (event->type == EVENT_NOTE)
+    else if (event->type == EVENT_NOTE || event->type == EVENT_PROGRESS)
         buf_addstr(out, "Note");
     else
         buf_addstr(out, state_verb(event->node->state));

@@ -16,10 +16,11 @@
 #include "mask/mask.h"
 
 enum event_type {
-    EVENT_STATE, /* the node has a new state */
-    EVENT_LOG,   /* output of the step */
-    EVENT_NOTE,  /* a remark for people about the node */
-    EVENT_RETRY, /* an attempt failed, another follows */
+    EVENT_STATE,    /* the node has a new state */
+    EVENT_LOG,      /* output of the step */
+    EVENT_NOTE,     /* a remark for people about the node */
+    EVENT_RETRY,    /* an attempt failed, another follows */
+    EVENT_PROGRESS, /* how far something is that the node waits for */
 };
 
 enum event_stream { EVENT_STDOUT, EVENT_STDERR };
@@ -35,7 +36,12 @@ struct event {
     size_t size;
     bool continued; /* the first line goes on where an earlier event of this stream stopped */
 
-    const char *text; /* EVENT_NOTE: one line */
+    const char *text; /* EVENT_NOTE, EVENT_PROGRESS: one line */
+
+    /* EVENT_PROGRESS: text NULL means that it has ended. Displays that cannot overwrite show those
+     * that are due, which is the case now and then. */
+    int64_t done, total; /* bytes; total 0: not known */
+    bool due;
 
     const struct node_attempt *attempt; /* EVENT_RETRY: how it ended */
     int64_t delay_ms;                   /* EVENT_RETRY: pause before the next one */
@@ -72,6 +78,8 @@ void event_bus_emit(struct event_bus *bus, struct event *event);
 void event_bus_deliver(struct event_bus *bus, const struct event *event);
 void event_bus_note(struct event_bus *bus, const struct node *node, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* An EVENT_PROGRESS: what `progress` says of it, with its text masked. */
+void event_bus_progress(struct event_bus *bus, const struct event *progress);
 /* -1 while every sink has room, else the descriptor of one that has none. */
 int event_bus_room_fd(const struct event_bus *bus);
 /* Returns when every sink has room, or when ctx ends (NULL: does not wait at all). */

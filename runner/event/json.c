@@ -189,8 +189,10 @@ static void handle(struct event_sink *sink, const struct event *event)
         show_log(json, event);
         return;
     }
+    if (event->type == EVENT_PROGRESS && !event->due)
+        return;
     object = event_object(json, event);
-    if (event->type == EVENT_NOTE)
+    if (event->type == EVENT_NOTE || event->type == EVENT_PROGRESS)
         json_object_set_new(object, "text", json_safe_string(event->text));
     if (event->type == EVENT_RETRY) {
         json_t *attempt = attempt_to_json(event->attempt);

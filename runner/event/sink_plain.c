@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "event/advice.h"
+#include "event/cells.h"
 
 enum { SUMMARY_TAIL_LINES = 20 };
 
@@ -141,6 +142,10 @@ static void handle(struct event_sink *sink, const struct event *event)
     case EVENT_RETRY:
         show_retry(plain, event);
         break;
+    case EVENT_PROGRESS:
+        if (event->due)
+            show_note(plain, event);
+        break;
     }
 }
 
@@ -181,22 +186,32 @@ static void add_row(struct sink_plain *plain, const struct node *node, struct bu
         add_row(plain, &node->children[i], out);
 }
 
-static void add_failure(const struct node *node, struct buf *out)
+/* What a program wrote for a terminal must not steer this one in the middle of a table. */
+static void add_tail(const struct sink_plain *plain, const char *tail, struct buf *out)
+{
+    const struct cells_look look = {.color = plain->color};
+    struct ansi_style style = {0};
+
+    buf_addf(out, "  last output (at most %d lines):\n", SUMMARY_TAIL_LINES);
+    while (*tail) {
+        size_t len = strcspn(tail, "\n");
+
+        buf_addstr(out, "    | ");
+        cells_add(out, tail, len, CELLS_ALL, look, &style);
+        buf_addch(out, '\n');
+        tail += len + (tail[len] == '\n');
+    }
+}
+
+static void add_failure(const struct sink_plain *plain, const struct node *node, struct buf *out)
 {
     const char *advice = advice_for(node);
 
     buf_addch(out, '\n');
     node_prefix(node, out);
     buf_addf(out, " %s\n", state_name((enum state)node->state));
-    if (node->tail) {
-        buf_addf(out, "  last output (at most %d lines):\n", SUMMARY_TAIL_LINES);
-        for (const char *at = node->tail; *at;) {
-            size_t len = strcspn(at, "\n");
-
-            buf_addf(out, "    | %.*s\n", (int)len, at);
-            at += len + (at[len] == '\n');
-        }
-    }
+    if (node->tail)
+        add_tail(plain, node->tail, out);
     if (node_message(node)) {
         buf_addstr(out, "  cause: ");
         utf8_add_visible(out, node_message(node));
@@ -211,16 +226,16 @@ static void add_failure(const struct node *node, struct buf *out)
         buf_addf(out, "  next:  %s\n", advice);
 }
 
-static void add_failures(const struct node *node, struct buf *out)
+static void add_failures(const struct sink_plain *plain, const struct node *node, struct buf *out)
 {
     bool own = node->state == STATE_FAILED && node_message(node);
 
     for (uint32_t i = 0; i < node->child_count; i++) {
-        add_failures(&node->children[i], out);
+        add_failures(plain, &node->children[i], out);
         own = own && node->children[i].state != STATE_FAILED;
     }
     if (own)
-        add_failure(node, out);
+        add_failure(plain, node, out);
 }
 
 void sink_plain_summary(struct sink_plain *plain, const struct node *root, const char *run_id)
@@ -229,7 +244,7 @@ void sink_plain_summary(struct sink_plain *plain, const struct node *root, const
 
     buf_addf(out, "\n  %-9s  %8s  %8s  %s\n", "STATE", "DURATION", "ATTEMPTS", "NAME");
     add_row(plain, root, out);
-    add_failures(root, out);
+    add_failures(plain, root, out);
     buf_addf(out, "\nrun %s ", run_id);
     add_colored(plain, (enum state)root->state, state_name((enum state)root->state), out);
     add_duration(root, out);

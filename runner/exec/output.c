@@ -69,6 +69,20 @@ static void output_note(struct output *output, const char *text)
     event_bus_note(out->pump.bus, out->pump.node, "%s", text);
 }
 
+static void output_progress(struct output *output, const struct output_progress *progress)
+{
+    struct step_output *out = (struct step_output *)output;
+    struct event event = {.node = out->pump.node};
+
+    if (progress) {
+        event.text = progress->text;
+        event.done = progress->done;
+        event.total = progress->total;
+        event.due = progress->due;
+    }
+    event_bus_progress(out->pump.bus, &event);
+}
+
 static void output_started(struct output *output)
 {
     struct step_output *out = (struct step_output *)output;
@@ -89,6 +103,7 @@ void step_output_init(struct step_output *out, struct run *run, const struct nod
     *out = (struct step_output){.output = {.write = output_write,
                                            .room_fd = output_room_fd,
                                            .note = output_note,
+                                           .progress = output_progress,
                                            .started = output_started,
                                            .returned = output_returned},
                                 .changed_fd = -1,

@@ -127,7 +127,7 @@ static void handle(struct event_sink *sink, const struct event *event)
     struct log_spool *spool = (struct log_spool *)sink;
     struct buf *out;
 
-    if (event->type == EVENT_STATE)
+    if (event->type == EVENT_STATE || event->type == EVENT_PROGRESS)
         return;
     out = output_queue_begin(spool->queue);
     if (event->type == EVENT_LOG) {

@@ -16,7 +16,7 @@ build=(
 test=(
     curl git iproute2 jq openssl procps python3 time util-linux
     clang clang-format 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
-    docker.io docker-compose iptables podman docker-registry apache2-utils libxml2-utils
+    docker.io docker-compose iptables podman docker-registry apache2-utils libxml2-utils tmux
     busybox-static debian-archive-keyring debootstrap
     python3-jsonschema python3-yaml graphviz zsh fish
 )

@@ -14,6 +14,8 @@
 
 #define PULL_ATTEMPTS     5
 #define NOTE_INTERVAL_MS  5000
+#define SHOW_INTERVAL_MS  100
+#define LOOK_INTERVAL_MS  250 /* of one who waits for another's pull */
 #define BYTES_IN_MEGABYTE 1000000.0
 
 struct image_entry {
@@ -39,6 +41,7 @@ struct request {
     const char *platform;
     struct output *output; /* of the step that waits, or NULL */
     int64_t noted_ms;      /* when its output was last told something */
+    int64_t shown_ms;      /* when it was last told how far the pull is */
 };
 
 int image_cache_init(struct image_cache *cache, struct err *err)
@@ -146,12 +149,36 @@ static void note(struct request *request, const char *format, ...)
     request->output->note(request->output, text.data);
 }
 
-static void note_progress(struct request *request, const struct docker_pull_progress *progress)
+/* Tells how far the pull is, at most every SHOW_INTERVAL_MS. */
+static void show_progress(struct request *request, const struct docker_pull_progress *progress)
 {
-    note(request, "pulling %s: %zu of %zu layers, %.1f of %.1f MB", request->source->image,
-         progress->layer_done_count, progress->layer_count,
-         (double)progress->bytes / BYTES_IN_MEGABYTE,
-         (double)progress->bytes_total / BYTES_IN_MEGABYTE);
+    struct output *output = request->output;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    int64_t now_ms = clock_monotonic_ms();
+    struct output_progress shown = {.done = (int64_t)progress->bytes,
+                                    .total = (int64_t)progress->bytes_total,
+                                    .due = now_ms - request->noted_ms >= NOTE_INTERVAL_MS};
+
+    if (!shown.due && (!output->progress || now_ms - request->shown_ms < SHOW_INTERVAL_MS))
+        return;
+    request->shown_ms = now_ms;
+    buf_addf(&text, "pulling %s: %zu of %zu layers, %.1f of %.1f MB", request->source->image,
+             progress->layer_done_count, progress->layer_count,
+             (double)progress->bytes / BYTES_IN_MEGABYTE,
+             (double)progress->bytes_total / BYTES_IN_MEGABYTE);
+    shown.text = text.data;
+    if (shown.due)
+        request->noted_ms = now_ms;
+    if (output->progress)
+        output->progress(output, &shown);
+    else
+        output->note(output, text.data);
+}
+
+static void end_progress(struct request *request)
+{
+    if (request->output && request->output->progress)
+        request->output->progress(request->output, NULL);
 }
 
 static void on_progress(void *arg, const struct docker_pull_progress *progress)
@@ -162,8 +189,8 @@ static void on_progress(void *arg, const struct docker_pull_progress *progress)
     request->entry->progress = *progress;
     request->entry->progress.status = request->entry->progress.layer = NULL;
     pthread_mutex_unlock(&request->cache->mu);
-    if (request->output && clock_monotonic_ms() - request->noted_ms >= NOTE_INTERVAL_MS)
-        note_progress(request, progress);
+    if (request->output)
+        show_progress(request, progress);
 }
 
 static void on_retry(void *arg, int attempt, const struct err *why)
@@ -216,6 +243,7 @@ static int pull(const struct ctx *ctx, struct request *request, struct err *err)
     set_pulling(request, true);
     result = docker_image_pull(ctx, request->client, &options, err);
     set_pulling(request, false);
+    end_progress(request);
     return result;
 }
 
@@ -354,7 +382,7 @@ static void note_wait(struct request *request, bool *told)
     if (!pulling)
         return;
     if (*told)
-        note_progress(request, &progress);
+        show_progress(request, &progress);
     else
         note(request, "pulling %s, which has begun already", request->source->image);
     *told = true;
@@ -371,8 +399,10 @@ static int wait_turn(const struct ctx *ctx, struct request *request, struct err 
     entered = gate_enter_within(ctx, busy, 0, err);
     while (entered == 0) {
         note_wait(request, &told);
-        entered = gate_enter_within(ctx, busy, NOTE_INTERVAL_MS, err);
+        entered = gate_enter_within(ctx, busy, LOOK_INTERVAL_MS, err);
     }
+    if (told)
+        end_progress(request);
     return entered < 0 ? -1 : 0;
 }
 
