@@ -66,6 +66,31 @@ critical path (*): 4 steps" "$stdout"
     [[ ! -e ran ]] || fail "something ran"
 }
 
+# What only the run can tell is not claimed, though it would be false now.
+test_what_is_not_known_is_not_said() {
+    write p.yaml <<'Y'
+name: p
+environment: {LATE: "{{ jobs.first.status }}", SET: a}
+stages:
+  - name: build
+    jobs:
+      - name: first
+        steps:
+          - {name: earliest, command: x, if: "$SET == 'b'"}
+          - {name: settable, command: x, if: "$SET == 'b'"}
+          - {name: file, command: x, if: "exists('nothing')"}
+          - {name: outcome, command: x, if: "steps.settable.status == 'failed'"}
+          - {name: both, command: x, if: "success() && exists('nothing')"}
+      - {name: late, if: "$LATE == 'failed'", steps: [{name: of late, command: x}]}
+      - {name: other, if: "$SET == 'b' || $LATE == 'failed'", steps: [{name: of other, command: x}]}
+      - {name: computed, if: "env(env('SET')) == 'b'", steps: [{name: of computed, command: x}]}
+Y
+    assert_exit 0 "$RUNNER" plan p.yaml --format json
+    assert_eq '["earliest"]' "$(jq -c '[.. | objects | select(.skipped).name]' <<<"$stdout")"
+    assert_exit 0 "$RUNNER" plan p.yaml --format json -e SET=c
+    assert_eq '["earliest","settable"]' "$(jq -c '[.. | objects | select(.skipped).name]' <<<"$stdout")"
+}
+
 test_dry_run() {
     pipeline
     assert_exit 0 "$RUNNER" plan p.yaml --only 'unit*'
