@@ -1,7 +1,6 @@
 /* `if` and everything in `when`. */
 #include "exec/conditions.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,32 +21,6 @@ static int condition(const struct admission_question *q, const struct plan_setti
     if (!*ret)
         buf_addf(why, "the condition \"%s\" does not hold", text->text);
     return 0;
-}
-
-static bool matches_one(const struct spec_strs *globs, const char *value)
-{
-    for (size_t i = 0; i < globs->len; i++) {
-        if (fnmatch(globs->items[i].text, value, 0) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool env_holds(const struct admission_question *q, const struct plan_settings *settings,
-                      struct buf *why)
-{
-    const struct spec_matches *env = &q->flow->spec->when->env;
-
-    for (size_t i = 0; i < env->len; i++) {
-        const char *value = plan_variable(q->run->plan, settings, env->items[i].key);
-
-        if (value && matches_one(&env->items[i].values, value))
-            continue;
-        buf_addf(why, "\"when.env\" does not hold: %s is %s%s%s", env->items[i].key,
-                 value ? "\"" : "not set", value ? value : "", value ? "\"" : "");
-        return false;
-    }
-    return true;
 }
 
 static bool status_holds(const struct admission_question *q, struct buf *why)
@@ -196,7 +169,7 @@ int conditions_hold(const struct admission_question *q, bool *ret, struct buf *w
         return -1;
     if (!*ret || !when)
         return 0;
-    *ret = env_holds(q, &settings, why) && status_holds(q, why);
+    *ret = plan_env_matches(q->run->plan, &settings, &when->env, why) && status_holds(q, why);
     if (!*ret)
         return 0;
     if (origin_holds(q, &settings, ret, why, err) < 0 ||

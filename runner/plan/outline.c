@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "plan/check.h"
+#include "plan/inputs.h"
 #include "plan/settings.h"
 
 /* --- conditions --- */
@@ -51,17 +52,30 @@ static int ask_function(void *arg, const char *function, const struct expr_value
     return 0;
 }
 
-/* Whether the value of a variable depends on the run: a level has an expression in it, or a step
- * before this one can still set it. */
+static bool is_secret(const struct plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->spec->secret_count; i++) {
+        if (strcmp(plan->spec->secrets[i].name.text, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the value of a variable is not known: a level has an expression in it that needs the run,
+ * a step before this one can still set it, or it is made of a secret that has not been read. */
 static bool is_late(const struct foresight *f, const char *name)
 {
     const struct strmap *overrides = f->plan->inputs.overrides;
+    bool without_secrets = f->plan->inputs.incomplete && f->plan->spec->secret_count;
 
+    if (without_secrets && is_secret(f->plan, name))
+        return true;
     if (overrides && strmap_has(overrides, name))
         return false;
     if (f->node->step && f->node->index > 0)
         return true;
-    for (const struct plan_scope *scope = f->node->scope; f->late && scope; scope = scope->parent) {
+    for (const struct plan_scope *scope = f->node->scope; (f->late || without_secrets) && scope;
+         scope = scope->parent) {
         const struct spec_pairs *pairs = &scope->common->environment;
 
         for (size_t i = 0; i < pairs->len; i++) {
@@ -72,14 +86,24 @@ static bool is_late(const struct foresight *f, const char *name)
     return false;
 }
 
-static int note_variable(void *arg, const char *const *path, size_t len, size_t offset,
-                         struct err *err)
+/* Whether an input stands for one that the run will be given. */
+static bool is_missing(const struct plan *plan, const char *name)
+{
+    const struct strmap *parameters = plan->inputs.parameters;
+    const struct spec_input *input = inputs_find(plan, name);
+
+    return plan->inputs.incomplete && input && !input->preset.text &&
+           !(parameters && strmap_has(parameters, name));
+}
+
+static int note_name(void *arg, const char *const *path, size_t len, size_t offset, struct err *err)
 {
     struct foresight *f = arg;
 
     (void)offset;
     (void)err;
-    if (strcmp(path[0], "env") == 0 && (len < 2 || is_late(f, path[1])))
+    if ((strcmp(path[0], "env") == 0 && (len < 2 || is_late(f, path[1]))) ||
+        (strcmp(path[0], "inputs") == 0 && (len < 2 || is_missing(f->plan, path[1]))))
         f->unknown = true;
     return 0;
 }
@@ -91,31 +115,48 @@ static bool is_false(struct foresight *f, const struct plan_settings *settings,
     bool holds = true;
 
     f->unknown = false;
-    if (!condition || expr_check(condition, note_variable, f, NULL, NULL) < 0 ||
+    if (!condition || expr_check(condition, note_name, f, NULL, NULL) < 0 ||
         plan_condition(f->plan, settings, condition, text, &holds, NULL) < 0)
         return false;
     return !holds && !f->unknown;
 }
 
-/* A condition that is false for certain, or if all goes well; NULL: there is none. */
-static const struct spec_str *false_condition(const struct plan *plan, const struct outline *node,
-                                              bool all_goes_well)
+/* Whether `when.env` fails for certain. */
+static bool misses_env(struct foresight *f, const struct plan_settings *settings,
+                       const struct spec_when *when, struct buf *why)
+{
+    for (size_t i = 0; i < when->env.len; i++) {
+        if (is_late(f, when->env.items[i].key))
+            return false;
+    }
+    return !plan_env_matches(f->plan, settings, &when->env, why);
+}
+
+/* Why its conditions do not hold for certain, or if all goes well; NULL: they may. The caller
+ * frees.
+ */
+static char *false_condition(const struct plan *plan, const struct outline *node,
+                             bool all_goes_well)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    CLEANUP_BUF struct buf why = BUF_INIT;
     struct foresight f = {.plan = plan, .node = node, .all_goes_well = all_goes_well};
     const struct plan_runtime runtime = {.value = ask_value, .call = ask_function, .arg = &f};
     const struct plan_flow *flow = node->flow;
+    const struct spec_str *text = NULL;
 
-    if (!flow || (!flow->condition && !flow->when_expr))
-        return NULL;
-    if (plan_settings_resolve(plan, node->scope, &runtime, &settings, NULL, NULL, NULL) < 0)
+    if (!flow || !flow->spec || (!flow->condition && !flow->spec->when) ||
+        plan_settings_resolve(plan, node->scope, &runtime, &settings, NULL, NULL, NULL) < 0)
         return NULL;
     f.late = f.unknown;
     if (is_false(&f, &settings, flow->condition, &flow->spec->condition))
-        return &flow->spec->condition;
-    if (flow->when_expr && is_false(&f, &settings, flow->when_expr, &flow->spec->when->expr))
-        return &flow->spec->when->expr;
-    return NULL;
+        text = &flow->spec->condition;
+    else if (flow->spec->when && misses_env(&f, &settings, flow->spec->when, &why))
+        return buf_steal(&why);
+    else if (is_false(&f, &settings, flow->when_expr,
+                      flow->when_expr ? &flow->spec->when->expr : NULL))
+        text = &flow->spec->when->expr;
+    return text ? xasprintf("the condition \"%s\" does not hold", text->text) : NULL;
 }
 
 /* --- what will not run --- */
@@ -162,6 +203,7 @@ static bool wants_failure(const struct spec_when *when)
 static bool is_for_trouble(const struct plan *plan, const struct outline *node)
 {
     const struct plan_flow *flow = node->flow;
+    CLEANUP_FREE char *why = NULL;
 
     if (node->step && node->kind == PLAN_POST)
         return node->step->post == PLAN_POST_FAILURE || node->step->post == PLAN_POST_CANCELLED;
@@ -169,8 +211,10 @@ static bool is_for_trouble(const struct plan *plan, const struct outline *node)
         if (flow->edges[i].condition == SPEC_CONDITION_FAILED)
             return true;
     }
-    return (flow && flow->spec && wants_failure(flow->spec->when)) ||
-           false_condition(plan, node, true);
+    if (flow && flow->spec && wants_failure(flow->spec->when))
+        return true;
+    why = false_condition(plan, node, true);
+    return why != NULL;
 }
 
 static void foresee(const struct plan *plan, struct outline *node, const struct outline *siblings)
@@ -178,7 +222,7 @@ static void foresee(const struct plan *plan, struct outline *node, const struct 
     const char *left_out = node->stage ? node->stage->left_out
                            : node->job ? node->job->left_out
                                        : NULL;
-    const struct spec_str *condition;
+    char *why;
 
     node->runs = node->up->runs;
     if (left_out) {
@@ -188,9 +232,9 @@ static void foresee(const struct plan *plan, struct outline *node, const struct 
     look_at_dependencies(node, siblings);
     if (node->skipped)
         return;
-    condition = false_condition(plan, node, false);
-    if (condition)
-        skip(node, REASON_NONE, xasprintf("the condition \"%s\" does not hold", condition->text));
+    why = false_condition(plan, node, false);
+    if (why)
+        skip(node, REASON_NONE, why);
     else if (is_for_trouble(plan, node))
         node->runs = false;
 }

@@ -7,6 +7,7 @@
  * make the level one that does not see it. */
 #include "plan/settings.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -308,6 +309,30 @@ const char *plan_variable(const struct plan *plan, const struct plan_settings *s
     const struct expansion x = expansion_of(plan, settings);
 
     return expand_lookup(&x, name);
+}
+
+static bool matches_one(const struct spec_strs *globs, const char *value)
+{
+    for (size_t i = 0; i < globs->len; i++) {
+        if (fnmatch(globs->items[i].text, value, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool plan_env_matches(const struct plan *plan, const struct plan_settings *settings,
+                      const struct spec_matches *env, struct buf *why)
+{
+    for (size_t i = 0; i < env->len; i++) {
+        const char *value = plan_variable(plan, settings, env->items[i].key);
+
+        if (value && matches_one(&env->items[i].values, value))
+            continue;
+        buf_addf(why, "\"when.env\" does not hold: %s is %s%s%s", env->items[i].key,
+                 value ? "\"" : "not set", value ? value : "", value ? "\"" : "");
+        return false;
+    }
+    return true;
 }
 
 bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,

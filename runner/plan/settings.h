@@ -1,6 +1,7 @@
 /* What holds for one step (or job): inheritance resolved, names expanded. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "plan/plan.h"
 
@@ -69,6 +70,9 @@ int plan_condition(const struct plan *plan, const struct plan_settings *settings
 /* The value of a variable as ${NAME} has it there; NULL: not set. */
 const char *plan_variable(const struct plan *plan, const struct plan_settings *settings,
                           const char *name);
+/* Whether the variables match what `when.env` says; if not, `why` gets a line for people. */
+bool plan_env_matches(const struct plan *plan, const struct plan_settings *settings,
+                      const struct spec_matches *env, struct buf *why);
 /* Whether the text is exactly one ${NAME} of something that is not set. */
 bool plan_is_unset_name(const struct plan *plan, const struct plan_settings *settings,
                         const struct spec_str *text);

@@ -91,6 +91,33 @@ Y
     assert_eq '["earliest","settable"]' "$(jq -c '[.. | objects | select(.skipped).name]' <<<"$stdout")"
 }
 
+test_secrets_and_inputs() {
+    write p.yaml <<'Y'
+name: p
+inputs: {WHICH: {required: true}, KNOWN: {default: a}}
+secrets: {TOKEN: {from: env}}
+environment: {OF_TOKEN: "x${TOKEN}", SET: a}
+stages:
+  - name: build
+    jobs:
+      - {name: known, if: inputs.KNOWN == 'b', steps: [{name: a, command: x}]}
+      - {name: which, if: inputs.WHICH == 'b', steps: [{name: a, command: x}]}
+      - {name: token, if: $TOKEN == 'b', steps: [{name: a, command: x}]}
+      - {name: of token, if: $OF_TOKEN == 'b', steps: [{name: a, command: x}]}
+      - {name: set, when: {env: {SET: "b*"}}, steps: [{name: a, command: x}]}
+      - {name: image, image: "image:${TOKEN}", steps: [{name: a, command: x}]}
+Y
+    assert_exit 0 "$RUNNER" plan p.yaml --format json
+    assert_eq '["known","set"]' "$(jq -c '[.. | objects | select(.skipped).name]' <<<"$stdout")"
+    assert_eq '"\"when.env\" does not hold: SET is \"a\""' "$(jq -c '.stages[0].jobs[4].skipped.why' <<<"$stdout")"
+    assert_exit 0 "$RUNNER" plan p.yaml --format json --input WHICH=c
+    assert_eq '["known","which","set"]' "$(jq -c '[.. | objects | select(.skipped).name]' <<<"$stdout")"
+    # Secrets are not read for that.
+    TOKEN=very-secret-token assert_exit 0 "$RUNNER" exec p.yaml --dry-run --input WHICH=b
+    assert_contains "$stdout" "job of token  (if \$OF_TOKEN == 'b')"
+    assert_not_contains "$stdout$stderr" very-secret
+}
+
 test_dry_run() {
     pipeline
     assert_exit 0 "$RUNNER" plan p.yaml --only 'unit*'
