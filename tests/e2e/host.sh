@@ -714,7 +714,7 @@ test_colors() {
     assert_not_contains "$stderr" $'\e'
     assert_exit 0 "$RUNNER" exec p.yaml
     assert_not_contains "$stderr" $'\e'
-    assert_exit 0 env TERM=xterm script -qec "$RUNNER exec p.yaml" typescript
+    assert_exit 0 env TERM=xterm script -qec "$RUNNER exec --progress plain p.yaml" typescript
     assert_contains "$stdout" $'\e[32mdone\e[0m'
     assert_exit 0 env TERM=dumb script -qec "$RUNNER exec p.yaml" typescript
     assert_not_contains "$stdout" $'\e'
