@@ -11,6 +11,7 @@
 #include "apis/docker/create.h"
 #include "apis/docker/frames.h"
 #include "apis/http/http_stream.h"
+#include "base/vec.h"
 
 /* See docker_call_create(). *ret_id is for the caller to free. ERR_NOT_FOUND: no such image.
  * ERR_CONFLICT: the name is taken. */
@@ -74,7 +75,8 @@ struct docker_container {
     char *status; /* "created", "running", "paused", "restarting", "removing", "exited", "dead" */
     char *error;  /* why it could not start, else "" */
     char *health; /* "starting", "healthy", "unhealthy"; "" without a health check */
-    char *started_at; /* RFC 3339; "0001-01-01T00:00:00Z": never */
+    char *health_output; /* of the last check, "" */
+    char *started_at;    /* RFC 3339; "0001-01-01T00:00:00Z": never */
     char *finished_at;
     char *network_mode;
     char *log_driver;
@@ -92,6 +94,7 @@ struct docker_container {
     size_t network_count;
     struct docker_port_binding *ports;
     size_t port_count;
+    struct strvec exposed_ports; /* "80/tcp", published or not */
 };
 
 #define CLEANUP_DOCKER_CONTAINER CLEANUP(docker_container_release)

@@ -82,6 +82,14 @@ static void read_ports(const json_t *body, struct docker_container *c)
     c->port_count = found.len;
 }
 
+static char *last_health_output(const json_t *body)
+{
+    const json_t *log = docker_json_at(body, "State.Health.Log");
+    size_t count = json_array_size(log);
+
+    return docker_json_dup(count ? json_array_get(log, count - 1) : NULL, "Output");
+}
+
 int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker,
                              const char *container, struct docker_container *ret, struct err *err)
 {
@@ -100,6 +108,7 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
         .status = docker_json_dup(body, "State.Status"),
         .error = docker_json_dup(body, "State.Error"),
         .health = docker_json_dup(body, "State.Health.Status"),
+        .health_output = last_health_output(body),
         .started_at = docker_json_dup(body, "State.StartedAt"),
         .finished_at = docker_json_dup(body, "State.FinishedAt"),
         .network_mode = docker_json_dup(body, "HostConfig.NetworkMode"),
@@ -113,6 +122,7 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
         .restart_count = docker_json_int(body, "RestartCount"),
     };
     docker_json_strmap(body, "Config.Labels", &c.labels);
+    docker_json_keys(body, "Config.ExposedPorts", &c.exposed_ports);
     read_mounts(body, &c);
     read_networks(body, &c);
     read_ports(body, &c);
@@ -126,11 +136,12 @@ void docker_container_release(struct docker_container *c)
     char *const strings[] = {c->id,          c->name,         c->image,      c->image_id,
                              c->status,      c->error,        c->health,     c->started_at,
                              c->finished_at, c->network_mode, c->log_driver, c->user,
-                             c->workdir};
+                             c->workdir,     c->health_output};
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
         free(strings[i]);
     strmap_release(&c->labels);
+    strvec_release(&c->exposed_ports);
     for (size_t i = 0; i < c->mount_count; i++) {
         free(c->mounts[i].type);
         free(c->mounts[i].name);

@@ -4,17 +4,6 @@
 #include "apis/docker/path.h"
 #include "apis/docker/stream.h"
 
-static void add_keys(const json_t *object, const char *path, struct strvec *out)
-{
-    json_t *from = (json_t *)docker_json_at(object, path);
-    const char *key;
-    json_t *value;
-
-    json_object_foreach (from, key, value) {
-        strvec_push(out, key);
-    }
-}
-
 int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, const char *image,
                          struct docker_image *ret, struct err *err)
 {
@@ -38,7 +27,7 @@ int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, co
     docker_json_strvec(body, "Config.Entrypoint", &i.entrypoint);
     docker_json_strvec(body, "Config.Cmd", &i.cmd);
     docker_json_strvec(body, "Config.Env", &i.env);
-    add_keys(body, "Config.Volumes", &i.volumes);
+    docker_json_keys(body, "Config.Volumes", &i.volumes);
     docker_json_strvec(body, "RepoTags", &i.repo_tags);
     docker_json_strvec(body, "RepoDigests", &i.repo_digests);
     docker_json_strmap(body, "Config.Labels", &i.labels);

@@ -111,3 +111,14 @@ int docker_lines_end(struct docker_lines *lines, struct err *err)
     buf_reset(&lines->partial);
     return result;
 }
+
+void docker_json_keys(const json_t *object, const char *path, struct strvec *out)
+{
+    json_t *from = (json_t *)docker_json_at(object, path);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach (from, key, value) {
+        strvec_push(out, key);
+    }
+}

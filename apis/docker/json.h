@@ -36,3 +36,5 @@ int docker_lines_feed(void *arg, const char *data, size_t len, struct err *err);
 /* At the end of the stream: a last line without a line end. */
 int docker_lines_end(struct docker_lines *lines, struct err *err)
     __attribute__((warn_unused_result));
+/* The names of its members. */
+void docker_json_keys(const json_t *object, const char *path, struct strvec *out);
