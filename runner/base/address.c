@@ -69,6 +69,29 @@ int address_parse_http(const char *url, struct address *ret, struct err *err)
     return 0;
 }
 
+int port_mapping_parse(const char *text, struct port_mapping *ret, struct err *err)
+{
+    CLEANUP_FREE char *copy = xstrdup(text);
+    struct port_mapping m = {0};
+    char *protocol = strchr(copy, '/');
+    char *colon;
+
+    if (protocol) {
+        *protocol++ = '\0';
+        m.udp = strcmp(protocol, "udp") == 0;
+        if (!m.udp && strcmp(protocol, "tcp") != 0)
+            return err_set(err, ERR_INVALID, "a protocol is tcp or udp, not \"%s\"", protocol);
+    }
+    colon = strchr(copy, ':');
+    if (colon)
+        *colon++ = '\0';
+    if ((colon && parse_port(copy, &m.host_port, err) < 0) ||
+        parse_port(colon ? colon : copy, &m.port, err) < 0)
+        return -1;
+    *ret = m;
+    return 0;
+}
+
 void address_release(struct address *address)
 {
     free(address->host);

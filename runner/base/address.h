@@ -1,6 +1,8 @@
 /* Where something listens, as people write it. Pure. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -18,4 +20,16 @@ int address_parse(const char *text, struct address *ret, struct err *err)
 /* http://HOST[:PORT][/PATH]. Likewise. */
 int address_parse_http(const char *url, struct address *ret, struct err *err)
     __attribute__((warn_unused_result));
+
+/* A port of a container, and which one of the host stands for it. */
+struct port_mapping {
+    unsigned port;
+    unsigned host_port; /* 0: any that is free */
+    bool udp;
+};
+
+/* PORT or HOST_PORT:PORT, with /tcp or /udp behind it. */
+int port_mapping_parse(const char *text, struct port_mapping *ret, struct err *err)
+    __attribute__((warn_unused_result));
+
 void address_release(struct address *address);
