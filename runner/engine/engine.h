@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/buf.h"
 #include "base/ctx.h"
 #include "base/err.h"
@@ -170,6 +171,15 @@ struct container_shape {
     const struct image_check *check; /* NULL: any image will do */
 };
 
+/* What makes a runnable a service: a container that runs the program of its image for others. It
+ * does not share the network of the place, but is reached by its name from there, and from the
+ * places that have this one as `outer`. */
+struct service_shape {
+    const char *name;
+    const struct port_mapping *ports; /* for those who are not in its network */
+    size_t port_count;
+};
+
 struct runnable {
     const char *id;   /* RUN.0.1.2 */
     const char *name; /* of the step, for messages */
@@ -190,6 +200,9 @@ struct runnable {
     const char *not_found;
     int64_t grace_ms;
     const struct container_shape *container; /* NULL for engines without containers */
+    /* NULL: it is a step. Of a service argv may be NULL, which means the image's, and workdir NULL
+     * likewise. Only for engines with ENGINE_SERVICES. */
+    const struct service_shape *service;
 };
 
 /* One way to see whether something that runs is ready for others. */
@@ -197,6 +210,8 @@ enum probe_kind {
     PROBE_TCP,     /* something accepts connections at host:port */
     PROBE_HTTP,    /* a GET of path at host:port is answered with a status of 200 to 399 */
     PROBE_COMMAND, /* argv, run beside it, ends with 0 */
+    PROBE_IMAGE,   /* of a service: the health check of its image holds; if there is none and
+                      `listening`, all TCP ports that it exposes accept connections */
 };
 
 struct probe {
@@ -205,6 +220,7 @@ struct probe {
     unsigned port;
     const char *path;
     const char *const *argv;
+    bool listening;
 };
 
 /* What the program gives to engines. */
@@ -224,6 +240,8 @@ struct place_options {
     /* Not the files there, but none: the place has an empty workspace of its own, which runnables
      * find at that path. Never for ENGINE_LOCAL, where `workspace` is that directory itself. */
     bool empty;
+    bool services;         /* it will run services */
+    struct place *outer;   /* whose services can be reached, too; of the same instance; or NULL */
 };
 
 /* Asked of sweep(): remove what belongs to one run, or to any dead owner. */
@@ -238,6 +256,7 @@ struct sweep_request {
 enum engine_capability {
     ENGINE_CONTAINERS = 1 << 0, /* runnables have a container shape */
     ENGINE_LOCAL = 1 << 1,      /* shares the runner's file system: passed-through environment */
+    ENGINE_SERVICES = 1 << 2,   /* runs services */
 };
 
 struct engine;
@@ -277,6 +296,10 @@ struct engine {
      * from which nothing comes back: then files can be restored there before, and kept after, a
      * step. NULL function: never. */
     bool (*shares_workspace)(const struct ctx *ctx, struct place *place);
+    /* Where the ports of a running service are for this process: "5432" and "53/udp" become
+     * "HOST:PORT". NULL: nowhere. */
+    int (*published)(const struct ctx *ctx, struct place *place, const struct runnable *service,
+                     struct strmap *ret, struct err *err);
     void (*close)(struct place *place);
     int (*sweep)(const struct ctx *ctx, struct engine_instance *instance,
                  const struct sweep_request *request, size_t *ret_count, struct err *err);

@@ -157,6 +157,107 @@ static int check_command(const struct ctx *ctx, struct docker_place *place, cons
                    *said.text ? ": " : "", said.text);
 }
 
+/* Whether the address means the service itself. */
+static bool is_itself(const struct runnable *service, const char *host)
+{
+    return !host || strcmp(host, service->service->name) == 0 || strcmp(host, "localhost") == 0 ||
+           strcmp(host, "127.0.0.1") == 0;
+}
+
+/* A service is looked at from where it will be used, under its name. */
+static int check_service_address(const struct ctx *ctx, struct docker_place *place,
+                                 const struct runnable *service, const struct probe *probe,
+                                 struct err *err)
+{
+    CLEANUP_FREE char *holder = place_holder_name(ctx, place);
+
+    if (!holder)
+        return err_set(err, ERR_UNAVAILABLE, "the network of the services is away");
+    return check_address(ctx, place, holder,
+                         is_itself(service, probe->host) ? service->service->name : probe->host,
+                         probe, err);
+}
+
+static int inspect(const struct ctx *ctx, struct docker_place *place, const char *container,
+                   struct docker_container *ret, struct err *err)
+{
+    struct docker_client *client;
+    int result;
+
+    if (instance_client_take(place->instance, &client, err) < 0)
+        return -1;
+    result = docker_container_inspect(ctx, client, container, ret, err);
+    instance_client_give(place->instance, client);
+    return result;
+}
+
+static int check_health(const struct docker_container *found, struct err *err)
+{
+    struct last_line said = {0};
+
+    if (strcmp(found->health, "healthy") == 0)
+        return 0;
+    last_line_add(&said, found->health_output, strlen(found->health_output));
+    return err_set(err, ERR_UNAVAILABLE, "its health check says %s%s%s", found->health,
+                   *said.text ? ": " : "", said.text);
+}
+
+/* What the image says of itself. */
+static int check_image(const struct ctx *ctx, struct docker_place *place, const char *container,
+                       const struct runnable *service, bool listening, struct err *err)
+{
+    CLEANUP_DOCKER_CONTAINER struct docker_container found = {0};
+
+    if (inspect(ctx, place, container, &found, err) < 0)
+        return -1;
+    if (*found.health)
+        return check_health(&found, err);
+    for (size_t i = 0; listening && i < found.exposed_ports.len; i++) {
+        struct probe probe = {.kind = PROBE_TCP};
+        struct port_mapping port;
+
+        if (port_mapping_parse(found.exposed_ports.items[i], &port, NULL) < 0 || port.udp)
+            continue;
+        probe.port = port.port;
+        if (check_service_address(ctx, place, service, &probe, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The host of the daemon as this process reaches it. */
+static char *daemon_host(const struct docker_instance *instance)
+{
+    const char *authority = strstr(instance->endpoint.url, "://");
+
+    if (instance->self.place != SELF_ELSEWHERE || !authority)
+        return xstrdup("127.0.0.1");
+    authority += 3;
+    return xstrndup(authority, strcspn(authority, ":/"));
+}
+
+int docker_place_published(const struct ctx *ctx, struct place *opaque,
+                           const struct runnable *service, struct strmap *ret, struct err *err)
+{
+    struct docker_place *place = (struct docker_place *)opaque;
+    CLEANUP_DOCKER_CONTAINER struct docker_container found = {0};
+    CLEANUP_FREE char *container = find_container(place, service);
+    CLEANUP_FREE char *host = daemon_host(place->instance);
+
+    if (!container)
+        return err_set(err, ERR_UNAVAILABLE, "its container does not run");
+    if (inspect(ctx, place, container, &found, err) < 0)
+        return -1;
+    for (size_t i = 0; i < found.port_count; i++) {
+        const struct docker_port_binding *port = &found.ports[i];
+        bool udp = strcmp(port->protocol, "udp") == 0;
+        CLEANUP_FREE char *key = xasprintf("%u%s", port->container_port, udp ? "/udp" : "");
+
+        strmap_setf(ret, key, "%s:%u", host, port->host_port);
+    }
+    return 0;
+}
+
 int docker_place_check(const struct ctx *ctx, struct place *opaque, const struct runnable *running,
                        const struct probe *probe, struct err *err)
 {
@@ -166,8 +267,12 @@ int docker_place_check(const struct ctx *ctx, struct place *opaque, const struct
     if (!container)
         return err_set(err, ERR_UNAVAILABLE, "its container does not run");
     switch (probe->kind) {
+    case PROBE_IMAGE:
+        return check_image(ctx, place, container, running, probe->listening, err);
     case PROBE_TCP:
     case PROBE_HTTP:
+        if (running->service)
+            return check_service_address(ctx, place, running, probe, err);
         return check_address(ctx, place, container, probe->host ? probe->host : "127.0.0.1", probe,
                              err);
     case PROBE_COMMAND:

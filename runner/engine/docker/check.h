@@ -4,5 +4,7 @@
 
 #include "engine/engine.h"
 
+int docker_place_published(const struct ctx *ctx, struct place *place,
+                           const struct runnable *service, struct strmap *ret, struct err *err);
 int docker_place_check(const struct ctx *ctx, struct place *place, const struct runnable *running,
                        const struct probe *probe, struct err *err);

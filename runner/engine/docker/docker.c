@@ -8,7 +8,7 @@
 
 const struct engine docker_engine = {
     .name = "docker",
-    .capabilities = ENGINE_CONTAINERS,
+    .capabilities = ENGINE_CONTAINERS | ENGINE_SERVICES,
     .connect = docker_instance_connect,
     .disconnect = docker_instance_disconnect,
     .prefetch = docker_instance_prefetch,
@@ -18,6 +18,7 @@ const struct engine docker_engine = {
     .run = docker_place_run,
     .check = docker_place_check,
     .shares_workspace = docker_place_shares_workspace,
+    .published = docker_place_published,
     .close = docker_place_close,
     .sweep = docker_instance_sweep,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "apis/docker/network.h"
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
 #include "base/base64.h"
@@ -15,6 +16,25 @@
 #include "engine/docker/timestamp.h"
 
 #define SEEN_TRIES 5
+
+/* The network of the services, and another one that they are in. */
+static const char *first_network(const struct docker_place *place)
+{
+    if (place->network)
+        return place->network;
+    return place->outer ? place->outer->network : NULL;
+}
+
+static int join_second_network(const struct ctx *ctx, struct docker_place *place,
+                               struct docker_client *client, struct err *err)
+{
+    struct docker_network_attach attach = {0};
+
+    if (!place->network || !place->outer)
+        return 0;
+    attach.network = place->outer->network;
+    return docker_network_connect(ctx, client, place->holder, &attach, err);
+}
 
 static int create_holder(const struct ctx *ctx, struct docker_place *place,
                          struct docker_client *client, struct err *err)
@@ -27,7 +47,10 @@ static int create_holder(const struct ctx *ctx, struct docker_place *place,
                                        .target = place->workspace};
     CLEANUP_STRMAP struct strmap labels = {0};
     CLEANUP_FREE char *id = NULL;
+    const struct docker_network_attach attach = {.network = first_network(place)};
     struct docker_create create = {.name = place->holder,
+                                   .networks = &attach,
+                                   .network_count = attach.network != NULL,
                                    .image = place->instance->tools.image,
                                    .entrypoint = entrypoint,
                                    .cmd = cmd,
@@ -40,7 +63,27 @@ static int create_holder(const struct ctx *ctx, struct docker_place *place,
                                    .log_driver = "none"};
 
     instance_labels(place->instance, "holder", place->id, &labels);
-    return docker_container_create(ctx, client, &create, &id, err);
+    if (docker_container_create(ctx, client, &create, &id, err) < 0)
+        return -1;
+    return join_second_network(ctx, place, client, err);
+}
+
+/* It outlives the holder: the services go on in it. */
+static int make_network(const struct ctx *ctx, struct docker_place *place,
+                        struct docker_client *client, struct err *err)
+{
+    CLEANUP_STRMAP struct strmap labels = {0};
+    struct docker_network_create create = {.labels = &labels};
+    CLEANUP_FREE char *id = NULL;
+
+    if (!place->services || place->network)
+        return 0;
+    instance_labels(place->instance, "network", place->id, &labels);
+    place->network = place->holder_count == 1
+                         ? xasprintf("%s-network", place->prefix)
+                         : xasprintf("%s-network-%u", place->prefix, place->holder_count);
+    create.name = place->network;
+    return docker_network_create(ctx, client, &create, &id, err);
 }
 
 static ssize_t read_tree(void *arg, char *data, size_t size, struct err *err)
@@ -222,6 +265,10 @@ void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
         instance_remove_failed(place->instance, "volume", place->volume, &err);
     free(steal_ptr(&place->volume));
     place->volume_filled = false;
+    if (place->network &&
+        instance_remove_network(ctx, place->instance, client, place->network, &err) < 0)
+        instance_remove_failed(place->instance, "network", place->network, &err);
+    free(steal_ptr(&place->network));
 }
 
 /* After a failure the next call begins anew. */
@@ -234,14 +281,15 @@ static int make(const struct ctx *ctx, struct docker_place *place, struct docker
     place->holder = place->holder_count++ == 0
                         ? xasprintf("%s-holder", place->prefix)
                         : xasprintf("%s-holder-%u", place->prefix, place->holder_count);
-    if (create_with_workspace(ctx, place, client, output, err) < 0 ||
+    if (make_network(ctx, place, client, err) < 0 ||
+        create_with_workspace(ctx, place, client, output, err) < 0 ||
         start_holder(ctx, place, client, err) < 0) {
         CLEANUP_CTX struct ctx cleanup;
 
         instance_create_failed(place->instance, err);
         ctx_init_cleanup(&cleanup, 10000);
         /* A copy that steps have worked on cannot be had again. */
-        if (place->volume_filled)
+        if (place->volume_filled || place->holder_count > 1)
             remove_holder(&cleanup, place, client);
         else
             place_holder_remove(&cleanup, place, client);
@@ -281,6 +329,17 @@ int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
         view(place, arena, ret);
     gate_leave(&place->holder_busy);
     return result;
+}
+
+char *place_holder_name(const struct ctx *ctx, struct docker_place *place)
+{
+    char *name;
+
+    if (gate_enter(ctx, &place->holder_busy, NULL) < 0)
+        return NULL;
+    name = place->holder_ready ? xstrdup(place->holder) : NULL;
+    gate_leave(&place->holder_busy);
+    return name;
 }
 
 /* Holding holder_busy. */

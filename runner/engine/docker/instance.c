@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "apis/docker/container.h"
+#include "apis/docker/network.h"
 #include "apis/docker/volume.h"
 #include "apis/http/retry.h"
 #include "base/alloc.h"
@@ -164,6 +165,51 @@ int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instan
     while (docker_volume_remove(ctx, client, volume, true, &local) < 0) {
         int gone = removal_failed(ctx, instance, &retry, &local);
 
+        if (gone > 0)
+            break;
+        if (gone < 0) {
+            if (err)
+                *err = local;
+            return -1;
+        }
+    }
+    instance_answered(instance);
+    return 0;
+}
+
+/* What is left in it may be a container that is not ours to remove, as that of the runner. */
+static void empty_network(const struct ctx *ctx, struct docker_client *client, const char *network)
+{
+    struct docker_network found = {0};
+
+    if (docker_network_inspect(ctx, client, network, &found, NULL) < 0)
+        return;
+    strmap_foreach (container, &found.containers) {
+        if (docker_network_disconnect(ctx, client, network, container->key, true, NULL) < 0)
+            log_debug("docker", "%s stays in the network %s", container->value, network);
+    }
+    docker_network_release(&found);
+}
+
+int instance_remove_network(const struct ctx *ctx, struct docker_instance *instance,
+                            struct docker_client *client, const char *network, struct err *err)
+{
+    struct err local = ERR_INIT;
+    struct retry retry;
+
+    retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
+                                              .base_ms = 50,
+                                              .max_delay_ms = 5000});
+    while (docker_network_remove(ctx, client, network, &local) < 0) {
+        /* That it is in use is said with 403. */
+        bool in_use = local.code == ERR_DENIED || local.code == ERR_CONFLICT;
+        int gone;
+
+        if (in_use) {
+            empty_network(ctx, client, network);
+            local.code = ERR_CONFLICT;
+        }
+        gone = removal_failed(ctx, instance, &retry, &local);
         if (gone > 0)
             break;
         if (gone < 0) {

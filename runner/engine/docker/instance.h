@@ -87,6 +87,10 @@ void instance_answered(struct docker_instance *instance);
 int instance_remove_container(const struct ctx *ctx, struct docker_instance *instance,
                               struct docker_client *client, const char *container, struct err *err)
     __attribute__((warn_unused_result));
+/* Whatever is still in it is taken out of it. */
+int instance_remove_network(const struct ctx *ctx, struct docker_instance *instance,
+                            struct docker_client *client, const char *network, struct err *err)
+    __attribute__((warn_unused_result));
 int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instance,
                            struct docker_client *client, const char *volume, struct err *err)
     __attribute__((warn_unused_result));

@@ -470,6 +470,7 @@ static void release(struct docker_place *place)
     http_stream_free(place->holder_lease);
     free(place->holder);
     free(place->volume);
+    free(place->network);
     free(place->id);
     free(place->name);
     free(place->workspace);
@@ -493,6 +494,8 @@ int docker_place_open(const struct ctx *ctx, struct engine_instance *opaque,
     place->name = xstrdup(options->name);
     place->workspace = xstrdup(options->workspace);
     place->empty = options->empty;
+    place->services = options->services;
+    place->outer = (struct docker_place *)options->outer;
     /* Numbered, as a job that is tried again has the same id and maybe kept containers. */
     place->prefix =
         xasprintf("runner-%s-%u", options->id, atomic_fetch_add(&instance->place_count, 1) + 1);
@@ -564,6 +567,9 @@ void docker_place_close(struct place *opaque)
     ctx_cancel(&place->background, CTX_CAUSE_USER);
     await_tasks(place);
     remove_steps(place);
+    /* Nothing may be in a network that is removed. */
+    if (place->network)
+        await_tasks(place);
     if (!place->instance->services->keep)
         remove_place(place);
     await_tasks(place);

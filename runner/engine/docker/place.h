@@ -4,6 +4,9 @@
  * share (so that they have one localhost), and it is the lease of the job: its standard input is
  * attached to the runner and ends with it, upon which the holder exits, which others can see.
  *
+ * A place with services has a network with a name service. The holder is in it, so that the steps
+ * find them by name, and so are the services, each with a network of its own.
+ *
  * Threads: several may run steps; tasks in the background get the next ready and remove the last.
  * What they share is guarded by `mu`. */
 #pragma once
@@ -22,7 +25,7 @@ struct prepared {
     struct prepared *next;
 };
 
-/* A step that runs, and where. */
+/* A step or service that runs, and where. */
 struct running {
     const struct runnable *runnable;
     const struct step_container *container;
@@ -44,7 +47,10 @@ struct docker_place {
     char *holder; /* its name; NULL until it may exist */
     char *volume; /* with a copy of the workspace; likewise */
     bool volume_filled;
-    unsigned holder_count; /* made so far, for their names */
+    unsigned holder_count;      /* made so far, for their names */
+    bool services;              /* it has a network of its own for them */
+    char *network;              /* its name; NULL until it may exist */
+    struct docker_place *outer; /* whose network the holder joins; or NULL */
     struct http_stream *holder_lease;
     struct self_path workspace_path; /* what to mount at `workspace` */
 
@@ -70,6 +76,8 @@ int place_holder_ensure(const struct ctx *ctx, struct docker_place *place,
                         struct docker_client *client, struct output *output, struct arena *arena,
                         struct place_view *ret, struct err *err)
     __attribute__((warn_unused_result));
+/* The name of the holder, into which others may look; the caller frees. NULL: there is none. */
+char *place_holder_name(const struct ctx *ctx, struct docker_place *place);
 /* A fresh name for an object of the place. */
 char *place_object_name(struct docker_place *place);
 /* Whether the holder has ended, as it does when contact was lost for a moment; the next call of

@@ -125,6 +125,7 @@ static bool has_target(const struct container_shape *shape, const char *target)
     return false;
 }
 
+/* `workspace` may be NULL. */
 static int add_mounts(struct recipe *recipe, struct docker_place *place,
                       const struct docker_mount *workspace, const struct container_shape *shape,
                       struct err *err)
@@ -138,7 +139,7 @@ static int add_mounts(struct recipe *recipe, struct docker_place *place,
                                             .target = TOOLS_MOUNT,
                                             .read_only = true,
                                             .volume_nocopy = true};
-    if (!has_target(shape, place->workspace))
+    if (workspace && !has_target(shape, place->workspace))
         mounts[count++] = *workspace;
     for (size_t i = 0; i < shape->mount_count; i++) {
         if (add_mount(recipe, place, &shape->mounts[i], &mounts[count++], err) < 0)
@@ -200,6 +201,38 @@ static void add_basics(struct recipe *recipe, struct docker_place *place,
         create->network_mode = view->network_mode;
 }
 
+/* The program of the image where it would be without us, in the network of the place's services. */
+static void add_service(struct recipe *recipe, struct docker_place *place,
+                        const struct runnable *runnable)
+{
+    /* Those who wait for a service do so by its health check, which images have made for longer
+     * lives. The rest of it stays the image's. */
+    static const struct docker_healthcheck often = {.interval_ms = 1000};
+    const struct service_shape *service = runnable->service;
+    struct docker_create *create = &recipe->create;
+    const char **aliases = arena_alloc(&recipe->arena, 2 * sizeof(*aliases));
+    struct docker_network_attach *attach = arena_alloc(&recipe->arena, sizeof(*attach));
+    struct docker_port *ports =
+        arena_alloc(&recipe->arena, (service->port_count + 1) * sizeof(*ports));
+    bool remote = place->instance->self.place == SELF_ELSEWHERE;
+
+    create->workdir = runnable->workdir;
+    create->healthcheck = recipe->image->has_healthcheck ? &often : NULL;
+    create->network_mode = NULL;
+    aliases[0] = service->name;
+    *attach = (struct docker_network_attach){.network = place->network, .aliases = aliases};
+    create->networks = attach;
+    create->network_count = 1;
+    create->hostname = service->name;
+    for (size_t i = 0; i < service->port_count; i++)
+        ports[i] = (struct docker_port){.container_port = service->ports[i].port,
+                                        .protocol = service->ports[i].udp ? "udp" : NULL,
+                                        .host_ip = remote ? NULL : "127.0.0.1",
+                                        .host_port = service->ports[i].host_port};
+    create->ports = ports;
+    create->port_count = service->port_count;
+}
+
 /* Name and labels are still missing in `create`, as they differ for each container. */
 static char *make_key(const struct recipe *recipe, int api_minor, struct err *err)
 {
@@ -229,19 +262,22 @@ int recipe_make(const struct ctx *ctx, struct docker_place *place, struct docker
         return -1;
     recipe->image_name = keep(recipe, shape->source.image);
     add_basics(recipe, place, &view, runnable);
+    if (runnable->service)
+        add_service(recipe, place, runnable);
     if (shape->resources)
         add_resources(recipe, shape->resources);
     if (add_security(recipe, shape, err) < 0)
         return -1;
     if (shape->sandbox && add_sandbox(recipe, shape, err) < 0)
         return -1;
-    if (add_mounts(recipe, place, &view.workspace, shape, err) < 0)
+    if (add_mounts(recipe, place, runnable->service ? NULL : &view.workspace, shape, err) < 0)
         return -1;
     add_placed(recipe, runnable);
     recipe->key = make_key(recipe, instance->api_minor, err);
     if (!recipe->key)
         return -1;
-    instance_labels(instance, "step", runnable->id, &recipe->labels);
+    instance_labels(instance, runnable->service ? "service" : "step", runnable->id,
+                    &recipe->labels);
     recipe->create.labels = &recipe->labels;
     return 0;
 }

@@ -38,13 +38,16 @@ static void add_arguments(struct buf *request, const struct runnable *runnable,
                           const struct docker_image *image)
 {
     const char *const *entrypoint = runnable->container->entrypoint;
+    const char *const *arguments = runnable->argv;
 
     if (!entrypoint)
         entrypoint = (const char *const *)image->entrypoint.items;
     for (; entrypoint && *entrypoint; entrypoint++)
         helper_request_string(request, HELPER_ARG, *entrypoint);
-    for (const char *const *arg = runnable->argv; *arg; arg++)
-        helper_request_string(request, HELPER_ARG, *arg);
+    if (!arguments && !runnable->container->entrypoint)
+        arguments = (const char *const *)image->cmd.items;
+    for (; arguments && *arguments; arguments++)
+        helper_request_string(request, HELPER_ARG, *arguments);
 }
 
 static int make_request(struct session *session, const struct runnable *runnable,

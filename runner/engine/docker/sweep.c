@@ -172,19 +172,13 @@ static bool is_abandoned(const struct listing *listing, const struct object *obj
 static int remove_object(const struct ctx *ctx, struct docker_instance *instance,
                          struct docker_client *client, const struct object *object, struct err *err)
 {
-    struct err local = ERR_INIT;
-
     switch (object->kind) {
     case KIND_CONTAINER:
         return instance_remove_container(ctx, instance, client, object->id, err);
     case KIND_VOLUME:
         return instance_remove_volume(ctx, instance, client, object->id, err);
     case KIND_NETWORK:
-        if (docker_network_remove(ctx, client, object->id, &local) < 0 &&
-            local.code != ERR_NOT_FOUND) {
-            *err = local;
-            return -1;
-        }
+        return instance_remove_network(ctx, instance, client, object->id, err);
     }
     return 0;
 }

@@ -69,6 +69,8 @@ int host_check(const struct ctx *ctx, struct place *place, const struct runnable
         return 0;
     case PROBE_COMMAND:
         return check_command(ctx, place, running, probe, err);
+    case PROBE_IMAGE:
+        break;
     }
     return err_set(err, ERR_UNSUPPORTED, "this cannot be asked on the host");
 }
