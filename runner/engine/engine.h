@@ -173,7 +173,7 @@ struct container_shape {
 
 /* What makes a runnable a service: a container that runs the program of its image for others. It
  * does not share the network of the place, but is reached by its name from there, and from the
- * places that have this one as `outer`. */
+ * places that were opened for that. */
 struct service_shape {
     const char *name;
     const struct port_mapping *ports; /* for those who are not in its network */
@@ -233,6 +233,8 @@ struct engine_services {
     bool keep;               /* --keep: remove nothing */
 };
 
+#define PLACE_SERVICES_MAX 2
+
 struct place_options {
     const char *id;        /* RUN.0.1: the job */
     const char *name;      /* of the job, for messages */
@@ -240,8 +242,10 @@ struct place_options {
     /* Not the files there, but none: the place has an empty workspace of its own, which runnables
      * find at that path. Never for ENGINE_LOCAL, where `workspace` is that directory itself. */
     bool empty;
-    bool services;         /* it will run services */
-    struct place *outer;   /* whose services can be reached, too; of the same instance; or NULL */
+    bool services; /* it will run services, and nothing else */
+    /* Places with services, which can be reached from this one; of the same instance. */
+    struct place *const *services_of;
+    size_t services_of_count; /* at most PLACE_SERVICES_MAX */
 };
 
 /* Asked of sweep(): remove what belongs to one run, or to any dead owner. */

@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "event/event.h"
 
-static const char *const level_names[] = {"pipeline", "stage", "job", "step"};
+static const char *const level_names[] = {"pipeline", "stage", "job", "step", "service"};
 
 const char *node_level_name(enum node_level level)
 {
@@ -23,6 +23,10 @@ void node_id(const struct node *node, const char *run_id, struct buf *out)
         return;
     }
     node_id(node->parent, run_id, out);
+    if (node->level == NODE_SERVICE) {
+        buf_addf(out, ".%s", node->name);
+        return;
+    }
     buf_addf(out, ".%u", node->index);
 }
 
@@ -31,8 +35,11 @@ static void add_prefix(const struct node *node, struct buf *out)
     if (!node->parent)
         return;
     add_prefix(node->parent, out);
-    buf_addf(out, "[%s(%u/%u): ", node_level_name(node->level), node->index + 1,
-             node->parent->child_count);
+    if (node->level == NODE_SERVICE)
+        buf_addstr(out, "[service: ");
+    else
+        buf_addf(out, "[%s(%u/%u): ", node_level_name(node->level), node->index + 1,
+                 node->parent->child_count);
     utf8_add_visible(out, node->name);
     buf_addch(out, ']');
 }

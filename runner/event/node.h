@@ -17,7 +17,9 @@
 
 struct event_bus;
 
-enum node_level { NODE_PIPELINE, NODE_STAGE, NODE_JOB, NODE_STEP };
+/* A service is no part of the tree: only its output and notes are events. It is shown below its
+ * parent, by its name alone. */
+enum node_level { NODE_PIPELINE, NODE_STAGE, NODE_JOB, NODE_STEP, NODE_SERVICE };
 
 /* How an attempt ended after which another followed. */
 struct node_attempt {
@@ -68,7 +70,7 @@ struct node_result {
     const char *tail;    /* copied */
 };
 
-/* "pipeline", "stage", "job", "step" */
+/* "pipeline", "stage", "job", "step", "service" */
 const char *node_level_name(enum node_level level);
 /* Appends RUN.0.1: the run's id and the path of indices. */
 void node_id(const struct node *node, const char *run_id, struct buf *out);

@@ -29,17 +29,33 @@ char *background_end_text(const struct background *b)
     return text;
 }
 
+/* Far above is what a service printed at last; of a step that is told with its failure. */
+static void tell_tail(const struct background *b)
+{
+    for (const char *at = b->tail; at && *at;) {
+        int len = (int)strcspn(at, "\n");
+
+        event_bus_note(b->run->bus, b->what.node, "| %.*s", len, at);
+        at += len + (at[len] == '\n');
+    }
+}
+
 /* Who comes second, of the thread that ran it and the one that found it ready, says so. */
 static void tell_early_end(struct background *b)
 {
+    bool service = b->what.runnable->service != NULL;
     bool succeeded = b->result == 0 && b->record.kind == EXIT_CODE && b->record.code == 0;
     CLEANUP_FREE char *text = NULL;
 
-    if (succeeded || atomic_load(&b->stopping) || ctx_done(&b->ctx) ||
+    if ((succeeded && !service) || atomic_load(&b->stopping) || ctx_done(&b->ctx) ||
         atomic_exchange(&b->told, true))
         return;
     text = background_end_text(b);
-    event_bus_note(b->run->bus, b->what.node, "has ended by itself, before its job: %s", text);
+    event_bus_note(b->run->bus, b->what.node, "has ended by itself, before its %s: %s",
+                   service ? node_level_name((enum node_level)b->what.node->parent->level) : "job",
+                   text);
+    if (service)
+        tell_tail(b);
 }
 
 static void *background_main(void *arg)

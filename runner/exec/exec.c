@@ -9,7 +9,9 @@
 #include "exec/concurrency.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
+#include "exec/services.h"
 #include "exec/stores.h"
+#include "exec/values.h"
 #include "exec/workdir.h"
 
 static void name_job(const struct event_bus *bus, struct node *node, const struct plan_job *job)
@@ -208,6 +210,29 @@ static bool enter_group(struct run *run, const struct ctx *ctx, struct node *roo
     return false;
 }
 
+/* Its services run from before the first stage until behind the last one. */
+static void run_with_services(struct run *run, const struct ctx *ctx, struct node *root,
+                              struct outcome *ret)
+{
+    struct values values = {.run = run};
+    struct plan_runtime runtime;
+    struct services *services = NULL;
+    const struct services_what what = {.spec = &run->plan->spec->services,
+                                       .scope = &run->plan->scope,
+                                       .runtime = &runtime,
+                                       .node = root};
+
+    values_init(&runtime, &values, NULL);
+    if (services_start(run, ctx, &what, &services, ret) < 0) {
+        outcome_children_not_started(run, root);
+        return;
+    }
+    run->services = services;
+    run_stages(run, ctx, root);
+    services_stop(services);
+    outcome_of_children(ctx, root, ret);
+}
+
 static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *root)
 {
     struct err err = ERR_INIT;
@@ -221,9 +246,8 @@ static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *ro
         outcome_error(run, ctx, root, &err);
         return;
     }
-    run_stages(run, ctx, root);
+    run_with_services(run, ctx, root, &outcome);
     instances_free(steal_ptr(&run->instances));
-    outcome_of_children(ctx, root, &outcome);
     outcome_apply(run, root, NULL, &outcome);
     outcome_release(&outcome);
     clean_workdir(run, root, made);

@@ -121,6 +121,29 @@ static int run_with_caches(struct job_run *j, struct err *err)
     return result;
 }
 
+/* Its services run from before the first step until behind the last one. */
+static void run_with_services(struct job_run *j, struct outcome *ret)
+{
+    static const struct spec_services none = {0};
+    struct values values = {.run = j->run};
+    struct plan_runtime runtime;
+    const struct services_what what = {.spec = j->plan->spec ? &j->plan->spec->services : &none,
+                                       .scope = &j->plan->scope,
+                                       .runtime = &runtime,
+                                       .node = j->node,
+                                       .outer = j->run->services};
+    struct err err = ERR_INIT;
+
+    values_init(&runtime, &values, NULL);
+    if (services_start(j->run, &j->ctx, &what, &j->services, ret) < 0)
+        return;
+    j->places.services = j->services ? j->services : j->run->services;
+    if (run_with_caches(j, &err) == 0)
+        outcome_of_children(&j->ctx, j->node, ret);
+    else
+        outcome_of_error(&j->ctx, &err, ret);
+}
+
 /* One attempt. The strings of *ret go to the caller. */
 static void attempt(struct run *run, const struct ctx *parent, const struct plan_job *job,
                     struct node *node, enum plan_post outcome, struct outcome *ret)
@@ -133,11 +156,12 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
     ctx_init(&j.ctx, parent);
     ctx_set_timeout(&j.ctx, plan_timeout_ms(&job->scope), label);
     slots_init(&j);
-    if (places_init(&j.places, run, node, &err) == 0 && run_with_caches(&j, &err) == 0)
-        outcome_of_children(&j.ctx, node, ret);
+    if (places_init(&j.places, run, node, &err) == 0)
+        run_with_services(&j, ret);
     else
         outcome_of_error(&j.ctx, &err, ret);
     places_release(&j.places);
+    services_stop(j.services);
     slots_release(&j);
     strmap_release(&j.environment);
     vec_release(&j.background);

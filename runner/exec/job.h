@@ -7,6 +7,7 @@
 #include "exec/lowering.h"
 #include "exec/places.h"
 #include "exec/run.h"
+#include "exec/services.h"
 #include "exec/values.h"
 
 /* A step on its way to an engine; empty while step.lowered is NULL. */
@@ -38,7 +39,8 @@ struct job_run {
     enum plan_post outcome; /* of a job of hooks: what they are for */
     struct siblings steps;
     struct places places;
-    struct slot *slots; /* of a serial job: the next steps, by index modulo their number */
+    struct services *services; /* of the job; NULL: none */
+    struct slot *slots;        /* of a serial job: the next steps, by index modulo their number */
     VEC(struct lowering)
     outdated; /* announced to an engine, but not what will run: alive until places are closed */
 

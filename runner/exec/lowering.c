@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "exec/outputs.h"
+#include "exec/services.h"
 
 static void set_identity(const struct run *run, const struct node *node, uint32_t attempt,
                          struct strmap *identity)
@@ -46,7 +47,7 @@ static int move_workdir(const struct run *run, const struct plan *plan, const st
 
 int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
                   const struct node *node, const struct plan_runtime *runtime, uint32_t attempt,
-                  struct lowering *ret, struct err *err)
+                  const struct services *services, struct lowering *ret, struct err *err)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
     struct step_context context = {.plan = plan,
@@ -62,6 +63,7 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
     context.local = engine && (engine->capabilities & ENGINE_LOCAL);
     ret->settings.local = context.local;
     set_identity(run, node, attempt, &ret->identity);
+    services_environment(services, context.local, &ret->identity);
     node_id(node, run->id, &id);
     context.id = id.data;
     ret->apart = ret->settings.checkout == SPEC_CHECKOUT_NONE;

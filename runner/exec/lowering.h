@@ -17,5 +17,6 @@ struct lowering {
  */
 int lowering_make(const struct run *run, const struct plan *plan, const struct plan_step *step,
                   const struct node *node, const struct plan_runtime *runtime, uint32_t attempt,
-                  struct lowering *ret, struct err *err) __attribute__((warn_unused_result));
+                  const struct services *services, struct lowering *ret, struct err *err)
+    __attribute__((warn_unused_result));
 void lowering_release(struct lowering *lowering);

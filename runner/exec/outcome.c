@@ -68,6 +68,7 @@ void outcome_release(struct outcome *outcome)
 {
     free(outcome->error);
     free(outcome->message);
+    free(outcome->tail);
     *outcome = (struct outcome){0};
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "exec/services.h"
 
 int places_init(struct places *places, struct run *run, const struct node *job, struct err *err)
 {
@@ -18,6 +19,7 @@ static int open_place(struct places *places, const struct ctx *ctx, const struct
     struct place_options options = {.name = places->job->name,
                                     .workspace = places->run->plan->workdir,
                                     .empty = step->apart && !step->workspace};
+    struct place *services[PLACE_SERVICES_MAX];
 
     node_id(places->job, places->run->id, &id);
     options.id = id.data;
@@ -29,6 +31,8 @@ static int open_place(struct places *places, const struct ctx *ctx, const struct
         free(places->workspace);
         places->workspace = xstrdup(step->workspace);
     }
+    options.services_of = services;
+    options.services_of_count = services_places(places->services, ret->instance, services);
     if (ret->engine->open(ctx, ret->instance, &options, &ret->place, err) < 0)
         return -1;
     vec_push(&places->open, *ret);

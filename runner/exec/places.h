@@ -9,6 +9,8 @@
 #include "exec/lowering.h"
 #include "exec/run.h"
 
+struct services;
+
 struct open_place {
     const struct engine *engine;
     struct engine_instance *instance;
@@ -19,6 +21,7 @@ struct open_place {
 struct places {
     struct run *run;
     const struct node *job;
+    const struct services *services; /* which what runs in them can reach; NULL: none */
     struct gate opening; /* of one slot, guards `open`: who comes meanwhile may need the same */
     VEC(struct open_place)
     open;

@@ -98,7 +98,7 @@ static void fetch_for(struct prefetch *p, const struct plan_step *step, const st
     struct engine_instance *instance;
     struct err err = ERR_INIT;
 
-    if (lowering_make(p->run, &p->plan, step, node, NULL, 1, &lowering, &err) < 0) {
+    if (lowering_make(p->run, &p->plan, step, node, NULL, 1, NULL, &lowering, &err) < 0) {
         log_debug("exec", "the image of %s is not fetched ahead: %s", step->name, err.message);
         return;
     }

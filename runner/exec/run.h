@@ -8,6 +8,8 @@
 #include "exec/limit.h"
 #include "log/pump.h"
 
+struct services;
+
 struct run {
     const struct plan *plan;
     const struct exec_options *options;
@@ -19,9 +21,10 @@ struct run {
     struct node *root;
     struct limit *jobs; /* how many jobs run at a time in the whole pipeline */
     const char *id;
-    bool cancelled;          /* see exec.h; of the thread that runs the stages */
-    atomic_uint steps_run;   /* steps for which an engine gave an exit record */
-    atomic_bool unavailable; /* some engine could not be reached */
+    const struct services *services; /* of the pipeline; NULL: none */
+    bool cancelled;                  /* see exec.h; of the thread that runs the stages */
+    atomic_uint steps_run;           /* steps for which an engine gave an exit record */
+    atomic_bool unavailable;         /* some engine could not be reached */
 };
 
 /* prefetch.c: has engines fetch the images of steps to come, in the background.
@@ -57,6 +60,7 @@ struct outcome {
     struct node_result result; /* its strings are those below, or borrowed */
     char *error;
     char *message;
+    char *tail; /* may be NULL, and that of `result` another one */
 };
 
 void outcome_release(struct outcome *outcome);

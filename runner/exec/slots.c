@@ -80,7 +80,8 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
         .run = j->run, .job = j->plan, .job_node = j->node, .siblings = &j->steps, .index = index};
     values_init(&slot->runtime, &slot->values, &slot->environment);
     if (lowering_make(j->run, j->run->plan, &j->plan->steps[index], &j->node->children[index],
-                      &slot->runtime, attempt ? attempt : 1, &slot->step, err) < 0) {
+                      &slot->runtime, attempt ? attempt : 1,
+                      j->services ? j->services : j->run->services, &slot->step, err) < 0) {
         slot_clear(slot);
         return -1;
     }

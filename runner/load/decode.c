@@ -250,7 +250,9 @@ static void decode_named(struct decoder *d, const struct node_path *path, const 
         char *item = items + i * table->size;
         struct spec_str name = {xstrdup(pair->key->text), pair->key->pos};
 
-        if (!decode_is_name(pair->key->text))
+        if (field->check)
+            field->check(d, &here, field, pair->key);
+        else if (!decode_is_name(pair->key->text))
             decode_error(d, path, pair->key->pos, "\"%s\" cannot be a name in \"%s\"",
                          pair->key->text, field->name);
         memcpy(item + table->name_offset, &name, sizeof(name));

@@ -180,6 +180,39 @@ void check_ready_log(struct decoder *d, const struct node_path *path, const stru
     expr_pattern_free(pattern);
 }
 
+void check_port(struct decoder *d, const struct node_path *path, const struct field *field,
+                const struct yaml_node *node)
+{
+    struct port_mapping mapping;
+    struct err err = ERR_INIT;
+
+    if (!has_template(node->text) && port_mapping_parse(node->text, &mapping, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\" must be PORT or HOST_PORT:PORT: %s", field->name,
+                     err.message);
+}
+
+void check_service_name(struct decoder *d, const struct node_path *path, const struct field *field,
+                        const struct yaml_node *node)
+{
+    size_t len = strspn(node->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    (void)field;
+    if (node->len > 63 || len < node->len || len == 0 || strchr("-_.", node->text[0]))
+        decode_error(d, path, node->pos,
+                     "\"%s\" cannot be the name of a service: it becomes a host name, of at most "
+                     "63 small letters, digits, -, _ and .",
+                     node->text);
+}
+
+/* What is not there at all has not been looked at for what it needs. */
+void check_service(struct decoder *d, const struct node_path *path, const void *object,
+                   const struct yaml_node *node)
+{
+    (void)object;
+    if (yaml_node_is_null(node))
+        decode_error(d, path, node->pos, "the container has no \"image\"");
+}
+
 void check_ready(struct decoder *d, const struct node_path *path, const void *object,
                  const struct yaml_node *node)
 {

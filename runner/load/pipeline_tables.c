@@ -461,6 +461,70 @@ static const struct table ready_table = {
     .check = check_ready,
 };
 
+#define SERVICE(member)       EXTENSION, IN(struct spec_service, member)
+#define SERVICE_SHAPE(member) SERVICE(container.member)
+#define SERVICES(type)        EXTENSION, COUNTED(struct type, services.items, services.len)
+
+static const struct field service_fields[] = {
+    {"image", "container image", .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_EXTENSION,
+     IN(struct spec_service, image)},
+    {"environment", "its variables, and no others", .kind = FIELD_PAIRS, SERVICE(environment)},
+    {"command", "arguments in place of those of the image", .kind = FIELD_STRINGS, SERVICE(command),
+     .check = check_entrypoint},
+    {"entrypoint", "replaces the image's entrypoint; `[]` drops it", .kind = FIELD_STRINGS,
+     SERVICE_SHAPE(entrypoint),
+     .given_offset = offsetof(struct spec_service, container.has_entrypoint),
+     .check = check_entrypoint},
+    {"ports", "ports for steps on the host: `PORT` or `HOST_PORT:PORT`, and `/udp` if it is that",
+     .kind = FIELD_STRINGS, SERVICE(ports), .check = check_port},
+    {"ready", "when it is ready, see below", .kind = FIELD_OBJECT, SERVICE(ready),
+     .table = &ready_table,
+     .default_text = "the health check of the image, else all TCP ports that it exposes"},
+    {"resources", "limits, see below", .kind = FIELD_OBJECT, SERVICE(resources),
+     .table = &resources_table},
+    {"user", "user to run as", .kind = FIELD_STRING, SERVICE(user), .default_text = "the image's"},
+    {"workdir", "working directory", .kind = FIELD_STRING, SERVICE(workdir),
+     .default_text = "the image's"},
+    {"volumes", "mounts `SOURCE:/TARGET[:ro]`", .kind = FIELD_STRINGS, SERVICE_SHAPE(volumes),
+     .check = check_volume},
+    {"platform", "platform of the image, such as `linux/arm64`", .kind = FIELD_STRING,
+     SERVICE_SHAPE(platform)},
+    {"privileged", "all rights on the host", .kind = FIELD_BOOL, SERVICE_SHAPE(privileged),
+     .default_text = "`false`"},
+    {"security", "see below", .kind = FIELD_OBJECT, SERVICE_SHAPE(security),
+     .table = &security_table},
+    {"pull", "when to pull the image, as on every level", .kind = FIELD_ENUMS, EXTENSION,
+     COUNTED(struct spec_service, pull, pull_count), .names = pulls,
+     .default_text = "that of its level"},
+    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
+     SERVICE(image_registry), .default_text = "that of its level"},
+    {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
+     SERVICE(image_registry_username), .default_text = "that of its level"},
+    {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
+     SERVICE(image_registry_password), .default_text = "that of its level"},
+    {"grace", "time between SIGTERM and SIGKILL at its end", .kind = FIELD_DURATION,
+     IN(struct spec_service, grace_ms), .flags = FIELD_EXTENSION | FIELD_ZERO,
+     .default_text = "that of its level"},
+};
+
+static void init_service(void *object)
+{
+    spec_service_init(object);
+}
+
+static const struct table service_table = {
+    .name = "container",
+    .help =
+        "A container that lives as long as the pipeline or job that it stands on. The containers "
+        "of its steps reach it by its name.",
+    ROWS(service_fields),
+    .size = sizeof(struct spec_service),
+    .name_offset = offsetof(struct spec_service, name),
+    .check = check_service,
+    .pos_offset = offsetof(struct spec_service, pos),
+    .init = init_service,
+};
+
 static const struct field step_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_step, name)},
     {"command", "script for the shell; a list is joined with newlines", .kind = FIELD_SCRIPT,
@@ -535,7 +599,8 @@ static const struct field job_fields[] = {
      IN(struct spec_job, retry), .table = &retry_table},
     {"matrix", "run once for each combination, see below", .kind = FIELD_OBJECT, EXTENSION,
      IN(struct spec_job, matrix), .table = &matrix_table},
-    PLANNED("services", "containers beside the job"),
+    {"services", "containers beside the job, by their names, see below", .kind = FIELD_NAMED,
+     SERVICES(spec_job), .table = &service_table, .check = check_service_name},
     PLANNED("run_on", "hosts to run on"),
     PLANNED("max_parallel", "most hosts at a time"),
     PLANNED("serial", "hosts in batches"),
@@ -693,7 +758,8 @@ static const struct field pipeline_fields[] = {
      .table = &secret_table},
     PLANNED("hosts", "inventory"),
     PLANNED("hosts_file", "inventory file"),
-    PLANNED("services", "containers beside the run"),
+    {"services", "containers beside all jobs, by their names, see below", .kind = FIELD_NAMED,
+     SERVICES(spec_pipeline), .table = &service_table, .check = check_service_name},
     PLANNED("alerts", "when to raise an alarm"),
     PLANNED("triggers", "what starts a run"),
     {"concurrency", "runs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
@@ -714,9 +780,12 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,   &stage_table,  &job_table,      &step_table,   &flow_table,
-    &dependency_table, &when_table,   &retry_table,    &matrix_table, &concurrency_table,
-    &cache_table,      &post_table,   &input_table,    &secret_table, &container_table,
-    &security_table,   &plugin_table, &language_table, &ready_table,  &common_table,
-    &resources_table,  NULL,
+    &pipeline_table,    &stage_table,   &job_table,
+    &step_table,        &flow_table,    &dependency_table,
+    &when_table,        &retry_table,   &matrix_table,
+    &concurrency_table, &cache_table,   &post_table,
+    &input_table,       &secret_table,  &container_table,
+    &security_table,    &plugin_table,  &language_table,
+    &ready_table,       &service_table, &common_table,
+    &resources_table,   NULL,
 };

@@ -32,6 +32,11 @@ void check_ready_http(struct decoder *d, const struct node_path *path, const str
                       const struct yaml_node *node);
 void check_ready_log(struct decoder *d, const struct node_path *path, const struct field *field,
                      const struct yaml_node *node);
+void check_port(struct decoder *d, const struct node_path *path, const struct field *field,
+                const struct yaml_node *node);
+/* The node is the key. */
+void check_service_name(struct decoder *d, const struct node_path *path, const struct field *field,
+                        const struct yaml_node *node);
 /* Checks of whole maps (struct table.check). */
 void check_cache(struct decoder *d, const struct node_path *path, const void *object,
                  const struct yaml_node *node);
@@ -47,5 +52,7 @@ void check_input(struct decoder *d, const struct node_path *path, const void *ob
                  const struct yaml_node *node);
 void check_step(struct decoder *d, const struct node_path *path, const void *object,
                 const struct yaml_node *node);
+void check_service(struct decoder *d, const struct node_path *path, const void *object,
+                   const struct yaml_node *node);
 void check_ready(struct decoder *d, const struct node_path *path, const void *object,
                  const struct yaml_node *node);

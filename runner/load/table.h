@@ -71,10 +71,10 @@ struct field {
     uint8_t flags;                 /* enum field_flags */
     uint16_t size;                 /* of the member */
     uint16_t offset;               /* of the member */
-    uint16_t count_offset;         /* FIELD_OBJECTS, FIELD_ENUMS */
+    uint16_t count_offset;         /* FIELD_OBJECTS, FIELD_NAMED, FIELD_ENUMS */
     uint16_t given_offset;         /* of a bool that says the key was given; 0: none */
     const struct enum_name *names; /* FIELD_ENUM, FIELD_ENUMS */
-    const struct table *table;     /* FIELD_OBJECT, FIELD_OBJECTS */
+    const struct table *table;     /* FIELD_OBJECT, FIELD_OBJECTS, FIELD_NAMED */
     /* A further look at the value, a scalar or the items of a list one by one; NULL: none. */
     void (*check)(struct decoder *decoder, const struct node_path *path, const struct field *field,
                   const struct yaml_node *node);

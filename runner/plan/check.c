@@ -96,16 +96,64 @@ static void check_ready(const struct check *c, const struct spec_ready *ready)
     check_string(c, &ready->log);
 }
 
+static void check_container(const struct check *c, const struct spec_container *container)
+{
+    check_string(c, &container->platform);
+    check_string(c, &container->network);
+    check_strings(c, &container->volumes);
+    check_strings(c, &container->entrypoint);
+    if (container->security)
+        check_security(c, container->security);
+}
+
+static void check_service(const struct check *c, const struct spec_service *service)
+{
+    const struct spec_str *const strings[] = {&service->image,
+                                              &service->user,
+                                              &service->workdir,
+                                              &service->image_registry,
+                                              &service->image_registry_username,
+                                              &service->image_registry_password};
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
+        check_string(c, strings[i]);
+    for (size_t i = 0; i < service->environment.len; i++)
+        check_string(c, &service->environment.items[i].value);
+    check_strings(c, &service->command);
+    check_strings(c, &service->ports);
+    check_container(c, &service->container);
+    if (service->ready)
+        check_ready(c, service->ready);
+}
+
+void plan_check_services(const struct plan *plan, const struct plan_scope *scope,
+                         const struct spec_services *services, const struct spec_services *outer,
+                         struct diag_list *diags)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    bool late = false;
+    const struct check c = {plan, &settings, &late, diags};
+
+    if (!services->len ||
+        plan_settings_resolve(plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
+        return;
+    for (size_t i = 0; i < services->len; i++) {
+        const struct spec_str *name = &services->items[i].name;
+
+        check_service(&c, &services->items[i]);
+        for (size_t j = 0; outer && j < outer->len; j++) {
+            if (strcmp(outer->items[j].name.text, name->text) == 0)
+                diag_add(diags, DIAG_ERROR, name->pos, "",
+                         "the pipeline has a service \"%s\", too; give this one another name",
+                         name->text);
+        }
+    }
+}
+
 static void check_own_keys(const struct check *c, const struct spec_step *spec)
 {
-    if (spec->container) {
-        check_string(c, &spec->container->platform);
-        check_string(c, &spec->container->network);
-        check_strings(c, &spec->container->volumes);
-        check_strings(c, &spec->container->entrypoint);
-        if (spec->container->security)
-            check_security(c, spec->container->security);
-    }
+    if (spec->container)
+        check_container(c, spec->container);
     if (spec->plugin)
         check_plugin(c, spec->plugin);
     if (spec->language) {

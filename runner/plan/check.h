@@ -15,6 +15,10 @@ void plan_check_concurrency(const struct plan *plan, const struct plan_scope *sc
 /* Those of the caches of a step or job. */
 void plan_check_caches(const struct plan *plan, const struct plan_scope *scope,
                        const struct spec_cache *caches, size_t count, struct diag_list *diags);
+/* The services of a scope, none of which may have the name of one of `outer` (may be NULL). */
+void plan_check_services(const struct plan *plan, const struct plan_scope *scope,
+                         const struct spec_services *services, const struct spec_services *outer,
+                         struct diag_list *diags);
 /* Parses the conditions of `spec` (may be NULL) into *flow, which is made if there is one. */
 void plan_read_conditions(const struct spec_flow *spec, struct plan_flow **flow,
                           struct diag_list *diags);

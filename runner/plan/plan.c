@@ -403,6 +403,8 @@ static void check_job(const struct build *b, struct plan_job *job, struct diag_l
     if (job->spec) {
         plan_check_concurrency(b->plan, &job->scope, job->spec->concurrency, diags);
         plan_check_caches(b->plan, &job->scope, job->spec->caches, job->spec->cache_count, diags);
+        plan_check_services(b->plan, &job->scope, &job->spec->services, &b->plan->spec->services,
+                            diags);
     }
     for (uint32_t i = 0; i < job->step_count; i++) {
         struct plan_step *step = &job->steps[i];
@@ -419,6 +421,7 @@ static void check_all(const struct build *b)
 {
     struct plan *plan = b->plan;
 
+    plan_check_services(plan, &plan->scope, &plan->spec->services, NULL, b->diags);
     for (uint32_t i = 0; i < plan->stage_count; i++) {
         struct plan_stage *stage = &plan->stages[i];
         uint32_t group = 0;

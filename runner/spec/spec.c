@@ -39,6 +39,14 @@ void spec_container_init(struct spec_container *container)
     *container = (struct spec_container){.pull_timeout_ms = SPEC_UNSET};
 }
 
+void spec_service_init(struct spec_service *service)
+{
+    struct spec_str name = service->name; /* its key was there before it */
+
+    *service = (struct spec_service){.name = name, .grace_ms = SPEC_UNSET};
+    spec_container_init(&service->container);
+}
+
 static void release_strs(struct spec_strs *strs)
 {
     for (size_t i = 0; i < strs->len; i++)
@@ -161,15 +169,20 @@ static void free_security(struct spec_security *security)
     free(security);
 }
 
-static void free_container(struct spec_container *container)
+static void release_container(struct spec_container *container)
 {
-    if (!container)
-        return;
     free(container->platform.text);
     release_strs(&container->volumes);
     free(container->network.text);
     release_strs(&container->entrypoint);
     free_security(container->security);
+}
+
+static void free_container(struct spec_container *container)
+{
+    if (!container)
+        return;
+    release_container(container);
     free(container);
 }
 
@@ -218,6 +231,31 @@ static void free_ready(struct spec_ready *ready)
     free(ready);
 }
 
+static void release_service(struct spec_service *service)
+{
+    free(service->name.text);
+    free(service->image.text);
+    release_pairs(&service->environment);
+    release_strs(&service->command);
+    release_strs(&service->ports);
+    free(service->user.text);
+    free(service->workdir.text);
+    free(service->image_registry.text);
+    free(service->image_registry_username.text);
+    free(service->image_registry_password.text);
+    free(service->resources);
+    free_ready(service->ready);
+    release_container(&service->container);
+    free(service->pull);
+}
+
+static void release_services(struct spec_services *services)
+{
+    for (size_t i = 0; i < services->len; i++)
+        release_service(&services->items[i]);
+    free(services->items);
+}
+
 static void release_step(struct spec_step *step)
 {
     release_common(&step->common);
@@ -242,6 +280,7 @@ static void release_job(struct spec_job *job)
     free_matrix(job->matrix);
     free_concurrency(job->concurrency);
     free_caches(job->caches, job->cache_count);
+    release_services(&job->services);
     free(job->pre.text);
     release_post(&job->post);
     for (size_t i = 0; i < job->step_count; i++)
@@ -283,6 +322,7 @@ void spec_pipeline_free(struct spec_pipeline *pipeline)
     release_common(&pipeline->common);
     free(pipeline->file);
     free(pipeline->name.text);
+    release_services(&pipeline->services);
     free(pipeline->pre.text);
     release_post(&pipeline->post);
     for (size_t i = 0; i < pipeline->input_count; i++)

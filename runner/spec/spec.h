@@ -262,6 +262,32 @@ struct spec_step {
     struct spec_ready *ready;
 };
 
+/* A container that lives as long as the level that it stands on. */
+struct spec_service {
+    struct spec_str name; /* must be first: the key of the map */
+    struct src_pos pos;
+    struct spec_str image;
+    struct spec_pairs environment;
+    struct spec_strs command;
+    struct spec_strs ports; /* [HOST:]PORT[/udp] */
+    struct spec_str user;
+    struct spec_str workdir;
+    struct spec_str image_registry;
+    struct spec_str image_registry_username;
+    struct spec_str image_registry_password;
+    struct spec_resources *resources;
+    struct spec_ready *ready;
+    struct spec_container container; /* without network and sandbox */
+    enum spec_pull *pull;
+    uint8_t pull_count;
+    int64_t grace_ms;
+};
+
+struct spec_services {
+    struct spec_service *items;
+    size_t len;
+};
+
 /* A hook: a script for each outcome it is given for. */
 struct spec_post {
     struct src_pos pos;
@@ -281,6 +307,7 @@ struct spec_job {
     struct spec_concurrency *concurrency;
     struct spec_cache *caches;
     size_t cache_count;
+    struct spec_services services;
     struct spec_str pre;
     struct spec_post post;
     struct spec_step *steps;
@@ -340,6 +367,7 @@ struct spec_pipeline {
     struct src_pos pos;
     struct spec_common common;
     struct spec_str name;
+    struct spec_services services;
     struct spec_str pre;
     struct spec_post post;
     struct spec_stage *stages;
@@ -361,6 +389,7 @@ void spec_retry_init(struct spec_retry *retry);
 void spec_matrix_init(struct spec_matrix *matrix);
 void spec_ready_init(struct spec_ready *ready);
 void spec_container_init(struct spec_container *container);
+void spec_service_init(struct spec_service *service);
 void spec_pipeline_free(struct spec_pipeline *pipeline);
 
 #define CLEANUP_SPEC_PIPELINE CLEANUP(spec_pipeline_cleanup)

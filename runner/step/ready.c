@@ -87,6 +87,22 @@ int readiness_lower(const struct plan *plan, const struct plan_settings *setting
     return 0;
 }
 
+void readiness_add_image(struct readiness **readiness)
+{
+    struct readiness *r = *readiness;
+    bool alone = !r;
+
+    if (alone) {
+        r = xcalloc(1, sizeof(*r));
+        r->timeout_ms = READY_TIMEOUT_DEFAULT_MS;
+        r->interval_ms = READY_INTERVAL_DEFAULT_MS;
+        *readiness = r;
+    }
+    memmove(&r->probes[1], &r->probes[0], r->probe_count * sizeof(*r->probes));
+    r->probe_count++;
+    r->probes[0] = (struct probe){.kind = PROBE_IMAGE, .listening = alone};
+}
+
 void readiness_free(struct readiness *r)
 {
     if (!r)

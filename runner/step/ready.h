@@ -12,7 +12,7 @@
 #define READY_INTERVAL_DEFAULT_MS 1000
 
 struct readiness {
-    struct probe probes[3]; /* all of them must hold */
+    struct probe probes[4]; /* all of them must hold */
     size_t probe_count;
     struct expr_pattern *log; /* of a line of its output; NULL: none */
     const char *log_text;
@@ -26,4 +26,7 @@ struct readiness {
 int readiness_lower(const struct plan *plan, const struct plan_settings *settings,
                     const char *shell, const struct spec_ready *spec, struct readiness **ret,
                     struct err *err) __attribute__((warn_unused_result));
+/* What the image itself says is asked first. NULL in *readiness: nothing else is said, so that
+ * without a health check its ports are looked at. */
+void readiness_add_image(struct readiness **readiness);
 void readiness_free(struct readiness *readiness);

@@ -169,4 +169,11 @@ test_background() {
     assert_contains "$stderr" "[step(2/3): worker] stopped with its job: exit code 143"
 }
 
+test_services() {
+    example services.yaml
+    assert_contains "$stdout" "[step(1/1): ask by name] good morning"
+    assert_contains "$stdout" "[step(1/1): ask by name] shared"
+    assert_contains "$stdout" "[step(1/1): ask by port] shared"
+}
+
 run_tests "$@"

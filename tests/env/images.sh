@@ -14,6 +14,8 @@ declare -gA image_folder=(
     [runner-test/entrypoint:1]=entrypoint
     [runner-test/nonroot:1]=nonroot
     [runner-test/noshell:1]=noshell
+    [runner-test/service:1]=service
+    [runner-test/healthy:1]=healthy
     [runner-test/pulled:1]=pulled
     [debian:bookworm-slim]=debian
     [node:16]=node
@@ -21,7 +23,8 @@ declare -gA image_folder=(
     [golang:1.22]=golang
 )
 images_small=(busybox:1.36 runner-test/plugin:1 runner-test/entrypoint:1 runner-test/nonroot:1
-    runner-test/noshell:1)
+    runner-test/noshell:1
+    runner-test/service:1 runner-test/healthy:1)
 images_large=(node:16 python:3.12 golang:1.22)
 
 images_all() { printf '%s\n' "${images_small[@]}" debian:bookworm-slim "${images_large[@]}"; }

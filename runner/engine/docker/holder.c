@@ -17,23 +17,32 @@
 
 #define SEEN_TRIES 5
 
-/* The network of the services, and another one that they are in. */
-static const char *first_network(const struct docker_place *place)
+/* The networks of services that the holder is in; returns how many. The first one takes the place
+ * of the daemon's default network. */
+static size_t list_networks(const struct docker_place *place, const char **networks)
 {
+    size_t count = 0;
+
     if (place->network)
-        return place->network;
-    return place->outer ? place->outer->network : NULL;
+        networks[count++] = place->network;
+    for (size_t i = 0; i < place->services_of_count; i++) {
+        if (place->services_of[i]->network)
+            networks[count++] = place->services_of[i]->network;
+    }
+    return count;
 }
 
-static int join_second_network(const struct ctx *ctx, struct docker_place *place,
-                               struct docker_client *client, struct err *err)
+static int join_networks(const struct ctx *ctx, const struct docker_place *place,
+                         struct docker_client *client, const char *const *networks, size_t count,
+                         struct err *err)
 {
-    struct docker_network_attach attach = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct docker_network_attach attach = {.network = networks[i]};
 
-    if (!place->network || !place->outer)
-        return 0;
-    attach.network = place->outer->network;
-    return docker_network_connect(ctx, client, place->holder, &attach, err);
+        if (docker_network_connect(ctx, client, place->holder, &attach, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int create_holder(const struct ctx *ctx, struct docker_place *place,
@@ -47,16 +56,18 @@ static int create_holder(const struct ctx *ctx, struct docker_place *place,
                                        .target = place->workspace};
     CLEANUP_STRMAP struct strmap labels = {0};
     CLEANUP_FREE char *id = NULL;
-    const struct docker_network_attach attach = {.network = first_network(place)};
+    const char *networks[PLACE_SERVICES_MAX + 1];
+    size_t network_count = list_networks(place, networks);
+    const struct docker_network_attach attach = {.network = network_count ? networks[0] : NULL};
     struct docker_create create = {.name = place->holder,
                                    .networks = &attach,
-                                   .network_count = attach.network != NULL,
+                                   .network_count = network_count > 0,
                                    .image = place->instance->tools.image,
                                    .entrypoint = entrypoint,
                                    .cmd = cmd,
                                    .labels = &labels,
                                    .mounts = &mount,
-                                   .mount_count = 1,
+                                   .mount_count = !place->services,
                                    .open_stdin = true,
                                    .stdin_once = true,
                                    .attach_stdin = true,
@@ -65,7 +76,9 @@ static int create_holder(const struct ctx *ctx, struct docker_place *place,
     instance_labels(place->instance, "holder", place->id, &labels);
     if (docker_container_create(ctx, client, &create, &id, err) < 0)
         return -1;
-    return join_second_network(ctx, place, client, err);
+    return network_count > 1
+               ? join_networks(ctx, place, client, networks + 1, network_count - 1, err)
+               : 0;
 }
 
 /* It outlives the holder: the services go on in it. */
@@ -210,6 +223,8 @@ static int create_with_workspace(const struct ctx *ctx, struct docker_place *pla
     const struct self *self = &place->instance->self;
     struct err why = ERR_INIT;
 
+    if (place->services)
+        return create_holder(ctx, place, client, err);
     self_path_release(&place->workspace_path);
     if (place->volume || place->empty || self->place == SELF_ELSEWHERE ||
         self_translate(self, place->workspace, place->instance->api_minor, &place->workspace_path,
@@ -304,6 +319,8 @@ static void view(const struct docker_place *place, struct arena *arena, struct p
     CLEANUP_FREE char *mode = xasprintf("container:%s", place->holder);
 
     ret->network_mode = arena_strndup(arena, mode, strlen(mode));
+    if (place->services)
+        return;
     ret->workspace =
         (struct docker_mount){.type = path->type,
                               .source = arena_strndup(arena, path->source, strlen(path->source)),

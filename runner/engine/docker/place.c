@@ -495,7 +495,9 @@ int docker_place_open(const struct ctx *ctx, struct engine_instance *opaque,
     place->workspace = xstrdup(options->workspace);
     place->empty = options->empty;
     place->services = options->services;
-    place->outer = (struct docker_place *)options->outer;
+    for (size_t i = 0; i < options->services_of_count; i++)
+        place->services_of[place->services_of_count++] =
+            (struct docker_place *)options->services_of[i];
     /* Numbered, as a job that is tried again has the same id and maybe kept containers. */
     place->prefix =
         xasprintf("runner-%s-%u", options->id, atomic_fetch_add(&instance->place_count, 1) + 1);

@@ -4,8 +4,8 @@
  * share (so that they have one localhost), and it is the lease of the job: its standard input is
  * attached to the runner and ends with it, upon which the holder exits, which others can see.
  *
- * A place with services has a network with a name service. The holder is in it, so that the steps
- * find them by name, and so are the services, each with a network of its own.
+ * A place with services runs nothing else. It has a network with names, which the services are in,
+ * each with a network namespace of its own, and the holders of the places that shall reach them.
  *
  * Threads: several may run steps; tasks in the background get the next ready and remove the last.
  * What they share is guarded by `mu`. */
@@ -47,10 +47,11 @@ struct docker_place {
     char *holder; /* its name; NULL until it may exist */
     char *volume; /* with a copy of the workspace; likewise */
     bool volume_filled;
-    unsigned holder_count;      /* made so far, for their names */
-    bool services;              /* it has a network of its own for them */
-    char *network;              /* its name; NULL until it may exist */
-    struct docker_place *outer; /* whose network the holder joins; or NULL */
+    unsigned holder_count; /* made so far, for their names */
+    bool services;         /* it runs these and nothing else, and has no workspace */
+    char *network;         /* its name; NULL until it may exist */
+    struct docker_place *services_of[PLACE_SERVICES_MAX]; /* whose networks the holder joins */
+    size_t services_of_count;
     struct http_stream *holder_lease;
     struct self_path workspace_path; /* what to mount at `workspace` */
 
