@@ -177,7 +177,7 @@ static void add_tools(struct page *page)
             buf_addf(page->out, "<button class=%s data-show=%s aria-pressed=false>%s %u</button>",
                      name, name, name, counts.of[shown[i]]);
     }
-    buf_addstr(page->out, "<button data-fold aria-pressed=false>Unfold steps</button>"
+    buf_addstr(page->out, "<button data-fold>Unfold steps</button>"
                           "<button data-theme-switch>Light / dark</button></div>\n");
 }
 

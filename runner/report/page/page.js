@@ -5,7 +5,7 @@
   const search = bar.querySelector("input[type=search]");
   const only = bar.querySelector("input[type=checkbox]");
   const output = bar.querySelector("output");
-  const steps = all(".step");
+  const steps = all("details.step");
   const states = new Set();
   let hits = [];
   let at = -1;
@@ -52,8 +52,8 @@
       shown += show;
       if (show && wanted && hits.length > before) openUp(step);
     }
-    for (const group of all(".job, .stage").reverse())
-      group.hidden = (wanted || states.size) && !group.querySelector(".step:not([hidden])");
+    for (const group of all("details.job, details.stage").reverse())
+      group.hidden = (wanted || states.size) && !group.querySelector("details.step:not([hidden])");
     for (const row of all(".time a")) {
       const node = document.getElementById(row.hash.slice(1));
       row.hidden = Boolean(node && node.closest("[hidden]"));
@@ -93,9 +93,9 @@
     });
   }
   bar.querySelector("[data-fold]").addEventListener("click", (event) => {
-    const open = !steps.some((step) => !step.hidden && step.open);
+    const open = steps.some((step) => !step.hidden && !step.open);
     for (const step of steps) step.open = open && !step.hidden;
-    event.target.setAttribute("aria-pressed", open);
+    event.target.textContent = open ? "Fold steps" : "Unfold steps";
   });
   bar.querySelector("[data-theme-switch]").addEventListener("click", () => {
     const root = document.documentElement;

@@ -270,7 +270,7 @@ static void a_tree_with_what_was_said_last(void **state)
     begin(&f, 60, 12, &unicode, 2);
     start_all(&f, 2);
     for (int i = 0; i < 5; i++) {
-        char text[32];
+        char text[64];
 
         snprintf(text, sizeof(text), "\033[3%dmline %d\n", i, i);
         say(&f, 0, EVENT_STDOUT, text, false);
