@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a Mermaid flowchart, as far as `runner plan --format mermaid` uses the language.
 
-    tests/mermaid.py FILE
+    tests/mermaid.py FILE...
 
 Every line is one of the statements below, subgraphs end, and edges go between what is declared.
 https://mermaid.js.org/syntax/flowchart.html
@@ -21,7 +21,8 @@ STATEMENTS = {
 }
 
 
-def main(path):
+def check(path):
+    """What is wrong; None if nothing is."""
     with open(path, encoding="utf-8") as stream:
         lines = stream.read().split("\n")
     if lines[0] != "flowchart LR" or lines.pop() != "":
@@ -48,7 +49,9 @@ def main(path):
         for end in ends:
             if end not in declared:
                 return f"line {number}: {end} is not declared"
-    return f"a subgraph does not end" if is_open else None
+    return "a subgraph does not end" if is_open else None
 
 
-sys.exit(main(sys.argv[1]))
+wrong = [f"{path}: {what}" for path in sys.argv[1:] if (what := check(path))]
+print("\n".join(wrong) if wrong else f"{len(sys.argv) - 1} flowcharts")
+sys.exit(bool(wrong))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/parse.h"
 #include "load/pipeline_tables.h"
 
 #define SCHEMA_DIALECT "https://json-schema.org/draft/2020-12/schema"
@@ -123,9 +124,14 @@ static void add_objects(json_t *alternatives, json_t *defs, const struct field *
 static json_t *choice_of(const struct field *field)
 {
     json_t *names = json_array();
+    int64_t number;
 
-    for (const struct enum_name *row = field->names; row->name && row->value != ENUM_PLANNED; row++)
+    for (const struct enum_name *row = field->names; row->name && row->value != ENUM_PLANNED;
+         row++) {
         json_array_append_new(names, json_string(row->name));
+        if (parse_int64(row->name, &number, NULL) == 0)
+            json_array_append_new(names, json_integer(number)); /* not in quotes */
+    }
     return json_pack("{s: o}", "enum", names);
 }
 

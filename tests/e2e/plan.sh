@@ -233,20 +233,23 @@ post: x
 Y
 }
 
-test_dot() {
+# draw FORMAT: all files that there are, as graphs/NAME.FORMAT.
+draw() {
     pipeline
     nasty
+    mkdir graphs
     local file
     for file in p.yaml nasty.yaml "$root"/examples/*.yaml; do
-        assert_exit 0 "$RUNNER" plan --format dot "$file"
-        cp "$case_dir/stdout" plan.dot
-        assert_exit 0 dot -Tsvg plan.dot
-        assert_eq "" "$stderr" "what dot says about $file"
+        assert_exit 0 "$RUNNER" plan --format "$1" "$file"
+        cp "$case_dir/stdout" "graphs/$(basename "$file" .yaml).$1"
     done
-    assert_exit 0 "$RUNNER" plan --format dot nasty.yaml
-    cp "$case_dir/stdout" plan.dot
-    assert_exit 0 dot -Tsvg plan.dot
-    assert_contains "$stdout" '&lt;b&gt; &amp; #1; \ &quot;' "the picture"
+}
+
+test_dot() {
+    draw dot
+    assert_exit 0 dot -Tsvg -O graphs/*.dot
+    assert_eq "" "$stderr" "what dot says"
+    assert_contains "$(cat graphs/nasty.dot.svg)" '&lt;b&gt; &amp; #1; \ &quot;' "the picture"
     assert_exit 0 "$RUNNER" plan --format dot p.yaml
     assert_contains "$stdout" 's0j0 -> s0j1 [label="", color=red, penwidth=2];'
     assert_contains "$stdout" 's0j0 -> s0j2 [label="failed"];'
@@ -255,22 +258,16 @@ test_dot() {
 }
 
 test_mermaid() {
-    pipeline
-    nasty
-    local file
-    for file in p.yaml nasty.yaml "$root"/examples/*.yaml; do
-        assert_exit 0 "$RUNNER" plan --format mermaid "$file"
-        cp "$case_dir/stdout" plan.mmd
-        assert_exit 0 "$root/tests/mermaid.py" plan.mmd
-    done
+    draw mermaid
+    assert_exit 0 "$root/tests/mermaid.py" graphs/*.mermaid
     assert_exit 0 "$RUNNER" plan --format mermaid p.yaml
     assert_contains "$stdout" '  s0j0 -->|failed| s0j2'
     assert_contains "$stdout" '    s1j1["unit (alpine)<br/>· run"]:::skipped'
     assert_contains "$stdout" '  s0 --> s1'
     # The check itself notices what is wrong.
-    sed 's/s0j0\["/s0j0["</' plan.mmd >bad.mmd
+    sed 's/s0j0\["/s0j0["</' graphs/p.mermaid >bad.mmd
     assert_exit 1 "$root/tests/mermaid.py" bad.mmd
-    sed '0,/^  end$/{/^  end$/d}' plan.mmd >bad.mmd
+    sed '0,/^  end$/{/^  end$/d}' graphs/p.mermaid >bad.mmd
     assert_exit 1 "$root/tests/mermaid.py" bad.mmd
 }
 
