@@ -25,6 +25,10 @@
  * (EXIT_LOST), or if somebody from outside, or the kernel, ended the program together with what
  * watches it: nothing of this is a success, so that what is missing is never taken for nothing.
  *
+ * Of a return that is `live`, an engine that can look at it meanwhile calls returned() as often as
+ * it has changed, too, and before it gives to write() what was written after the change; the others
+ * need do nothing.
+ *
  * Threads: prepare(), run() and check() of a place may be called by several threads at a time, for
  * steps that run in parallel; open() and close() are by one. Instances are shared. All lock for
  * themselves. */
@@ -51,6 +55,7 @@ struct runnable_return {
     const char *name;     /* no slash */
     const char *variable; /* of the program's environment: holds the file's absolute path */
     size_t max_bytes;     /* no more of it is given back; below 4 GiB */
+    bool live;            /* wanted also while the program runs */
 };
 
 enum returned_state {
@@ -80,8 +85,8 @@ struct output {
     /* E.g. of an image pull, up to ten times a second; NULL: it has ended. NULL function: what is
      * due comes as a note. */
     void (*progress)(struct output *output, const struct output_progress *progress);
-    /* What one of runnable.returns held when the program had ended. `data` holds no more than its
-     * max_bytes, and is gone when this returns. NULL function: nobody wants it. */
+    /* What one of runnable.returns held when the program had ended, or holds now. `data` holds no
+     * more than its max_bytes, and is gone when this returns. NULL function: nobody wants it. */
     void (*returned)(struct output *output, const struct runnable_return *file,
                      enum returned_state state, const void *data, size_t size);
     /* What was asked for has begun to run. NULL: nobody wants to know. */

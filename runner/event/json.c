@@ -66,6 +66,16 @@ static json_t *earlier_attempts(const struct node *node)
     return list;
 }
 
+static json_t *outputs_to_json(const struct node *node)
+{
+    json_t *object = strmap_to_json(&node->outputs);
+    json_t *cleaned = strmap_to_json(&node->cleaned);
+
+    json_object_update(object, cleaned);
+    json_decref(cleaned);
+    return object;
+}
+
 json_t *node_to_json(const struct node *node, const char *run_id)
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
@@ -93,7 +103,7 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     if (node->error)
         json_object_set_new(object, "error", json_safe_string(node->error));
     if (node->outputs.len && state_is_final((enum state)node->state))
-        json_object_set_new(object, "outputs", strmap_to_json(&node->outputs));
+        json_object_set_new(object, "outputs", outputs_to_json(node));
     return object;
 }
 

@@ -125,6 +125,7 @@ static void release_own(struct node *node)
         free(node->attempts[i].error);
     free(node->attempts);
     strmap_release(&node->outputs);
+    strmap_release(&node->cleaned);
     free(node->error);
     free(node->message);
     free(node->tail);
@@ -178,6 +179,14 @@ void node_add_outputs(struct event_bus *bus, struct node *node, const struct str
 {
     pthread_mutex_lock(&bus->mu);
     strmap_merge(&node->outputs, outputs);
+    strmap_foreach (output, outputs) {
+        CLEANUP_FREE char *masked = mask_text(bus->mask, output->value);
+
+        if (masked)
+            strmap_set(&node->cleaned, output->key, masked);
+        else
+            strmap_remove(&node->cleaned, output->key);
+    }
     pthread_mutex_unlock(&bus->mu);
 }
 

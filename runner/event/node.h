@@ -54,6 +54,7 @@ struct node {
     int64_t started_mono_ms;
     int64_t attempt_mono_ms; /* when the current attempt began */
     struct strmap outputs;   /* of a step: what it has set for others */
+    struct strmap cleaned;   /* those of them that hold secrets, without these */
     char *error;             /* owned: one line, NULL when there is none; without secrets */
     char *message;           /* owned: the same for people, NULL when `error` serves */
     char *tail;              /* owned: the last output of a failed step, NULL otherwise */

@@ -271,7 +271,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     struct own_group *group = NULL;
     CLEANUP_FREE char *label = NULL;
 
-    passwords_mask_known(&run);
+    secrets_mask_known(&run);
     name_nodes(run.bus, root, plan);
     label = timeout_label(root);
     ctx_init(&own, ctx);

@@ -73,8 +73,8 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
         return -1;
     }
     ret->lowered->runnable.returns = outputs_files;
-    ret->lowered->runnable.return_count = OUTPUTS_KINDS;
-    passwords_mask_step(run, ret->url, &ret->lowered->shape.source);
+    ret->lowered->runnable.return_count = OUTPUTS_FILES;
+    secrets_mask_step(run, ret->url, &ret->lowered->shape.source);
     return 0;
 }
 

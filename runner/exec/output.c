@@ -94,8 +94,14 @@ static void output_returned(struct output *output, const struct runnable_return 
                             enum returned_state state, const void *data, size_t size)
 {
     struct step_output *out = (struct step_output *)output;
+    struct err err = ERR_INIT;
 
-    outputs_take(&out->outputs, file, state, data, size);
+    if (strcmp(file->variable, outputs_files[OUTPUTS_MASK].variable) != 0)
+        outputs_take(&out->outputs, file, state, data, size);
+    else if (secrets_mask_lines(out->pump.bus, out->pump.node, state, data, size, &out->said_short,
+                                &err) < 0 &&
+             out->outputs.err.code == ERR_NONE)
+        out->outputs.err = err;
 }
 
 void step_output_init(struct step_output *out, struct run *run, const struct node *node)

@@ -14,6 +14,7 @@ struct step_output {
     struct output output;
     struct log_pump pump;
     struct outputs outputs; /* what it has told; the owner's, to be released */
+    bool said_short;        /* a value in $PIPELINE_MASK was too short to be masked */
     int changed_fd;         /* eventfd, written when one of the next two becomes true; -1: none */
     atomic_bool started;
     atomic_bool matched;                /* a line has matched the pattern */

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "mask/mask.h"
 
 #define RESERVED "PIPELINE_"
 
-const struct runnable_return outputs_files[OUTPUTS_KINDS] = {
-    [OUTPUTS_OUTPUT] = {"output", "PIPELINE_OUTPUT", OUTPUTS_FILE_MAX},
-    [OUTPUTS_ENV] = {"env", "PIPELINE_ENV", OUTPUTS_FILE_MAX},
+const struct runnable_return outputs_files[OUTPUTS_FILES] = {
+    [OUTPUTS_OUTPUT] = {"output", "PIPELINE_OUTPUT", OUTPUTS_FILE_MAX, false},
+    [OUTPUTS_ENV] = {"env", "PIPELINE_ENV", OUTPUTS_FILE_MAX, false},
+    [OUTPUTS_MASK] = {"mask", "PIPELINE_MASK", MASK_TOTAL_MAX, true},
 };
 
 struct parser {

@@ -2,8 +2,9 @@
  *
  *     $PIPELINE_OUTPUT   its outputs: steps.ID.outputs.KEY, jobs.NAME.outputs.KEY
  *     $PIPELINE_ENV      variables of the job's later steps
+ *     $PIPELINE_MASK     values that must not be seen from then on, one in a line; see run.h
  *
- * Both hold lines; a later one of the same key wins:
+ * The first two hold lines; a later one of the same key wins:
  *
  *     KEY=VALUE          up to the end of the line, may be empty
  *     KEY<<END           the lines up to one that is END, without the newline of the last
@@ -20,7 +21,13 @@
 #include "base/map.h"
 #include "engine/engine.h"
 
-enum outputs_kind { OUTPUTS_OUTPUT, OUTPUTS_ENV, OUTPUTS_KINDS };
+enum outputs_kind {
+    OUTPUTS_OUTPUT,
+    OUTPUTS_ENV,
+    OUTPUTS_KINDS, /* that set something; behind them is one that does not */
+    OUTPUTS_MASK = OUTPUTS_KINDS,
+    OUTPUTS_FILES,
+};
 
 enum {
     OUTPUTS_FILE_MAX = 4 * 1024 * 1024,
@@ -31,7 +38,7 @@ enum {
 };
 
 /* The files, by kind, as a runnable wants them back. */
-extern const struct runnable_return outputs_files[OUTPUTS_KINDS];
+extern const struct runnable_return outputs_files[OUTPUTS_FILES];
 
 /* What one attempt of a step has told. */
 struct outputs {

@@ -45,12 +45,17 @@ void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *
 void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
              enum plan_post outcome);
 
-/* passwords.c: has the run's mask hide the passwords that the pipeline holds. */
-/* Those that are known beforehand. */
-void passwords_mask_known(const struct run *run);
+/* secrets.c: has the run's mask hide more than the secrets that were known before the run. */
+/* Passwords that the pipeline holds, as far as they are known beforehand. */
+void secrets_mask_known(const struct run *run);
 /* Those that a step which is about to start will use: all, whatever they are made of. */
-void passwords_mask_step(const struct run *run, const char *engine_url,
-                         const struct image_source *source);
+void secrets_mask_step(const struct run *run, const char *engine_url,
+                       const struct image_source *source);
+/* The lines of a $PIPELINE_MASK. *said keeps a remark from being made twice. ERR_LIMIT,
+ * ERR_INVALID: not all of it can be hidden. */
+int secrets_mask_lines(struct event_bus *bus, const struct node *node, enum returned_state state,
+                       const char *data, size_t size, bool *said, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* outcome.c: how things end. */
 

@@ -47,8 +47,8 @@ static int lower(struct services *services, const struct services_what *what,
     if (service_lower(services->run->plan, what->scope, what->runtime, spec, id.data,
                       &service->lowered, err) < 0)
         return -1;
-    passwords_mask_step(services->run, service->lowered->url,
-                        &service->lowered->lowered->shape.source);
+    secrets_mask_step(services->run, service->lowered->url,
+                      &service->lowered->lowered->shape.source);
     return 0;
 }
 

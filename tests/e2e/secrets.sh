@@ -256,4 +256,82 @@ END
     cmp wanted got || fail "the output differs"
 }
 
+# masks_for KEYS SCRIPT: runs it as a step, and a second step that prints file "value".
+masks_for() {
+    cat >p.yaml <<END
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        $1
+        steps:
+          - {name: first, command: ". ./first.sh"}
+          - {name: second, command: "cat value; base64 <value"}
+END
+    run "$RUNNER" exec --report json=report.json p.yaml
+}
+
+test_values_that_steps_add_on_the_host() {
+    printf %s 'made-up "token"' >value
+    write first.sh <<'END'
+echo "before: $(cat value)"
+sleep 0.3
+cat value >>"$PIPELINE_MASK"
+echo "after: $(cat value)"
+printf '\nother-value\r\nab\n\n' >>"$PIPELINE_MASK"
+echo "other: other-value ab" >&2
+printf 'KEY=other-value\n' >>"$PIPELINE_OUTPUT"
+END
+    masks_for ''
+    assert_eq 0 "$status"
+    assert_contains "$stdout" 'first] before: made-up "token"'
+    assert_contains "$stdout" 'first] after: ***'
+    assert_contains "$stderr" 'first] other: *** ab'
+    assert_contains "$stdout" 'second] ***'
+    assert_eq 1 "$(grep -c 'made-up' "$case_dir/stdout")" "lines that show it"
+    assert_not_contains "$stdout" "$(base64 <value | cut -c 1-12)"
+    assert_eq 1 "$(grep -c 'a value in .PIPELINE_MASK has less than 4 bytes' "$case_dir/stderr")" notes
+    assert_eq '***' "$(jq -r '.stages[0].jobs[0].steps[0].outputs.KEY' report.json)"
+}
+
+test_values_that_steps_add_in_docker() {
+    printf %s 'made-up "token"' >value
+    write first.sh <<'END'
+cat value >>"$PIPELINE_MASK"
+echo "KEY=$(cat value)" >>"$PIPELINE_OUTPUT"
+exit 3
+END
+    masks_for 'image: busybox:1.36
+        post: cat value'
+    assert_eq 1 "$status"
+    assert_contains "$stdout" 'post] ***'
+    assert_not_contains "$stdout$stderr$(cat report.json)" made-up
+    sed -i 's/exit 3//' first.sh
+    masks_for 'image: busybox:1.36'
+    assert_eq 0 "$status"
+    assert_contains "$stdout" 'second] ***'
+    assert_not_contains "$stdout$stderr" made-up
+    masks_for 'isolation: job
+        image: busybox:1.36'
+    assert_eq 0 "$status"
+    assert_not_contains "$stdout$stderr" made-up
+}
+
+test_values_that_cannot_be_masked() {
+    : >value
+    write first.sh <<<'head -c 20000 /dev/zero | tr "\0" x >>"$PIPELINE_MASK"'
+    masks_for ''
+    assert_eq 1 "$status"
+    assert_contains "$stderr" 'first] failed: a value in $PIPELINE_MASK is too large'
+    write first.sh <<<'rm "$PIPELINE_MASK"; mkdir "$PIPELINE_MASK"'
+    masks_for ''
+    assert_eq 1 "$status"
+    assert_contains "$stderr" 'first] failed: $PIPELINE_MASK is no regular file any more'
+    write first.sh <<<'yes 1234567890 | head -c 300000 >"$PIPELINE_MASK"'
+    masks_for 'image: busybox:1.36'
+    assert_eq 1 "$status"
+    assert_contains "$stderr" 'first] failed: $PIPELINE_MASK holds more than 256 KiB'
+}
+
 run_tests "$@"

@@ -39,6 +39,13 @@ enum {
     RETURN_CHUNK_BYTES = 64 * 1024,
 };
 
+/* Of a file, to see that it has changed. */
+struct seen {
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
 enum phase { RUNNING, TERMINATING, CLOSING };
 
 struct attempt {
@@ -51,7 +58,8 @@ struct attempt {
     struct strvec argv;
     struct strmap environment; /* with what is added here; empty: the runnable's */
     char *files_dir;
-    char *chunk; /* HOST_CHUNK_BYTES; made on first use */
+    struct seen *seen; /* of each return: what was given of it last */
+    char *chunk;       /* HOST_CHUNK_BYTES; made on first use */
 
     int supervisor;
     int pipes[2]; /* by output_stream; -1 after their end */
@@ -127,8 +135,10 @@ static int make_files(struct attempt *a, struct err *err)
         if (write_file(a, &r->files[i], err) < 0)
             return -1;
     }
-    if (r->return_count)
+    if (r->return_count) {
         strmap_merge(&a->environment, r->environment);
+        a->seen = xcalloc(r->return_count, sizeof(*a->seen));
+    }
     for (size_t i = 0; i < r->return_count; i++) {
         if (make_return(a, &r->returns[i], err) < 0)
             return -1;
@@ -185,6 +195,39 @@ static void give_back(struct attempt *a)
 
         a->output->returned(a->output, &r->returns[i], state, data.data,
                             state == RETURNED_UNREADABLE ? 0 : data.len);
+    }
+}
+
+static bool has_changed(const struct attempt *a, size_t index)
+{
+    CLEANUP_FREE char *path = fs_join(a->files_dir, a->runnable->returns[index].name);
+    struct seen *seen = &a->seen[index];
+    struct stat status;
+
+    if (lstat(path, &status) < 0 || (!status.st_size && !seen->size))
+        return false;
+    if (seen->inode == status.st_ino && seen->size == status.st_size &&
+        seen->modified.tv_sec == status.st_mtim.tv_sec &&
+        seen->modified.tv_nsec == status.st_mtim.tv_nsec)
+        return false;
+    *seen = (struct seen){status.st_ino, status.st_size, status.st_mtim};
+    return true;
+}
+
+/* What the program has written to them it wrote before what has been read of its output now. */
+static void give_live(struct attempt *a)
+{
+    const struct runnable *r = a->runnable;
+
+    for (size_t i = 0; a->output->returned && i < r->return_count; i++) {
+        CLEANUP_BUF struct buf data = BUF_INIT;
+        enum returned_state state;
+
+        if (!r->returns[i].live || !has_changed(a, i))
+            continue;
+        state = read_return(a, &r->returns[i], &data);
+        if (state != RETURNED_UNREADABLE)
+            a->output->returned(a->output, &r->returns[i], state, data.data, data.len);
     }
 }
 
@@ -334,6 +377,7 @@ static size_t pump(struct attempt *a, enum output_stream stream, size_t most)
         a->large[stream] = true;
         fcntl(a->pipes[stream], F_SETPIPE_SZ, PIPE_BYTES_LARGE);
     }
+    give_live(a);
     a->output->write(a->output, NULL, stream, a->chunk, (size_t)got);
     return (size_t)got;
 }
@@ -567,6 +611,7 @@ static void release(struct attempt *a)
     if (a->chunk)
         free(atomic_exchange(&a->place->chunk, a->chunk));
     free(a->files_dir);
+    free(a->seen);
     strmap_release(&a->environment);
     strvec_release(&a->argv);
 }

@@ -272,6 +272,58 @@ static void gives_files_back(void **state)
     assert_int_equal(0, entries_in(own_run_temp_dir(t->f.run, &t->err)));
 }
 
+/* All that an output gets, in order. */
+struct sequence {
+    struct output output;
+    struct buf text;
+};
+
+static void note_write(struct output *output, const struct ctx *ctx, enum output_stream stream,
+                       const void *data, size_t len)
+{
+    (void)ctx;
+    (void)stream;
+    buf_add(&((struct sequence *)output)->text, data, len);
+}
+
+static void note_returned(struct output *output, const struct runnable_return *file,
+                          enum returned_state state, const void *data, size_t size)
+{
+    (void)state;
+    buf_addf(&((struct sequence *)output)->text, "<%s:%.*s>", file->variable, (int)size,
+             (const char *)data);
+}
+
+static void live_files_come_before_what_follows(void **state)
+{
+    struct test *t = *state;
+    const struct runnable_return files[] = {
+        {.name = "a", .variable = "LIVE", .max_bytes = 8, .live = true},
+        {.name = "b", .variable = "LATE", .max_bytes = 8},
+    };
+    const char *const argv[] = {
+        "sh", "-c",
+        "echo x >$LATE; echo one >>$LIVE; echo 1; sleep 0.1; printf two >>$LIVE; echo 2; sleep "
+        "0.1; echo 3; sleep 0.1; rm $LIVE; echo 4; sleep 0.1; mkfifo $LIVE; echo 5; sleep 0.1; rm "
+        "$LIVE; printf 123456789 >$LIVE; echo 6",
+        NULL};
+    const struct runnable r = {.id = "run.0.0.0",
+                               .name = "step",
+                               .argv = argv,
+                               .environment = &t->f.environment,
+                               .returns = files,
+                               .return_count = 2,
+                               .grace_ms = 200};
+    struct sequence sequence = {{.write = note_write, .returned = note_returned}, BUF_INIT};
+
+    if (host_engine.run(&t->f.root, t->f.place, &r, &sequence.output, &t->record, &t->err) < 0)
+        fail_msg("%s", t->err.message);
+    assert_string_equal(sequence.text.data,
+                        "<LIVE:one\n>1\n<LIVE:one\ntwo>2\n3\n4\n5\n<LIVE:12345678>6\n"
+                        "<LIVE:12345678><LATE:x\n>");
+    buf_release(&sequence.text);
+}
+
 static void files_that_are_none_any_more(void **state)
 {
     struct test *t = *state;
@@ -519,6 +571,7 @@ static int tests(void)
         TEST(working_directory),
         TEST(other_user),
         TEST(gives_files_back),
+        TEST(live_files_come_before_what_follows),
         TEST(files_that_are_none_any_more),
         TEST(files_of_another_user),
         TEST(files_of_a_step_that_timed_out),

@@ -12,8 +12,8 @@ static void mask_password(const struct run *run, const char *password)
         event_bus_note(run->bus, run->root, "a password is too long to be masked");
 }
 
-void passwords_mask_step(const struct run *run, const char *engine_url,
-                         const struct image_source *source)
+void secrets_mask_step(const struct run *run, const char *engine_url,
+                       const struct image_source *source)
 {
     if (!run->bus->mask)
         return;
@@ -62,7 +62,7 @@ static void mask_job(const struct run *run, const struct plan_job *job)
     }
 }
 
-void passwords_mask_known(const struct run *run)
+void secrets_mask_known(const struct run *run)
 {
     const struct plan *plan = run->plan;
 
@@ -76,4 +76,54 @@ void passwords_mask_known(const struct run *run)
         for (uint32_t j = 0; j < plan->stages[i].job_count; j++)
             mask_job(run, &plan->stages[i].jobs[j]);
     }
+}
+
+/* A value that cannot be hidden is either no secret, or the step must not go on as if it were. */
+static int mask_line(struct event_bus *bus, const struct node *node, const char *line, size_t len,
+                     bool *said, struct err *err)
+{
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
+    if (!len)
+        return 0;
+    switch (mask_add(bus->mask, line, len)) {
+    case MASK_TOO_LARGE:
+        return err_set(err, ERR_LIMIT,
+                       "a value in $PIPELINE_MASK is too large: it may have %d KiB, and all "
+                       "together %d KiB",
+                       MASK_VALUE_MAX / 1024, MASK_TOTAL_MAX / 1024);
+    case MASK_TOO_SHORT:
+        if (!*said)
+            event_bus_note(bus, node,
+                           "a value in $PIPELINE_MASK has less than %d bytes and is not masked",
+                           MASK_VALUE_MIN);
+        *said = true;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+int secrets_mask_lines(struct event_bus *bus, const struct node *node, enum returned_state state,
+                       const char *data, size_t size, bool *said, struct err *err)
+{
+    const char *end = data + size;
+    int result = 0;
+
+    if (!bus->mask)
+        return 0;
+    for (const char *at = data; at < end;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline ? newline : end;
+
+        if (mask_line(bus, node, at, (size_t)(stop - at), said, result < 0 ? NULL : err) < 0)
+            result = -1;
+        at = stop + 1;
+    }
+    if (state == RETURNED_TRUNCATED)
+        return err_set(err, ERR_LIMIT, "$PIPELINE_MASK holds more than %d KiB",
+                       MASK_TOTAL_MAX / 1024);
+    if (state == RETURNED_UNREADABLE)
+        return err_set(err, ERR_INVALID, "$PIPELINE_MASK is no regular file any more");
+    return result;
 }
