@@ -274,6 +274,31 @@ static void take_log(struct live *live, const struct event *event)
     }
 }
 
+/* That of a service goes above at once: it is no part of the tree that is shown below. */
+static void take_service_log(struct live *live, const struct event *event)
+{
+    struct live_step service = {.node = event->node};
+    const char *end = event->data + event->size;
+    bool continued = event->continued;
+
+    for (const char *at = event->data; at < end;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline ? newline : end;
+        struct live_line line = {.text = BUF_INIT,
+                                 .stream = event->stream,
+                                 .time_ms = event->time_ms,
+                                 .continued = continued,
+                                 .elsewhere = live->options.stdout_elsewhere &&
+                                              event->stream == EVENT_STDOUT};
+
+        buf_add(&line.text, at, (size_t)(stop - at));
+        add_line_above(live, &service, &line);
+        tail_line_release(&line);
+        continued = false;
+        at = stop + 1;
+    }
+}
+
 static void take_progress(struct live *live, const struct event *event)
 {
     struct live_step *step = step_get(live, event->node);
@@ -297,7 +322,10 @@ void live_take(struct live *live, const struct event *event)
         take_state(live, event);
         break;
     case EVENT_LOG:
-        take_log(live, event);
+        if (event->node->level == NODE_SERVICE)
+            take_service_log(live, event);
+        else
+            take_log(live, event);
         break;
     case EVENT_NOTE:
         take_note(live, event);
@@ -306,7 +334,8 @@ void live_take(struct live *live, const struct event *event)
         take_retry(live, event);
         break;
     case EVENT_PROGRESS:
-        take_progress(live, event);
+        if (event->node->level != NODE_SERVICE)
+            take_progress(live, event);
         break;
     }
 }

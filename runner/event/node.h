@@ -17,8 +17,8 @@
 
 struct event_bus;
 
-/* A service is no part of the tree: only its output and notes are events. It is shown below its
- * parent, by its name alone. */
+/* A service is no part of the tree, and gone before its parent ends: only its output, notes and
+ * progress are events. It is shown below its parent, by its name alone, and has its number. */
 enum node_level { NODE_PIPELINE, NODE_STAGE, NODE_JOB, NODE_STEP, NODE_SERVICE };
 
 /* How an attempt ended after which another followed. */

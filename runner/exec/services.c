@@ -40,8 +40,10 @@ static int lower(struct services *services, const struct services_what *what,
 {
     CLEANUP_BUF struct buf id = BUF_INIT;
 
-    service->node =
-        (struct node){.parent = what->node, .name = spec->name.text, .level = NODE_SERVICE};
+    service->node = (struct node){.parent = what->node,
+                                  .name = spec->name.text,
+                                  .level = NODE_SERVICE,
+                                  .number = what->node->number};
     add_place_id(services, what->node, &id);
     buf_addf(&id, ".%s", spec->name.text);
     if (service_lower(services->run->plan, what->scope, what->runtime, spec, id.data,

@@ -93,7 +93,9 @@ static int write_log(struct output_writer *writer, int number, const char *data,
     return 0;
 }
 
-static void add_lines(struct buf *out, char tag, char first_tag, const char *data, size_t size)
+/* What services say is in the log of their level, behind their names. */
+static void add_lines(struct buf *out, const struct node *node, char tag, char first_tag,
+                      const char *data, size_t size)
 {
     const char *end = data + size;
 
@@ -103,6 +105,8 @@ static void add_lines(struct buf *out, char tag, char first_tag, const char *dat
 
         buf_reserve(out, (size_t)(stop - data) + 2);
         buf_addch(out, first_tag);
+        if (node->level == NODE_SERVICE)
+            buf_addf(out, "%s | ", node->name);
         buf_add(out, data, (size_t)(stop - data));
         buf_addch(out, '\n');
         first_tag = tag;
@@ -134,10 +138,10 @@ static void handle(struct event_sink *sink, const struct event *event)
         enum log_record_kind kind =
             event->stream == EVENT_STDOUT ? LOG_RECORD_STDOUT : LOG_RECORD_STDERR;
 
-        add_lines(out, tags[kind], event->continued ? continued_tags[kind] : tags[kind],
-                  event->data, event->size);
+        add_lines(out, event->node, tags[kind],
+                  event->continued ? continued_tags[kind] : tags[kind], event->data, event->size);
     } else if (event->type == EVENT_NOTE) {
-        add_lines(out, tags[LOG_RECORD_NOTE], tags[LOG_RECORD_NOTE], event->text,
+        add_lines(out, event->node, tags[LOG_RECORD_NOTE], tags[LOG_RECORD_NOTE], event->text,
                   strlen(event->text));
     } else if (event->type == EVENT_RETRY) {
         add_retry(out, event);

@@ -173,6 +173,17 @@ test_attempts_of_a_job_have_services_of_their_own() {
     assert_eq 2 "$(grep -c 'hello from the image' "$case_dir/stdout")"
 }
 
+test_reports_and_the_terminal_show_services() {
+    job 'image: busybox:1.36' "web: {$web}" '{name: a, command: echo step}'
+    assert_exit 0 "$RUNNER" exec --progress json --report html=report.html p.yaml
+    assert_match "$(jq -r 'select(.event == "ServiceLog").id' <<<"$stdout" | head -n 1)" '^[0-9a-z]+\.0\.0\.web$'
+    assert_eq "starting listening on 8080" "$(jq -rj 'select(.event == "ServiceLog").text' <<<"$stdout" | tr '\n' ' ' | sed 's/ $//')"
+    assert_contains "$(cat report.html)" "web | listening on 8080"
+    # The last thing that is shown of a service must not be looked at when that is gone.
+    assert_exit 0 script -qec "'$RUNNER' exec p.yaml" /dev/null
+    assert_contains "$stdout" "listening on 8080"
+}
+
 # In both scopes, with a step that does not end.
 endless() {
     cat >p.yaml <<P
