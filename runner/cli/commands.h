@@ -18,6 +18,7 @@ extern const struct cli_command cmd_init;
 extern const struct cli_command cmd_schema;
 extern const struct cli_command cmd_completion;
 extern const struct cli_command cmd_cache;
+extern const struct cli_command cmd_artifacts;
 extern const struct cli_command cmd_reap;
 extern const struct cli_command cmd_watchdog;
 extern const struct cli_command cmd_version;

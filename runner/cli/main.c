@@ -69,8 +69,9 @@ const struct cli_command cmd_help = {.name = "help",
                                      .run = show_help};
 
 const struct cli_command *const runner_commands[] = {
-    &cmd_exec, &cmd_plan,     &cmd_validate,   &cmd_init,    &cmd_schema, &cmd_cache,
-    &cmd_reap, &cmd_watchdog, &cmd_completion, &cmd_version, &cmd_help,   NULL,
+    &cmd_exec,    &cmd_plan,      &cmd_validate, &cmd_init,     &cmd_schema,
+    &cmd_cache,   &cmd_artifacts, &cmd_reap,     &cmd_watchdog, &cmd_completion,
+    &cmd_version, &cmd_help,      NULL,
 };
 
 static int run_command(const struct cli_command *command, char *const *argv)

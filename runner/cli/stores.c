@@ -2,12 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/parse.h"
-#include "objstore/local.h"
-#include "objstore/s3.h"
+#include "objstore/open.h"
 
 int cli_store_options(const char *dir, const char *size, struct cli_store_options *ret,
                       struct err *err)
@@ -45,15 +43,10 @@ int cli_store_open(void *arg, const char *url, struct object_store **ret, struct
                                                .max_bytes = options->max_bytes};
     CLEANUP_FREE char *dir = NULL;
 
-    if (strncmp(url, OBJECT_STORE_S3_SCHEME, strlen(OBJECT_STORE_S3_SCHEME)) == 0)
-        return object_store_s3_open(url, (const char *const *)environ, ret, err);
-    if (strcmp(url, "local") != 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "the store \"%s\" is not known; use local or s3://BUCKET/PREFIX", url);
-    if (!local.root || !*local.root)
+    if (strcmp(url, OBJECT_STORE_LOCAL) == 0 && (!local.root || !*local.root)) {
         local.root = dir = default_dir(err);
-    if (!local.root)
-        return -1;
-    object_store_local_open(&local, ret);
-    return 0;
+        if (!dir)
+            return -1;
+    }
+    return object_store_open(url, &local, ret, err);
 }

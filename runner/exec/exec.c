@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "exec/admission.h"
+#include "exec/artifacts.h"
 #include "exec/concurrency.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
@@ -264,6 +265,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
                       .root = root,
                       .jobs = limit_new(options->jobs ? options->jobs : EXEC_JOBS_DEFAULT),
                       .flusher = log_flusher_new(),
+                      .artifacts = artifacts_new(),
                       .instances = instances_new(options->engines, options->services),
                       .stores = stores_new(options->open_store, options->open_store_arg),
                       .id = own_run_id(options->services->run)};
@@ -286,6 +288,7 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
         .engine_unavailable = atomic_load(&run.unavailable) && !atomic_load(&run.steps_run),
     };
     instances_free(run.instances);
+    artifacts_free(run.artifacts);
     stores_free(run.stores);
     log_flusher_free(run.flusher);
     limit_free(run.jobs);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/artifacts.h"
 #include "exec/caching.h"
 #include "exec/concurrency.h"
 #include "exec/job.h"
@@ -97,8 +98,8 @@ static void run_steps(struct job_run *j)
     schedule_run(&schedule);
 }
 
-/* Between what its caches bring and what they take. */
-static int run_with_caches(struct job_run *j, struct err *err)
+/* Between what caches and other jobs bring, and what caches take. */
+static int run_with_files(struct job_run *j, struct err *err)
 {
     struct values values = {.run = j->run, .job = j->plan, .job_node = j->node};
     struct caching caching = {.run = j->run, .node = j->node};
@@ -111,6 +112,8 @@ static int run_with_caches(struct job_run *j, struct err *err)
     }
     values_init(&runtime, &values, NULL);
     result = caching_restore(&caching, &j->ctx, &j->plan->scope, &runtime, err);
+    if (result == 0)
+        result = artifacts_take(j->run, &j->ctx, j->plan, j->node, err);
     if (result == 0) {
         run_steps(j);
         background_steps_end(j);
@@ -138,15 +141,16 @@ static void run_with_services(struct job_run *j, struct outcome *ret)
     if (services_start(j->run, &j->ctx, &what, &j->services, ret) < 0)
         return;
     j->places.services = j->services ? j->services : j->run->services;
-    if (run_with_caches(j, &err) == 0)
+    if (run_with_files(j, &err) == 0)
         outcome_of_children(&j->ctx, j->node, ret);
     else
         outcome_of_error(&j->ctx, &err, ret);
 }
 
-/* One attempt. The strings of *ret go to the caller. */
+/* One attempt. The strings of *ret go to the caller. *ret_apart as of places_apart(). */
 static void attempt(struct run *run, const struct ctx *parent, const struct plan_job *job,
-                    struct node *node, enum plan_post outcome, struct outcome *ret)
+                    struct node *node, enum plan_post outcome, struct outcome *ret,
+                    const char **ret_apart)
 {
     struct job_run j = {
         .run = run, .plan = job, .node = node, .outcome = outcome, .mu = PTHREAD_MUTEX_INITIALIZER};
@@ -160,6 +164,7 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
         run_with_services(&j, ret);
     else
         outcome_of_error(&j.ctx, &err, ret);
+    *ret_apart = places_apart(&j.places, parent);
     places_release(&j.places);
     services_stop(j.services);
     slots_release(&j);
@@ -182,6 +187,7 @@ static void run_attempts(struct run *run, const struct ctx *ctx, const struct pl
                          struct node *node, enum plan_post outcome)
 {
     const struct spec_retry *retry = job->spec ? job->spec->retry : NULL;
+    struct artifacts_owner owner = {.job = job, .job_node = node, .node = node};
     bool again;
 
     node_set_state(run->bus, node, STATE_RUNNING, NULL);
@@ -189,11 +195,12 @@ static void run_attempts(struct run *run, const struct ctx *ctx, const struct pl
     do {
         struct outcome end;
 
-        attempt(run, ctx, job, node, outcome, &end);
+        attempt(run, ctx, job, node, outcome, &end, &owner.apart);
         again = exec_retry_follows(retry, node->attempt, &end) &&
                 exec_retry_wait(run, ctx, node, retry, &end);
         if (!again) {
             end_pending(run, ctx, node);
+            artifacts_keep(run, ctx, &owner, &end);
             outcome_apply(run, node, job->flow, &end);
         }
         outcome_release(&end);

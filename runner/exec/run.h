@@ -8,6 +8,7 @@
 #include "exec/limit.h"
 #include "log/pump.h"
 
+struct artifacts;
 struct services;
 
 struct run {
@@ -20,6 +21,7 @@ struct run {
     const struct ctx *ctx; /* the pipeline's */
     struct node *root;
     struct limit *jobs; /* how many jobs run at a time in the whole pipeline */
+    struct artifacts *artifacts;
     const char *id;
     const struct services *services; /* of the pipeline; NULL: none */
     bool cancelled;                  /* see exec.h; of the thread that runs the stages */

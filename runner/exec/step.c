@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "exec/artifacts.h"
 #include "exec/caching.h"
 #include "exec/context.h"
 #include "exec/job.h"
@@ -100,6 +101,21 @@ static bool attempt_in_time(struct job_run *j, const struct ctx *parent, uint32_
     return false;
 }
 
+static void keep_artifacts(struct job_run *j, const struct ctx *ctx, uint32_t index,
+                           const struct slot *slot, struct outcome *outcome)
+{
+    const struct artifacts_owner owner = {.job = j->plan,
+                                          .job_node = j->node,
+                                          .step = &j->plan->steps[index],
+                                          .node = &j->node->children[index],
+                                          .siblings = &j->steps,
+                                          .index = index,
+                                          .environment = &slot->environment,
+                                          .apart = places_apart(&j->places, ctx)};
+
+    artifacts_keep(j->run, ctx, &owner, outcome);
+}
+
 static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t index,
                          struct slot *slot, struct caching *caching)
 {
@@ -119,6 +135,7 @@ static void run_attempts(struct job_run *j, const struct ctx *parent, uint32_t i
         if (again) {
             slot_clear(slot);
         } else {
+            keep_artifacts(j, parent, index, slot, &outcome);
             caching_save(caching, parent, &j->places, outcome.state != STATE_SUCCEEDED);
             if (outcome.state == STATE_FAILED)
                 outcome.result.tail = tail;

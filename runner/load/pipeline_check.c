@@ -1,3 +1,4 @@
+#include "artifact/artifact.h"
 #include "base/address.h"
 #include "base/alloc.h"
 #include "base/glob.h"
@@ -7,6 +8,7 @@
 #include "expr/pattern.h"
 #include "load/decode.h"
 #include "load/pipeline_tables.h"
+#include "objstore/open.h"
 #include "spec/spec.h"
 
 /* How an engine is written: a name, or a scheme in front of "://". */
@@ -74,6 +76,27 @@ void check_entrypoint(struct decoder *d, const struct node_path *path, const str
                      field->name, field->name, "\"/bin/tool\", \"--flag\"");
 }
 
+void check_expiry(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node)
+{
+    struct err err = ERR_INIT;
+    int64_t ms;
+
+    if (!strstr(node->text, "${") && !strstr(node->text, "{{") &&
+        artifact_parse_expiry(node->text, &ms, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
+}
+
+void check_store(struct decoder *d, const struct node_path *path, const struct field *field,
+                 const struct yaml_node *node)
+{
+    struct err err = ERR_INIT;
+
+    if (!strstr(node->text, "${") && !strstr(node->text, "{{") &&
+        object_store_check(node->text, &err) < 0)
+        decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
+}
+
 static void check_word(struct decoder *d, const struct node_path *path, const struct field *field,
                        const struct yaml_node *node, const char *const *words)
 {
@@ -113,17 +136,6 @@ void check_glob(struct decoder *d, const struct node_path *path, const struct fi
         return;
     if (glob_parse(&text, 1, GLOB_TREE, &glob, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
-}
-
-void check_store(struct decoder *d, const struct node_path *path, const struct field *field,
-                 const struct yaml_node *node)
-{
-    const char *text = node->text;
-
-    if (!strstr(text, "${") && !strstr(text, "{{") && strcmp(text, "local") != 0 &&
-        strncmp(text, "s3://", 5) != 0)
-        decode_error(d, path, node->pos, "\"%s\" must be local or s3://BUCKET/PREFIX, not \"%s\"",
-                     field->name, text);
 }
 
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -240,6 +252,51 @@ void check_dependency(struct decoder *d, const struct node_path *path, const voi
                      "a dependency needs a name, such as {step: build, condition: failed}");
 }
 
+/* What only makes sense for files to keep. */
+static bool has_keeping_keys(const struct spec_artifact *a)
+{
+    return a->exclude.len || a->expire_in.text || a->store.text || a->when;
+}
+
+void check_artifact(struct decoder *d, const struct node_path *path, const void *object,
+                    const struct yaml_node *node)
+{
+    const struct spec_artifact *a = object;
+
+    if (a->paths.len && a->from.len)
+        decode_error(d, path, node->pos,
+                     "\"paths\" and \"from\" are two things: write a list of both, such as "
+                     "[{from: build}, {paths: dist}]");
+    else if (!a->paths.len && !a->from.len && !d->unknown_here)
+        decode_error(d, path, node->pos,
+                     "artifacts need \"paths\" of files to keep, or \"from\" with jobs to take "
+                     "them from");
+    else if (a->from.len && has_keeping_keys(a))
+        decode_error(d, path, node->pos, "with \"from\" go only \"name\" and \"optional\"");
+}
+
+/* Names that are written out; others are compared when they are known. */
+static void check_artifact_names(struct decoder *d, const struct node_path *path,
+                                 const struct spec_artifacts *artifacts)
+{
+    for (size_t i = 0; i < artifacts->len; i++) {
+        const struct spec_artifact *a = &artifacts->items[i];
+
+        for (size_t j = 0; a->paths.len && j < i; j++) {
+            const struct spec_artifact *other = &artifacts->items[j];
+            const char *name = a->name.text ? a->name.text : "";
+
+            if (other->paths.len && strcmp(name, other->name.text ? other->name.text : "") == 0) {
+                decode_error(d, path, a->pos,
+                             "these artifacts have the same name as those on line %u; give them a "
+                             "\"name\" of their own",
+                             other->pos.line);
+                return;
+            }
+        }
+    }
+}
+
 void check_matrix(struct decoder *d, const struct node_path *path, const void *object,
                   const struct yaml_node *node)
 {
@@ -319,6 +376,7 @@ void check_job(struct decoder *d, const struct node_path *path, const void *obje
         else
             text_index_set(&ids, id->text, strlen(id->text), (uint32_t)i);
     }
+    check_artifact_names(d, path, &job->artifacts);
 }
 
 /* Whether a command was written, be it one that could not be decoded. */
@@ -361,4 +419,13 @@ void check_step(struct decoder *d, const struct node_path *path, const void *obj
                      "\"ready\" is for steps in the background; add background: true");
     if (container && container->sandbox == SPEC_TRUE && container->privileged == SPEC_TRUE)
         decode_error(d, path, node->pos, "\"sandbox\" and \"privileged\" contradict each other");
+    for (size_t i = 0; i < step->artifacts.len; i++) {
+        if (step->artifacts.items[i].from.len)
+            decode_error(d, path, step->artifacts.items[i].pos,
+                         "a step takes no artifacts of other jobs; write \"from\" at the job");
+    }
+    if (step->artifacts.len && step->background == SPEC_TRUE)
+        decode_error(d, path, step->artifacts.items[0].pos,
+                     "a step in the background keeps no artifacts; write them at the job");
+    check_artifact_names(d, path, &step->artifacts);
 }

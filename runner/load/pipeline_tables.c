@@ -525,6 +525,41 @@ static const struct table service_table = {
     .init = init_service,
 };
 
+#define ARTIFACT(member) EXTENSION, IN(struct spec_artifact, member)
+
+static const struct field artifact_fields[] = {
+    {"paths",
+     "globs of the files to keep, relative to the pipeline's workdir; a directory means "
+     "all that is below it",
+     .kind = FIELD_STRINGS, ARTIFACT(paths), .check = check_glob},
+    {"exclude", "globs of files to leave out", .kind = FIELD_STRINGS, ARTIFACT(exclude),
+     .check = check_glob},
+    {"name", "what they are called together; with `from`: only those of that name",
+     .kind = FIELD_STRING, ARTIFACT(name), .default_text = "`artifacts`, or the id of the step"},
+    {"when", "after which end they are kept", .kind = FIELD_ENUM, ARTIFACT(when), .names = outcomes,
+     .default_text = "`on_success`"},
+    {"expire_in", "how long they are kept, or `never`", .kind = FIELD_STRING, ARTIFACT(expire_in),
+     .check = check_expiry, .default_text = "`30 days`"},
+    {"optional", "that there are none, or that they cannot be kept, is no failure",
+     .kind = FIELD_BOOL, ARTIFACT(optional), .default_text = "`false`"},
+    {"store", "where they are kept: `local`, or `s3://BUCKET/PREFIX`", .kind = FIELD_STRING,
+     ARTIFACT(store), .check = check_store, .default_text = "`local`"},
+    {"from",
+     "names of jobs that have ended before: their files come into the workdir before the "
+     "first step",
+     .kind = FIELD_STRINGS, ARTIFACT(from)},
+};
+
+static const struct table artifact_table = {
+    .name = "set of artifacts",
+    .help = "Files that are kept after the run, and files that other jobs have kept. One map, or a "
+            "list of them. A job may have both kinds, a step only keeps.",
+    ROWS(artifact_fields),
+    .size = sizeof(struct spec_artifact),
+    .pos_offset = offsetof(struct spec_artifact, pos),
+    .check = check_artifact,
+};
+
 static const struct field step_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_step, name)},
     {"command", "script for the shell; a list is joined with newlines", .kind = FIELD_SCRIPT,
@@ -549,7 +584,9 @@ static const struct field step_fields[] = {
     {"cache", "files kept between runs, or a list of such, see below", .kind = FIELD_OBJECTS,
      .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_step, caches, cache_count),
      .table = &cache_table},
-    PLANNED("artifacts", "files kept after the run"),
+    {"artifacts", "files kept after the run, see below", .kind = FIELD_OBJECTS,
+     .flags = FIELD_EXTENSION | FIELD_ONE,
+     COUNTED(struct spec_step, artifacts.items, artifacts.len), .table = &artifact_table},
     PLANNED("schedule_timeout", "time limit until the step starts"),
     PLANNED("kubernetes", "shape of the pod"),
     PLANNED("tty", "give the step a terminal"),
@@ -609,7 +646,9 @@ static const struct field job_fields[] = {
     {"cache", "files kept between runs, or a list of such, see below", .kind = FIELD_OBJECTS,
      .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_job, caches, cache_count),
      .table = &cache_table},
-    PLANNED("artifacts", "files kept after the run"),
+    {"artifacts", "files kept after the run, see below", .kind = FIELD_OBJECTS,
+     .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_job, artifacts.items, artifacts.len),
+     .table = &artifact_table},
     {"concurrency", "jobs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
      EXTENSION, IN(struct spec_job, concurrency), .table = &concurrency_table},
     {"pre", "script that runs first in the job", .kind = FIELD_SCRIPT, EXTENSION,
@@ -780,12 +819,10 @@ const struct table pipeline_table = {
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table,    &stage_table,   &job_table,
-    &step_table,        &flow_table,    &dependency_table,
-    &when_table,        &retry_table,   &matrix_table,
-    &concurrency_table, &cache_table,   &post_table,
-    &input_table,       &secret_table,  &container_table,
-    &security_table,    &plugin_table,  &language_table,
-    &ready_table,       &service_table, &common_table,
-    &resources_table,   NULL,
+    &pipeline_table, &stage_table,       &job_table,       &step_table,
+    &flow_table,     &dependency_table,  &when_table,      &retry_table,
+    &matrix_table,   &concurrency_table, &cache_table,     &artifact_table,
+    &post_table,     &input_table,       &secret_table,    &container_table,
+    &security_table, &plugin_table,      &language_table,  &ready_table,
+    &service_table,  &common_table,      &resources_table, NULL,
 };

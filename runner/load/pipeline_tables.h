@@ -20,6 +20,8 @@ void check_entrypoint(struct decoder *d, const struct node_path *path, const str
                       const struct yaml_node *node);
 void check_glob(struct decoder *d, const struct node_path *path, const struct field *field,
                 const struct yaml_node *node);
+void check_expiry(struct decoder *d, const struct node_path *path, const struct field *field,
+                  const struct yaml_node *node);
 void check_store(struct decoder *d, const struct node_path *path, const struct field *field,
                  const struct yaml_node *node);
 void check_status(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -42,6 +44,8 @@ void check_cache(struct decoder *d, const struct node_path *path, const void *ob
                  const struct yaml_node *node);
 void check_job(struct decoder *d, const struct node_path *path, const void *object,
                const struct yaml_node *node);
+void check_artifact(struct decoder *d, const struct node_path *path, const void *object,
+                    const struct yaml_node *node);
 void check_dependency(struct decoder *d, const struct node_path *path, const void *object,
                       const struct yaml_node *node);
 void check_matrix(struct decoder *d, const struct node_path *path, const void *object,

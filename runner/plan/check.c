@@ -81,6 +81,29 @@ static void check_plugin(const struct check *c, const struct spec_plugin *plugin
     }
 }
 
+static void check_artifacts(const struct check *c, const struct spec_artifacts *artifacts)
+{
+    for (size_t i = 0; i < artifacts->len; i++) {
+        check_string(c, &artifacts->items[i].name);
+        check_strings(c, &artifacts->items[i].paths);
+        check_strings(c, &artifacts->items[i].exclude);
+        check_string(c, &artifacts->items[i].expire_in);
+        check_string(c, &artifacts->items[i].store);
+    }
+}
+
+void plan_check_job_artifacts(const struct plan *plan, struct plan_job *job,
+                              struct diag_list *diags)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    const struct check c = {plan, &settings, &job->scope.late, diags};
+    bool late;
+
+    if (job->spec && job->spec->artifacts.len &&
+        plan_settings_resolve(plan, &job->scope, NULL, &settings, &late, NULL, NULL) == 0)
+        check_artifacts(&c, &job->spec->artifacts);
+}
+
 static void check_security(const struct check *c, const struct spec_security *security)
 {
     check_string(c, &security->userns);
@@ -163,6 +186,7 @@ static void check_own_keys(const struct check *c, const struct spec_step *spec)
     }
     if (spec->ready)
         check_ready(c, spec->ready);
+    check_artifacts(c, &spec->artifacts);
 }
 
 void plan_check_step(const struct plan *plan, struct plan_step *step, struct diag_list *diags)
@@ -173,7 +197,7 @@ void plan_check_step(const struct plan *plan, struct plan_step *step, struct dia
 
     plan_check_scope(plan, &step->scope, diags);
     if (!step->spec->container && !step->spec->plugin && !step->spec->language &&
-        !step->spec->ready)
+        !step->spec->ready && !step->spec->artifacts.len)
         return;
     if (plan_settings_resolve(plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
         return; /* said where the string stands */

@@ -19,6 +19,9 @@ void plan_check_caches(const struct plan *plan, const struct plan_scope *scope,
 void plan_check_services(const struct plan *plan, const struct plan_scope *scope,
                          const struct spec_services *services, const struct spec_services *outer,
                          struct diag_list *diags);
+/* The strings of what a job keeps of its files. */
+void plan_check_job_artifacts(const struct plan *plan, struct plan_job *job,
+                              struct diag_list *diags);
 /* Parses the conditions of `spec` (may be NULL) into *flow, which is made if there is one. */
 void plan_read_conditions(const struct spec_flow *spec, struct plan_flow **flow,
                           struct diag_list *diags);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "plan/artifacts.h"
 #include "plan/check.h"
 #include "plan/inputs.h"
 #include "plan/link.h"
@@ -406,6 +407,7 @@ static void check_job(const struct build *b, struct plan_job *job, struct diag_l
         plan_check_services(b->plan, &job->scope, &job->spec->services, &b->plan->spec->services,
                             diags);
     }
+    plan_check_job_artifacts(b->plan, job, diags);
     for (uint32_t i = 0; i < job->step_count; i++) {
         struct plan_step *step = &job->steps[i];
 
@@ -434,6 +436,7 @@ static void check_all(const struct build *b)
             bool is_first = !job->group || job->group != group;
 
             check_job(b, job, is_first ? b->diags : &same);
+            plan_check_artifact_sources(plan, i, j, is_first ? b->diags : &same);
             group = job->group;
         }
     }

@@ -256,6 +256,21 @@ static void release_services(struct spec_services *services)
     free(services->items);
 }
 
+static void release_artifacts(struct spec_artifacts *artifacts)
+{
+    for (size_t i = 0; i < artifacts->len; i++) {
+        struct spec_artifact *a = &artifacts->items[i];
+
+        free(a->name.text);
+        release_strs(&a->paths);
+        release_strs(&a->exclude);
+        release_strs(&a->from);
+        free(a->expire_in.text);
+        free(a->store.text);
+    }
+    free(artifacts->items);
+}
+
 static void release_step(struct spec_step *step)
 {
     release_common(&step->common);
@@ -268,6 +283,7 @@ static void release_step(struct spec_step *step)
     free_container(step->container);
     free_plugin(step->plugin);
     free_language(step->language);
+    release_artifacts(&step->artifacts);
     free_ready(step->ready);
 }
 
@@ -283,6 +299,7 @@ static void release_job(struct spec_job *job)
     release_services(&job->services);
     free(job->pre.text);
     release_post(&job->post);
+    release_artifacts(&job->artifacts);
     for (size_t i = 0; i < job->step_count; i++)
         release_step(&job->steps[i]);
     free(job->steps);

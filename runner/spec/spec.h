@@ -244,6 +244,24 @@ struct spec_ready {
     int64_t interval_ms;
 };
 
+/* Files to keep (paths), or to take from other jobs (from). */
+struct spec_artifact {
+    struct src_pos pos;
+    struct spec_str name;
+    struct spec_strs paths;
+    struct spec_strs exclude;
+    struct spec_strs from;
+    struct spec_str expire_in;
+    struct spec_str store;
+    enum spec_outcome when;
+    enum spec_bool optional;
+};
+
+struct spec_artifacts {
+    struct spec_artifact *items;
+    size_t len;
+};
+
 struct spec_step {
     struct src_pos pos;
     struct spec_common common;
@@ -260,6 +278,7 @@ struct spec_step {
     struct spec_language *language;
     enum spec_bool background;
     struct spec_ready *ready;
+    struct spec_artifacts artifacts;
 };
 
 /* A container that lives as long as the level that it stands on. */
@@ -310,6 +329,7 @@ struct spec_job {
     struct spec_services services;
     struct spec_str pre;
     struct spec_post post;
+    struct spec_artifacts artifacts;
     struct spec_step *steps;
     size_t step_count;
 };

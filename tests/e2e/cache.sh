@@ -394,7 +394,7 @@ END
     local message
     for message in '"paths": the pattern "/etc" must be relative' \
         '"paths": the pattern "../x" must not leave the directory' \
-        '"store" must be local or s3://BUCKET/PREFIX, not "ftp://x"' \
+        '"store": the store "ftp://x" is not known; use local or s3://BUCKET/PREFIX' \
         '"policy" must be pull-push, pull or push' 'the cache has no "key"' 'the cache has no paths' 'did you mean hashFiles()?'; do
         assert_contains "$stdout$stderr" "$message"
     done

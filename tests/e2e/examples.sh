@@ -51,6 +51,16 @@ test_conditions() {
     assert_contains "$stderr" "skipped: the condition \"env.BRANCH =~ '^release-'\" does not hold"
 }
 
+test_artifacts() {
+    unset XDG_STATE_HOME
+    example artifacts.yaml
+    assert_contains "$stdout" "] the program"
+    assert_not_contains "$stdout" "report.xml"
+    assert_contains "$stderr" 'artifacts "dist" of the job "build": 1 file'
+    assert_exit 0 "$RUNNER" artifacts get latest build test -o there
+    assert_eq "<testsuite/>" "$(cat there/report.xml)"
+}
+
 test_matrix() {
     example matrix.yaml
     assert_eq "alpine is quick
