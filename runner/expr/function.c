@@ -157,7 +157,7 @@ static int format(const struct expr_call *call, const char *text, size_t len, si
 {
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
-        size_t place;
+        size_t place = 0;
 
         if ((c == '{' || c == '}') && i + 1 < len && text[i + 1] == c) {
             i++;
