@@ -169,10 +169,10 @@ static void gone_after_timeout(void **state)
 {
     struct test *t = *state;
 
-    ctx_set_timeout(&t->ctx, 50, "step \"x\"");
+    ctx_set_timeout(&t->ctx, 2500, "step \"x\"");
     assert_int_equal(-1, run(t, ESCAPE "wait", await_escape, 1000));
     assert_int_equal(ERR_TIMEOUT, t->err.code);
-    assert_string_equal("step \"x\" timeout after 50 milliseconds", t->err.message);
+    assert_string_equal("step \"x\" timeout after 2500 milliseconds", t->err.message);
     assert_int_equal(0, processes_with(t->f.cookie));
 }
 
