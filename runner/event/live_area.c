@@ -30,6 +30,7 @@ struct area {
     int64_t now_ms;
     struct buf *out;
     struct counts counts;
+    uint32_t rows;      /* all */
     bool tree;          /* with rows for stages and jobs */
     bool show_progress; /* with rows for what is fetched */
     uint32_t rows_left; /* for steps */
@@ -287,12 +288,18 @@ static void share_rows(struct area *area)
 
     if (rows < AREA_ROWS_MIN)
         rows = AREA_ROWS_MIN;
+    /* What is higher than the screen could not be erased again. */
+    if (area->size.rows > 0 && rows >= (uint32_t)area->size.rows)
+        rows = (uint32_t)area->size.rows - 1;
+    area->rows = rows;
+    if (!rows)
+        return;
     rows--; /* the total */
     area->tree = counts->groups + counts->running + counts->progress <= rows;
     area->show_progress = counts->running + counts->progress <= rows;
     wanted = counts->running + (area->tree ? counts->groups : 0) +
              (area->show_progress ? counts->progress : 0);
-    area->rows_left = counts->running <= rows ? counts->running : rows - 1;
+    area->rows_left = counts->running <= rows ? counts->running : rows ? rows - 1 : 0;
     while (area->lines < LIVE_TAIL_LINES && wanted < rows &&
            lines_shown(area->live, area->live->root, area->lines + 1) <= rows - wanted)
         area->lines++;
@@ -307,7 +314,8 @@ void live_area_draw(struct live *live, struct live_size size, int64_t now_ms, st
     count(live, live->root, &area.counts);
     share_rows(&area);
     draw(&area, live->root);
-    if (area.hidden)
+    if (area.hidden && area.rows > 1)
         draw_hidden(&area);
-    draw_total(&area);
+    if (area.rows)
+        draw_total(&area);
 }

@@ -18,6 +18,10 @@ struct witness {
     struct output output;
     sem_t pulling;
     unsigned retries;
+    unsigned shown; /* how often it was told how far the pull is */
+    unsigned due;
+    bool ended;
+    char first[128];
 };
 
 static void on_note(struct output *output, const char *text)
@@ -28,6 +32,19 @@ static void on_note(struct output *output, const char *text)
         w->retries++;
     else
         sem_post(&w->pulling);
+}
+
+static void on_progress(struct output *output, const struct output_progress *progress)
+{
+    struct witness *w = (struct witness *)output;
+
+    assert_false(w->ended);
+    w->ended = !progress;
+    if (!progress)
+        return;
+    if (!w->shown++)
+        snprintf(w->first, sizeof(w->first), "%s", progress->text);
+    w->due += progress->due;
 }
 
 static void witness_init(struct witness *w)
@@ -108,6 +125,29 @@ static void prefetch_asks_once_and_its_failure_is_not_remembered(void **state)
     assert_int_equal(retries_for(&later_still), 1);
 }
 
+/* That a pull has begun has just been said: nothing is due yet for those who only add lines. */
+static void progress_is_told_until_the_pull_ends(void **state)
+{
+    static const struct image_source source = {.image = "x/busy-0:1"};
+    struct witness w;
+    struct docker_client *client;
+    const struct docker_image *image;
+
+    (void)state;
+    witness_init(&w);
+    w.output.progress = on_progress;
+    assert_ok(instance_client_take(&instance, &client, &test_err));
+    assert_error(image_ensure(&test_ctx, &instance, client, &source, NULL, &w.output, &image,
+                              &test_err),
+                 ERR_NOT_FOUND);
+    instance_client_give(&instance, client);
+    sem_destroy(&w.pulling);
+    assert_true(w.shown >= 1);
+    assert_int_equal(w.due, 0);
+    assert_true(w.ended);
+    assert_string_equal(w.first, "pulling x/busy-0:1: 0 of 0 layers, 0.0 of 0.0 MB");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -139,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(prefetch_gives_way_to_a_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(prefetch_asks_once_and_its_failure_is_not_remembered,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(progress_is_told_until_the_pull_ends, set_up, tear_down),
     };
     int failures;
 

@@ -311,7 +311,8 @@ static void a_tree_with_what_was_said_last(void **state)
 /* Whatever comes, in whatever size: each line is there once and in its order. */
 static void nothing_is_lost_or_doubled(void **state)
 {
-    static const int sizes[][2] = {{80, 24}, {40, 6}, {10, 4}, {7, 3}, {3, 2}, {1, 2}, {200, 50}};
+    static const int sizes[][2] = {{80, 24}, {40, 6}, {10, 4}, {7, 3},
+                                   {3, 2},   {1, 2},  {30, 1}, {200, 50}};
 
     (void)state;
     srand(1);
