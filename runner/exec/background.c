@@ -183,6 +183,7 @@ static int attend_running(struct background *b, const struct ctx *ctx, struct er
 {
     const struct readiness *ready = b->what.ready;
     int64_t now_ms = clock_monotonic_ms();
+    struct err why = ERR_INIT;
 
     if (!b->deadline_ms)
         b->deadline_ms = now_ms + ready->timeout_ms;
@@ -190,13 +191,15 @@ static int attend_running(struct background *b, const struct ctx *ctx, struct er
         return not_ready(b, err);
     if (now_ms < b->look_ms && !(ready->log && b->held == ready->probe_count))
         return 0;
-    err_clear(&b->why);
-    if (look(b, ctx, now_ms, &b->why) == 0) {
+    if (look(b, ctx, now_ms, &why) == 0) {
         set_up(b);
         return 0;
     }
     if (ctx_done(ctx))
         return ctx_check(ctx, err);
+    /* A look that the limit has cut short says less than the one before it. */
+    if (why.code != ERR_TIMEOUT || b->why.code == ERR_NONE)
+        b->why = why;
     if (b->why.code == ERR_INVALID || b->why.code == ERR_UNSUPPORTED)
         return err_set(err, b->why.code, "it cannot be told whether it is ready: %s",
                        b->why.message);
