@@ -2,6 +2,7 @@
 # `runner completion`: the scripts do what they should in the shells that they are for.
 source "$(dirname "$0")/../lib.sh"
 root=$(realpath "$(dirname "$0")/../..")
+declare -A case_timeout=([test_bash]=180 [test_zsh]=180)
 
 make_script() {
     assert_exit 0 "$RUNNER" completion "$1"
