@@ -7,6 +7,7 @@
     EACH(minimal)                                                                                  \
     EACH(docker)                                                                                   \
     EACH(matrix)                                                                                   \
+    EACH(services)                                                                                 \
     EACH(deploy)                                                                                   \
     EACH(node)                                                                                     \
     EACH(python)                                                                                   \

@@ -49,6 +49,11 @@ testing in release mode
 testing in release mode" "$(sed 's/.*\] //' <<<"$stdout" | sort)"
 }
 
+test_services() {
+    template services
+    assert_contains "$stdout" "[step(1/1): test] hello"
+}
+
 test_deploy() {
     git init -q -b main .
     git -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m one
