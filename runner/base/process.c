@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,6 +140,8 @@ child(const struct process_options *o, const char *program, int null_fd, int fai
         setsid();
     failure.step = STEP_FDS;
     if (!place_fds(fds, null_fd))
+        goto failed;
+    if (o->controlling_tty && ioctl(STDOUT_FILENO, TIOCSCTTY, 0) < 0)
         goto failed;
     failure.step = STEP_USER;
     if (o->user && !switch_user(o->user))

@@ -21,6 +21,7 @@ struct process_options {
     int stdout_fd;
     int stderr_fd;
     bool new_session;                /* setsid(): own session and process group */
+    bool controlling_tty;            /* stdout_fd is a terminal: it becomes that of the session */
     const struct process_user *user; /* NULL: the caller's */
     /* When not NULL: set to whether a failure was that of the program itself (not found, not
      * executable) rather than of what surrounds it (working directory, user, resources). */

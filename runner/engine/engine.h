@@ -192,6 +192,7 @@ struct runnable {
     const struct strmap *environment; /* complete */
     const char *workdir;              /* absolute; NULL: the place's workspace */
     const char *user;                 /* NULL: the engine's default */
+    bool tty; /* its output is a terminal of 80 columns: one stream, OUTPUT_STDOUT */
     const struct runnable_file *files;
     size_t file_count;
     const struct runnable_return *returns;

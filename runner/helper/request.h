@@ -32,6 +32,7 @@ enum helper_record {
     HELPER_DIRECTORY = 'D', /* name of the directory that is made for files, without a slash */
     HELPER_FILE = 'F',      /* executable[1] name NUL content */
     HELPER_NOT_FOUND = 'N', /* the line to say when argv[0] does not exist */
+    HELPER_TTY = 'T',       /* "": its output is a terminal; all of it comes on standard output */
     HELPER_MARK = 'M',      /* unguessable text; see above */
     HELPER_RETURN = 'R', /* max_bytes[4] name NUL variable NUL: an empty file that the program may
                             write, whose path the variable holds, and that is sent back */

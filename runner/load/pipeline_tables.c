@@ -568,6 +568,10 @@ static const struct field step_fields[] = {
      IN(struct spec_step, id), .default_text = "made from the name"},
     {"shell_options", "`strict`: stop at the first command that fails", .kind = FIELD_ENUM,
      EXTENSION, IN(struct spec_step, shell_options), .names = shell_options},
+    {"tty",
+     "standard output and error are one terminal of 80 columns, so that programs print as for "
+     "people; there is still nothing to read",
+     .kind = FIELD_BOOL, EXTENSION, IN(struct spec_step, tty), .default_text = "`false`"},
     {"plugin", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, plugin),
      .table = &plugin_table},
     {"language", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, language),
@@ -589,7 +593,6 @@ static const struct field step_fields[] = {
      COUNTED(struct spec_step, artifacts.items, artifacts.len), .table = &artifact_table},
     PLANNED("schedule_timeout", "time limit until the step starts"),
     PLANNED("kubernetes", "shape of the pod"),
-    PLANNED("tty", "give the step a terminal"),
 };
 
 static const struct table_part step_parts[] = {

@@ -269,6 +269,7 @@ struct spec_step {
     struct spec_str id;
     struct spec_str command;
     enum spec_strictness shell_options;
+    enum spec_bool tty;
     struct spec_flow *flow; /* NULL: none of its keys was given; the same below */
     struct spec_retry *retry;
     struct spec_cache *caches;

@@ -199,6 +199,9 @@ int step_lower(const struct step_kind *const *kinds, const struct step_context *
         readiness_lower(context->plan, context->settings, context->settings->shell,
                         context->step->spec->ready, &lowered->ready, err) < 0)
         goto failed;
+    r->tty = context->step->spec->tty == SPEC_TRUE;
+    if (r->tty && !strmap_has(&lowered->environment, "TERM"))
+        strmap_set(&lowered->environment, "TERM", "xterm");
     r->argv = (const char *const *)lowered->argv.items;
     r->environment = &lowered->environment;
     if (lowered->file.name) {

@@ -146,6 +146,13 @@ test_concurrency() {
     assert_eq 2 "$(grep -c '\] deployed$' <<<"$stdout")" "deployments"
 }
 
+test_steps() {
+    example steps.yaml
+    assert_contains "$stdout" "empty] 0"
+    assert_contains "$stdout" "on the host] 24 80"
+    assert_contains "$stdout" "in a container] a terminal"
+}
+
 test_language() {
     example language.yaml
     assert_contains "$stdout" "hello from node"

@@ -89,4 +89,46 @@ print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
     assert_contains "$stdout" "] behind"
 }
 
+# One stream, in the order in which it was written, and all of it, also of a program that ends at once.
+terminal() {
+    pipeline '{name: a, tty: true, command: "test -t 1 && test -t 2 && echo terminal; echo err >&2; echo out; stty size </dev/tty; echo $TERM; cat; printf end"},
+        {name: b, command: "test -t 1 || echo none; seq 3"},
+        {name: c, tty: true, command: "seq 20000"}' "$1"
+    TERM=vt100 assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "terminal err out 24 80 $2 end" \
+        "$(sed -n 's/.*step(1\/3): a\] //p' <<<"$stdout" | paste -sd ' ')"
+    assert_contains "$stdout" "b] none"
+    assert_eq 20000 "$(grep -c 'step(3/3): c\]' "$case_dir/stdout")" "lines"
+    assert_eq "$(seq 20000 | sha256sum)" "$(sed -n 's/.*step(3\/3): c\] //p' "$case_dir/stdout" | sha256sum)" "output"
+    assert_not_contains "$stdout" $'\r'
+}
+
+test_tty_on_the_host() { terminal '' vt100; }
+test_tty_in_docker() { terminal 'image: busybox:1.36' xterm; }
+test_tty_in_a_shared_container() { terminal $'image: busybox:1.36\nisolation: job' xterm; }
+
+test_tty_of_another_user() {
+    [[ $(id -u) == 0 ]] || return 0
+    pipeline '{name: a, tty: true, user: nobody, command: "echo x >$(readlink /proc/self/fd/2); echo y >/dev/tty"}' \
+        "workdir: /tmp"
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "x y" "$(sed 's/.*\] //' <<<"$stdout" | paste -sd ' ')"
+    pipeline '{name: a, image: "busybox:1.36", tty: true, user: "1234", command: "echo x >/dev/pts/0; echo y >/dev/tty"}'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "x y" "$(sed 's/.*\] //' <<<"$stdout" | paste -sd ' ')"
+}
+
+# Nobody reads, the program does not end by itself, and closes what it has of the terminal.
+test_tty_and_timeouts() {
+    local image
+    for image in '' 'image: busybox:1.36'; do
+        pipeline '{name: a, tty: true, timeout: 2, grace: 1, command: "trap : TERM; while :; do yes; done"}' "$image"
+        assert_exit 1 "$RUNNER" exec p.yaml
+        assert_contains "$stderr" 'step "a" timeout after 2 seconds'
+        pipeline '{name: a, tty: true, command: "exec >/dev/null 2>&1; sleep 0.5; echo still here >/dev/tty"}' "$image"
+        assert_exit 0 "$RUNNER" exec p.yaml
+        assert_contains "$stdout" "] still here"
+    done
+}
+
 run_tests "$@"

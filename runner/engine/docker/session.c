@@ -64,6 +64,8 @@ static int make_request(struct session *session, const struct runnable *runnable
         helper_request_string(request, HELPER_CWD, runnable->workdir);
     if (runnable->not_found)
         helper_request_string(request, HELPER_NOT_FOUND, runnable->not_found);
+    if (runnable->tty)
+        helper_request_string(request, HELPER_TTY, "");
     helper_request_string(request, HELPER_MARK, session->reply.mark);
     helper_request_string(request, HELPER_DIRECTORY, directory);
     for (size_t i = 0; i < runnable->file_count; i++)

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,6 +36,7 @@
 enum {
     PIPE_BYTES_DEFAULT = 64 * 1024,
     PIPE_BYTES_LARGE = 1024 * 1024,
+    TTY_BYTES_MAX = 128 * 1024,
     CLOSING_MS = 10000,
     RETURN_CHUNK_BYTES = 64 * 1024,
 };
@@ -63,6 +65,7 @@ struct attempt {
 
     int supervisor;
     int pipes[2]; /* by output_stream; -1 after their end */
+    int tty;      /* the program's side of the terminal that pipes[0] is then; -1: none */
     bool large[2];
     struct wire_reply reply; /* as far as it has come */
     size_t reply_len;
@@ -237,6 +240,7 @@ static int describe_program(struct attempt *a, struct err *err)
     const size_t marker = strlen(RUNNABLE_FILES);
 
     a->program.cwd = r->workdir ? r->workdir : a->place->workspace;
+    a->program.has_tty = r->tty;
     if (r->user) {
         if (process_user_lookup(r->user, &a->program.user, err) < 0)
             return -1;
@@ -266,6 +270,42 @@ static int open_pipes(struct attempt *a, int theirs[2], struct err *err)
         if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
             return err_errno(err, "cannot make a pipe non-blocking");
     }
+    return 0;
+}
+
+/* Lines end as the program ends them, and nothing is echoed. */
+static void set_tty_modes(int fd)
+{
+    static const struct winsize window = {.ws_row = 24, .ws_col = 80};
+    struct termios modes;
+
+    if (tcgetattr(fd, &modes) == 0) {
+        modes.c_oflag &= ~(tcflag_t)OPOST;
+        modes.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(fd, TCSANOW, &modes);
+    }
+    ioctl(fd, TIOCSWINSZ, &window);
+}
+
+/* A terminal in place of the pipes. Our own descriptor of the program's side stays, so that the
+ * terminal has no end before the step has: else a program that closes its output was hung up. */
+static int open_tty(struct attempt *a, int theirs[2], struct err *err)
+{
+    int unlocked = 0;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+    a->pipes[OUTPUT_STDOUT] = master;
+    if (master >= 0 && ioctl(master, TIOCSPTLCK, &unlocked) == 0)
+        a->tty = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (a->tty >= 0) {
+        theirs[0] = fcntl(a->tty, F_DUPFD_CLOEXEC, 3);
+        theirs[1] = fcntl(a->tty, F_DUPFD_CLOEXEC, 3);
+    }
+    if (theirs[0] < 0 || theirs[1] < 0)
+        return err_errno(err, "cannot make a terminal for \"%s\"", a->runnable->name);
+    if (a->program.has_user && fchown(a->tty, a->program.user.uid, (gid_t)-1) < 0)
+        return err_errno(err, "cannot give the terminal to the step's user");
+    set_tty_modes(a->tty);
     return 0;
 }
 
@@ -329,7 +369,7 @@ static int hand_over(struct attempt *a, const int theirs[2], struct err *err)
 static int start(struct attempt *a, struct err *err)
 {
     int theirs[2] = {-1, -1};
-    int result = open_pipes(a, theirs, err);
+    int result = a->runnable->tty ? open_tty(a, theirs, err) : open_pipes(a, theirs, err);
 
     if (result == 0)
         result = hand_over(a, theirs, err);
@@ -397,6 +437,8 @@ static void pump_rest(struct attempt *a)
 
         if (a->pipes[i] < 0 || ioctl(a->pipes[i], FIONREAD, &left) < 0)
             continue;
+        if (a->tty >= 0)
+            left = TTY_BYTES_MAX; /* it does not count what is on its way between the two sides */
         while (left > 0 && (got = pump(a, (enum output_stream)i, (size_t)left)) > 0)
             left -= (int)got;
     }
@@ -608,6 +650,8 @@ static void release(struct attempt *a)
     }
     if (a->files_dir && fs_remove_tree(a->files_dir, &err) < 0)
         a->output->note(a->output, err.message);
+    if (a->tty >= 0)
+        close(a->tty);
     if (a->chunk)
         free(atomic_exchange(&a->place->chunk, a->chunk));
     free(a->files_dir);
@@ -625,7 +669,8 @@ int host_run(const struct ctx *ctx, struct place *place, const struct runnable *
                         .caller = ctx,
                         .started_ms = clock_monotonic_ms(),
                         .supervisor = -1,
-                        .pipes = {-1, -1}};
+                        .pipes = {-1, -1},
+                        .tty = -1};
     int result = ctx_check(ctx, err);
 
     if (result == 0)

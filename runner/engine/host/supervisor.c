@@ -94,6 +94,7 @@ static void start(struct supervisor *s, const char *payload, size_t size, const 
     options.stdout_fd = fds[0];
     options.stderr_fd = fds[1];
     options.new_session = true;
+    options.controlling_tty = program.has_tty;
     options.user = program.has_user ? &program.user : NULL;
     options.ret_exec_failed = &exec_failed;
     started = process_spawn(&options, &s->main, &err);

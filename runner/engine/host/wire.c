@@ -8,6 +8,7 @@
 struct fixed_part {
     uint32_t argc;
     uint32_t envc;
+    uint32_t has_tty;
     uint32_t has_user;
     uint32_t uid;
     uint32_t gid;
@@ -22,7 +23,9 @@ static void add_string(struct buf *out, const char *s)
 int wire_encode(const struct wire_program *program, const struct strmap *environment,
                 struct buf *out, struct err *err)
 {
-    struct fixed_part fixed = {.envc = environment->len, .has_user = program->has_user};
+    struct fixed_part fixed = {.envc = environment->len,
+                               .has_tty = program->has_tty,
+                               .has_user = program->has_user};
 
     while (program->argv[fixed.argc])
         fixed.argc++;
@@ -101,6 +104,7 @@ int wire_decode(const char *payload, size_t size, struct wire_program *ret, stru
     struct wire_program program = {0};
 
     take(&r, &fixed, sizeof(fixed));
+    program.has_tty = fixed.has_tty != 0;
     program.has_user = fixed.has_user != 0;
     program.user.uid = fixed.uid;
     program.user.gid = fixed.gid;

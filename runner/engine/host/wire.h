@@ -49,6 +49,7 @@ struct wire_program {
     const char *cwd;
     const char **argv;
     const char **envp;
+    bool has_tty; /* its output is a terminal, which becomes that of its session */
     bool has_user;
     struct process_user user;
 };

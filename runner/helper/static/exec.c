@@ -19,6 +19,7 @@
 #include "program.h"
 #include "rt.h"
 #include "sys.h"
+#include "tty.h"
 
 #define KERNEL_SIGSET_SIZE 8
 #define SIGNAL_BIT(signal) (1ul << ((signal)-1))
@@ -40,6 +41,7 @@ struct supervisor {
     int exit_code;
     int stopped_by; /* signal that came from outside, not as a message; 0: none */
     int signals;    /* signalfd */
+    struct tty tty; /* of the program; master -1: it has none */
 };
 
 /* Blocked in the helper, so that they come through the signalfd (also to process 1, which would
@@ -214,14 +216,18 @@ static void take_signals(struct supervisor *supervisor)
 static void watch(struct supervisor *supervisor)
 {
     while (reap(supervisor) && !supervisor->main_ended && !supervisor->input_ended) {
+        struct tty *tty = &supervisor->tty;
         struct pollfd fds[] = {{.fd = 0, .events = POLLIN},
-                               {.fd = supervisor->signals, .events = POLLIN}};
+                               {.fd = supervisor->signals, .events = POLLIN},
+                               {.fd = tty->pending ? -1 : tty->master, .events = POLLIN},
+                               {.fd = tty->pending ? 1 : -1, .events = POLLOUT}};
 
-        SYS4(ppoll, fds, 2, NULL, NULL);
+        SYS4(ppoll, fds, 4, NULL, NULL);
         if (fds[1].revents)
             take_signals(supervisor);
         if (fds[0].revents)
             take_order(supervisor);
+        tty_pass(tty, fds[2].revents, fds[3].revents);
     }
 }
 
@@ -229,6 +235,7 @@ static void supervisor_init(struct supervisor *supervisor)
 {
     supervisor->input_ended = false;
     supervisor->stopped_by = 0;
+    supervisor->tty = (struct tty){.master = -1, .slave = -1};
     supervisor->signals = signal_fd();
     SYS5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
@@ -257,14 +264,20 @@ static void write_end(const struct message *message, int code)
 /* False when something of the program is still there. */
 static bool run(struct supervisor *supervisor, const struct message *message, char *const *env)
 {
-    long pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
+    bool has_tty = message_has_tty(message);
     bool ended;
+    long pid;
 
+    if (has_tty)
+        tty_open(&supervisor->tty);
+    pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
     supervisor->main_ended = false;
     supervisor->exit_code = 128 + SIGKILL;
     if (pid == 0) {
         SYS4(rt_sigprocmask, SIG_UNBLOCK, &watched, NULL, KERNEL_SIGSET_SIZE);
         SYS0(setsid);
+        if (has_tty)
+            tty_become(&supervisor->tty);
         message_become(message, env);
     }
     if (pid < 0)
@@ -272,6 +285,10 @@ static bool run(struct supervisor *supervisor, const struct message *message, ch
     supervisor->main_pid = (int)pid;
     watch(supervisor);
     ended = end_all(supervisor);
+    if (supervisor->tty.master >= 0)
+        tty_drain(&supervisor->tty);
+    tty_close(&supervisor->tty);
+    supervisor->tty = (struct tty){.master = -1, .slave = -1};
     /* Whoever stops the container, or the machine, has not let the program finish: one that answers
      * with an orderly exit must not pass for one that did its work. */
     if (supervisor->stopped_by && supervisor->exit_code == 0)

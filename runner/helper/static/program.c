@@ -185,6 +185,19 @@ void message_release(struct message *message)
     SYS2(munmap, message->body, message->size + 1);
 }
 
+bool message_has_tty(const struct message *message)
+{
+    const char *end = message->body + message->size, *at;
+    size_t size;
+    char type;
+
+    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
+        if (type == HELPER_TTY)
+            return true;
+    }
+    return false;
+}
+
 const char *message_mark(const struct message *message)
 {
     const char *end = message->body + message->size, *at;

@@ -1,6 +1,7 @@
 /* Requests, the programs they ask for, and the commands of the helper. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A message from standard input. */
@@ -15,6 +16,8 @@ int message_read(struct message *message);
 void message_release(struct message *message);
 /* The HELPER_MARK of a request, in its body, or NULL. */
 const char *message_mark(const struct message *message);
+
+bool message_has_tty(const struct message *message);
 
 /* Makes the files, enters the directory and becomes the program. */
 _Noreturn void message_become(const struct message *message, char *const *env);

@@ -74,7 +74,7 @@ static void cut_anywhere_it_is_refused(void **state)
 
 static void counts_that_lie_are_refused(void **state)
 {
-    static const size_t offsets[] = {0, 4, 20}; /* argc, envc, group_count */
+    static const size_t offsets[] = {0, 4, 24}; /* argc, envc, group_count */
     struct wire_program program;
 
     (void)state;
