@@ -369,6 +369,30 @@ END
     assert_eq "a b/ä p" "$(jq -r '.[] | .key + " " + .pipeline' <<<"$stdout")"
 }
 
+test_in_s3() {
+    export AWS_ACCESS_KEY_ID=$RUNNER_TEST_S3_KEY AWS_SECRET_ACCESS_KEY=$RUNNER_TEST_S3_SECRET
+    local url="s3://builds/cache-$$?endpoint=$RUNNER_TEST_S3&region=us-east-1&path_style=true"
+    echo one >lock
+    pipeline "restore_keys: deps-, store: \"$url\""
+    exec_on host
+    assert_contains "$stderr" "no cache for deps-"
+    assert_contains "$stderr" " saved: "
+    rm -rf deps
+    exec_on host
+    assert_contains "$stderr" " restored: 4 B"
+    echo two >lock
+    rm -rf deps
+    exec_on host
+    assert_contains "$stderr" " restored from deps-"
+    [[ ! -e $HOME/.cache/runner ]] || fail "the local store was used, too"
+    assert_exit 0 "$RUNNER" cache ls --store "$url" --format json
+    assert_eq 2 "$(jq length <<<"$stdout")"
+    assert_exit 0 "$RUNNER" cache rm --all --store "$url"
+    AWS_SECRET_ACCESS_KEY=wrong exec_on host
+    assert_contains "$stderr" "warning: cache deps-"
+    assert_contains "$stdout" "] found one"
+}
+
 test_needs_the_workdir() {
     pipeline ""
     sed -i 's/- name: j/- name: j\n        checkout: none/' p.yaml

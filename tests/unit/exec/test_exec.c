@@ -748,6 +748,32 @@ static void own_limit_ends_a_background_step_alone(void **state)
     done(&f);
 }
 
+/* An engine from whose workspace nothing comes back refuses caches, and the job says why. */
+static void caches_need_the_workdir(void **state)
+{
+    struct spec_str path = str("deps");
+    struct spec_cache cache = {.key = str("k"), .paths = {&path, 1}};
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, 2);
+    f.jobs[0].caches = &cache;
+    f.jobs[0].cache_count = 1;
+    run(&f);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_ERROR,
+                 "\"cache\" does not work with the engine fake yet: its workspace is not the "
+                 "workdir, and nothing comes back from it");
+    assert_ended(step_node(&f, 0, 0), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    done(&f);
+    make(&f, 1, 2);
+    f.steps[0][1].caches = &cache;
+    f.steps[0][1].cache_count = 1;
+    run(&f);
+    assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
+    assert_ended(step_node(&f, 0, 1), STATE_FAILED, REASON_ERROR, NULL);
+    done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -773,6 +799,7 @@ int main(void)
         cmocka_unit_test(images_that_may_not_be_wanted_are_not_fetched),
         cmocka_unit_test(fetching_ends_with_the_run),
         cmocka_unit_test(engine_out_of_reach_fails_the_step_not_the_prefetch),
+        cmocka_unit_test(caches_need_the_workdir),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
