@@ -206,10 +206,11 @@ static int keep_one(const struct keeping *k, const struct ctx *ctx,
     if (expand(k, spec, &item, err) < 0)
         return err_wrap(err, "artifacts");
     if (k->owner->apart)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "artifacts \"%s\": the engine \"%s\" works on a copy of the workdir here, "
-                       "from which nothing comes back",
-                       item.name, k->owner->apart);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "artifacts \"%s\": steps on the engine %s worked on a copy of the workdir, from "
+            "which nothing comes back",
+            item.name, k->owner->apart);
     if (save(k, ctx, &item, err) < 0)
         return err_wrap(err, "artifacts \"%s\"", item.name);
     return 0;
@@ -392,6 +393,10 @@ int artifacts_take(struct run *run, const struct ctx *ctx, const struct plan_job
 
         if (!spec->from.len)
             continue;
+        if (settings.checkout == SPEC_CHECKOUT_NONE)
+            return err_set(
+                err, ERR_UNSUPPORTED,
+                "artifacts come into the workdir, which nothing sees with checkout: none");
         if (plan_expand(run->plan, &settings, &spec->name, &name, NULL, NULL, err) < 0 ||
             take_item(run, ctx, spec, node, name, err) < 0)
             return -1;

@@ -2,7 +2,8 @@
 # Artifacts: kept by jobs and steps, taken by other jobs, looked at afterwards; on the host, in Docker,
 # and with a real S3 server.
 source "$(dirname "$0")/../lib.sh"
-fake=$(realpath "$(dirname "$0")/../fake")
+# shellcheck source=../s3.sh
+source "$(dirname "$0")/../s3.sh"
 unset XDG_STATE_HOME
 
 # What is in the local store, by key.
@@ -311,34 +312,19 @@ EOF
     done
 }
 
+# What works on a directory of its own has nothing to give, and sees nothing of what comes.
+test_needs_the_workdir() {
+    one_job 'checkout: none
+        artifacts: {name: n, paths: f}' "echo x >f"
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" 'artifacts "n": steps on the engine host worked on a copy of the workdir, from which nothing comes back'
+    build_and_use ""
+    sed -i 's/^        artifacts: {from: build}/        checkout: none\n&/' p.yaml
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "artifacts come into the workdir, which nothing sees with checkout: none"
+}
+
 # --- S3 ---
-
-s3_credentials() {
-    : "${RUNNER_TEST_S3:?tests/env/up.sh starts the S3 server}"
-    export AWS_ACCESS_KEY_ID=$RUNNER_TEST_S3_KEY AWS_SECRET_ACCESS_KEY=$RUNNER_TEST_S3_SECRET
-    bucket=e2e-${case_dir##*.}
-    bucket=${bucket,,}
-    mkdir "$RUNNER_TEST_S3_DATA/$bucket"
-    store=s3://$bucket/ci?endpoint=$RUNNER_TEST_S3
-}
-
-# What the bucket holds.
-in_bucket() { (cd "$RUNNER_TEST_S3_DATA/$bucket" && find . -type f -not -path './.sgwtmp*' | sort); }
-
-# s3_proxy LINES: the server behind tests/fake/s3.py with these faults.
-s3_proxy() {
-    printf '%s\n' "$1" >faults
-    mkfifo hold
-    python3 "$fake/s3.py" "${RUNNER_TEST_S3#http://}" "$PWD" <hold >address &
-    exec 9>hold
-    wait_for 10 test -s address
-    store=s3://$bucket/ci?endpoint=http://$(<address)
-}
-
-s3_proxy_end() {
-    exec 9>&-
-    wait
-}
 
 test_s3() {
     s3_credentials

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Caches of jobs and steps, on the host and in docker, and everything that can go wrong with them.
 source "$(dirname "$0")/../lib.sh"
+# shellcheck source=../s3.sh
+source "$(dirname "$0")/../s3.sh"
 declare -A case_timeout=([test_killed]=180)
 
 engines='host docker'
@@ -454,6 +456,50 @@ END
     assert_exit 2 "$RUNNER" cache
     assert_exit 2 "$RUNNER" exec p.yaml --cache-size much
     assert_contains "$stderr" "--cache-size"
+}
+
+test_s3() {
+    s3_credentials
+    pipeline "restore_keys: [deps-], store: \"$store\""
+    echo one >lock
+    exec_on host
+    assert_match "$stderr" 'cache deps-[0-9a-f]{64} saved: 4 B'
+    assert_match "$(in_bucket)" '^\./ci/cache/p/[^/]+/deps-[0-9a-f]{64}$'
+    [[ ! -e $case_dir/home/.cache/runner ]] || fail "there is a local store"
+    rm -rf deps
+    exec_on docker
+    assert_match "$stderr" 'cache deps-[0-9a-f]{64} restored: 4 B'
+    assert_contains "$stdout" "] found one"
+    rm -rf deps
+    echo two >lock
+    exec_on host
+    assert_match "$stderr" 'cache deps-[0-9a-f]{64} restored from deps-[0-9a-f]{64}: 4 B'
+    assert_exit 0 "$RUNNER" cache ls --store "$store" --format json
+    assert_eq 2 "$(jq length <<<"$stdout")" "entries"
+    assert_exit 0 "$RUNNER" cache rm --all --store "$store"
+    assert_eq "" "$(in_bucket)" "bucket"
+}
+
+# What goes wrong with the server is said, and is a cache that is not there.
+test_s3_fails() {
+    s3_credentials
+    s3_proxy "PUT status 503 SlowDown
+PUT reset 10"
+    pipeline "store: \"$store\""
+    echo one >lock
+    exec_on host
+    assert_match "$stderr" 'cache deps-[0-9a-f]{64} saved: 4 B'
+    assert_eq "" "$(cat faults)" "faults that were not met"
+    echo two >lock
+    echo "PUT status 403 AccessDenied" >faults
+    exec_on host
+    assert_contains "$stderr" "AccessDenied: On purpose. (HTTP 403)"
+    assert_eq 1 "$(in_bucket | wc -l)" "objects"
+    s3_proxy_end
+    rm -rf deps
+    exec_on host
+    assert_contains "$stderr" "cannot connect to S3 at http://$(<address): Connection refused"
+    assert_contains "$stdout" "] made"
 }
 
 run_tests "$@"
