@@ -87,15 +87,15 @@ test_context_with_podman() {
     assert_eq "" "$(docker -H "$RUNNER_TEST_PODMAN_HOST" volume ls -q)" "volumes of podman"
 }
 
-# A plugin's outputs and variables, as any step's.
+# A plugin's outputs, variables and masks, as any step's.
 test_outputs() {
     image runner-test/outputs:1 <<'EOF'
-RUN printf '#!/bin/sh\necho version=1.2 >>$PIPELINE_OUTPUT\necho COLOUR=red >>$PIPELINE_ENV\n' >/pipeline/plugin/run
+RUN printf '#!/bin/sh\necho version=1.2 >>$PIPELINE_OUTPUT\necho COLOUR=red >>$PIPELINE_ENV\necho s3cr3t >>$PIPELINE_MASK\n' >/pipeline/plugin/run
 EOF
     pipeline '{name: a, user: "1234", security: {read_only: true}, plugin: {image: "runner-test/outputs:1"}},
-        {name: b, environment: {V: "{{ steps.a.outputs.version }}"}, command: "echo $V $COLOUR"}'
+        {name: b, environment: {V: "{{ steps.a.outputs.version }}"}, command: "echo $V $COLOUR s3cr3t"}'
     assert_exit 0 "$RUNNER" exec p.yaml
-    assert_contains "$stdout" "b] 1.2 red"
+    assert_contains "$stdout" "b] 1.2 red ***"
 }
 
 test_mount_over_the_plugin_is_refused() {
