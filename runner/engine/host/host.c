@@ -33,6 +33,7 @@ static void host_disconnect(struct engine_instance *given)
     vec_foreach (int *, socket, &instance->idle)
         close(*socket);
     vec_release(&instance->idle);
+    host_files_release(instance);
     pthread_mutex_destroy(&instance->mu);
     free(instance);
 }

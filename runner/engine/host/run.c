@@ -105,12 +105,34 @@ static int write_file(const struct attempt *a, const struct runnable_file *file,
     return fd < 0 ? -1 : fs_write_all(fd, file->data, file->size, err);
 }
 
-static int make_return(struct attempt *a, const struct runnable_return *file, struct err *err)
+static int make_return(const struct attempt *a, const struct runnable_return *file, struct err *err)
 {
     CLEANUP_FD int fd = create_file(a, file->name, 0600, err);
 
-    strmap_setf(&a->environment, file->variable, "%s/%s", a->files_dir, file->name);
     return fd < 0 ? -1 : 0;
+}
+
+/* The names are for the caller to free. */
+static struct host_files files_of(const struct attempt *a)
+{
+    const struct runnable *r = a->runnable;
+    CLEANUP_BUF struct buf names = BUF_INIT;
+
+    for (size_t i = 0; i < r->return_count; i++)
+        buf_addf(&names, "%s/", r->returns[i].name);
+    return (struct host_files){.dir = a->files_dir,
+                               .names = buf_steal(&names),
+                               .uid = a->program.has_user ? a->program.user.uid : geteuid(),
+                               .gid = a->program.has_user ? a->program.user.gid : getegid()};
+}
+
+static char *take_files(const struct attempt *a)
+{
+    struct host_files wanted = files_of(a);
+    char *dir = host_files_take(a->place->instance, &wanted);
+
+    free(wanted.names);
+    return dir;
 }
 
 static int make_files(struct attempt *a, struct err *err)
@@ -119,10 +141,9 @@ static int make_files(struct attempt *a, struct err *err)
     const char *parent;
     char *dir;
 
-    if (r->placed_count)
-        return err_set(err, ERR_UNSUPPORTED, "%s can only be brought into a container",
-                       r->placed->path);
-    if (!r->file_count && !r->return_count)
+    if (!r->file_count)
+        a->files_dir = take_files(a);
+    if (a->files_dir)
         return 0;
     parent = own_run_temp_dir(a->place->instance->services->run, err);
     if (!parent)
@@ -138,10 +159,6 @@ static int make_files(struct attempt *a, struct err *err)
         if (write_file(a, &r->files[i], err) < 0)
             return -1;
     }
-    if (r->return_count) {
-        strmap_merge(&a->environment, r->environment);
-        a->seen = xcalloc(r->return_count, sizeof(*a->seen));
-    }
     for (size_t i = 0; i < r->return_count; i++) {
         if (make_return(a, &r->returns[i], err) < 0)
             return -1;
@@ -150,6 +167,43 @@ static int make_files(struct attempt *a, struct err *err)
     if (a->program.has_user && chown(dir, a->program.user.uid, a->program.user.gid) < 0)
         return err_errno(err, "cannot give %s to the step's user", dir);
     return 0;
+}
+
+static int provide_files(struct attempt *a, struct err *err)
+{
+    const struct runnable *r = a->runnable;
+
+    if (r->placed_count)
+        return err_set(err, ERR_UNSUPPORTED, "%s can only be brought into a container",
+                       r->placed->path);
+    if (!r->file_count && !r->return_count)
+        return 0;
+    if (make_files(a, err) < 0)
+        return -1;
+    if (r->return_count) {
+        strmap_merge(&a->environment, r->environment);
+        a->seen = xcalloc(r->return_count, sizeof(*a->seen));
+    }
+    for (size_t i = 0; i < r->return_count; i++)
+        strmap_setf(&a->environment, r->returns[i].variable, "%s/%s", a->files_dir,
+                    r->returns[i].name);
+    return 0;
+}
+
+static void drop_files(struct attempt *a)
+{
+    struct host_files files;
+    struct err err = ERR_INIT;
+
+    if (!a->files_dir)
+        return;
+    files = files_of(a);
+    if (a->gone && !a->runnable->file_count && host_files_give_back(a->place->instance, &files))
+        return;
+    free(files.names);
+    if (fs_remove_tree(a->files_dir, &err) < 0)
+        a->output->note(a->output, err.message);
+    free(a->files_dir);
 }
 
 /* The program may have put anything in the place of the file: what it links to, a device or a
@@ -246,7 +300,7 @@ static int describe_program(struct attempt *a, struct err *err)
             return -1;
         a->program.has_user = true;
     }
-    if (make_files(a, err) < 0)
+    if (provide_files(a, err) < 0)
         return -1;
     for (const char *const *arg = r->argv; *arg; arg++) {
         if (a->files_dir && strncmp(*arg, RUNNABLE_FILES, marker) == 0)
@@ -637,8 +691,6 @@ static int watch(struct attempt *a, struct err *err)
 
 static void release(struct attempt *a)
 {
-    struct err err = ERR_INIT;
-
     /* One that has not finished goes on killing by itself when its socket closes. */
     if (a->supervisor >= 0 && a->gone)
         host_supervisor_give_back(a->place->instance, a->supervisor);
@@ -648,13 +700,11 @@ static void release(struct attempt *a)
         if (a->pipes[i] >= 0)
             close(a->pipes[i]);
     }
-    if (a->files_dir && fs_remove_tree(a->files_dir, &err) < 0)
-        a->output->note(a->output, err.message);
     if (a->tty >= 0)
         close(a->tty);
+    drop_files(a);
     if (a->chunk)
         free(atomic_exchange(&a->place->chunk, a->chunk));
-    free(a->files_dir);
     free(a->seen);
     strmap_release(&a->environment);
     strvec_release(&a->argv);

@@ -260,7 +260,6 @@ static void gives_files_back(void **state)
     assert_returned(t, "test -f $ONE && test ! -s $ONE && echo $TWO", "ONE=whole:\nTWO=whole:\n");
     t->out.streams[0].data[t->out.streams[0].len - 1] = '\0';
     assert_int_equal('/', t->out.streams[0].data[0]);
-    assert_false(fs_exists(t->out.streams[0].data));
     assert_returned(t, "echo a >>$ONE; echo b >>$ONE; exit 3", "ONE=whole:a\nb\n\nTWO=whole:\n");
     assert_int_equal(3, t->record.code);
     assert_returned(t, "echo x >$TWO; kill -9 $$", "ONE=whole:\nTWO=whole:x\n\n");
@@ -322,6 +321,50 @@ static void live_files_come_before_what_follows(void **state)
                         "<LIVE:one\n>1\n<LIVE:one\ntwo>2\n3\n4\n5\n<LIVE:12345678>6\n"
                         "<LIVE:12345678><LATE:x\n>");
     buf_release(&sequence.text);
+}
+
+/* What the script did to its files must not be seen by the next step, which tells where its own
+ * are. Returns that, for the caller to free. */
+static char *next_place(struct test *t, const char *script)
+{
+    assert_int_equal(0, run_with_files(t, &t->f.root, script, NULL));
+    assert_int_equal(0, t->record.code);
+    assert_int_equal(
+        0, run_with_files(t, &t->f.root,
+                          "cd ${ONE%/*} && test \"$(ls -A | tr '\\n' ' ')\" = 'one two ' && "
+                          "test ! -s one && test ! -s two && pwd",
+                          NULL));
+    assert_int_equal(0, t->record.code);
+    assert_string_equal("ONE=whole:\nTWO=whole:\n", t->out.returned.data);
+    return xstrdup(t->out.streams[0].data);
+}
+
+static void files_serve_the_next_step_if_untouched(void **state)
+{
+    static const char *const scripts[] = {
+        "echo x >$ONE",
+        "rm $TWO",
+        "touch ${TWO}x",
+        "mkdir ${TWO%/*}/.d",
+        "ln $TWO ../linked-$$ || ln $TWO ${TWO%/*}/../../linked-$$",
+        "rm $TWO; mkfifo $TWO",
+        "rm $TWO; ln -s one $TWO",
+        "chmod 666 $TWO",
+        "chmod 777 ${TWO%/*}",
+    };
+    struct test *t = *state;
+    CLEANUP_FREE char *first = next_place(t, "true");
+
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+        CLEANUP_FREE char *before = next_place(t, "echo nothing");
+        CLEANUP_FREE char *after = next_place(t, scripts[i]);
+
+        if (i == 0)
+            assert_string_equal(first, before);
+        if (strcmp(before, after) == 0)
+            fail_msg("used again: %s", scripts[i]);
+    }
+    assert_int_equal(1, entries_in(own_run_temp_dir(t->f.run, &t->err)));
 }
 
 static void files_that_are_none_any_more(void **state)
@@ -573,6 +616,7 @@ static int tests(void)
         TEST(gives_files_back),
         TEST(live_files_come_before_what_follows),
         TEST(files_that_are_none_any_more),
+        TEST(files_serve_the_next_step_if_untouched),
         TEST(files_of_another_user),
         TEST(files_of_a_step_that_timed_out),
         TEST(no_files_without_a_program),
