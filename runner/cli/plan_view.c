@@ -192,6 +192,27 @@ static void note_kind(const struct outline *node, struct notes *notes)
         buf_addstr(note(notes), post[node->step->post]);
 }
 
+static const struct spec_services *services_of(const struct plan_view *view,
+                                               const struct outline *node)
+{
+    static const struct spec_services none;
+
+    return node->level == OUTLINE_PIPELINE ? &view->plan->spec->services
+           : node->job && node->job->spec  ? &node->job->spec->services
+                                           : &none;
+}
+
+static void note_services(const struct plan_view *view, const struct outline *node,
+                          struct notes *notes)
+{
+    const struct spec_services *services = services_of(view, node);
+
+    for (size_t i = 0; i < services->len; i++) {
+        buf_addstr(i ? &notes->text : note(notes), i ? ", " : "beside ");
+        utf8_add_visible(&notes->text, services->items[i].name.text);
+    }
+}
+
 static void note_cost(const struct plan_view *view, const struct outline *node, struct notes *notes)
 {
     char duration[CLOCK_DURATION_SIZE];
@@ -213,9 +234,13 @@ static void add_notes(const struct plan_view *view, const struct outline *node, 
     note_kind(node, &notes);
     note_dependencies(node, &notes);
     note_conditions(node, &notes);
+    note_services(view, node, &notes);
     if (node->step)
         note_place(view, node->step, &notes);
-    note_cost(view, node, &notes);
+    if (node->step && node->step->spec->background == SPEC_TRUE)
+        buf_addstr(note(&notes), "in the background");
+    else
+        note_cost(view, node, &notes);
     buf_addf(out, "%s%s\n", notes.text.data, notes.text.len ? ")" : "");
     buf_release(&notes.text);
 }
@@ -260,6 +285,7 @@ static void add_counts(const struct counts *counts, struct buf *out)
 void plan_view_text(const struct plan_view *view, struct buf *out)
 {
     const struct outline *root = view->root;
+    const struct spec_services *services = services_of(view, root);
     char duration[CLOCK_DURATION_SIZE];
     struct counts counts = {0};
 
@@ -268,6 +294,10 @@ void plan_view_text(const struct plan_view *view, struct buf *out)
     add_counts(&counts, out);
     buf_addstr(out, "\nworkdir ");
     utf8_add_visible(out, view->plan->workdir);
+    for (size_t i = 0; i < services->len; i++) {
+        buf_addstr(out, i ? ", " : "\nservices ");
+        utf8_add_visible(out, services->items[i].name.text);
+    }
     buf_addstr(out, "\n\n");
     for (uint32_t i = 0; i < root->count; i++)
         add_node(view, &root->children[i], out);
@@ -350,6 +380,18 @@ static void add_cost(const struct plan_view *view, const struct outline *node, j
     json_object_set_new(object, "critical", json_boolean(node->is_critical));
 }
 
+static void add_services(const struct plan_view *view, const struct outline *node, json_t *object)
+{
+    const struct spec_services *services = services_of(view, node);
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < services->len; i++)
+        json_array_append_new(names, json_safe_string(services->items[i].name.text));
+    if (services->len)
+        json_object_set(object, "services", names);
+    json_decref(names);
+}
+
 static json_t *node_object(const struct plan_view *view, const struct outline *node)
 {
     static const char *const children_keys[] = {"stages", "jobs", "steps"};
@@ -368,6 +410,9 @@ static json_t *node_object(const struct plan_view *view, const struct outline *n
         add_step(view, node->step, object);
     if (node->job && node->job->matrix.len)
         add_matrix(node->job, object);
+    add_services(view, node, object);
+    if (node->step && node->step->spec->background == SPEC_TRUE)
+        json_object_set_new(object, "background", json_true());
     add_flow(node, object);
     json_object_set_new(object, "runs", json_boolean(node->runs));
     add_cost(view, node, object);

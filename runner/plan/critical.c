@@ -92,6 +92,11 @@ void outline_edges(const struct outline *parent, struct outline_edges *ret)
 
 #define NONE UINT32_MAX
 
+static bool is_in_background(const struct outline *node)
+{
+    return node->step && node->step->spec->background == SPEC_TRUE;
+}
+
 /* Of a graph: the cost of the heaviest path, whose items are marked. */
 static int64_t heaviest_path(struct outline *parent)
 {
@@ -126,7 +131,8 @@ static int64_t sum(struct outline *parent)
 
     for (uint32_t i = 0; i < parent->count; i++) {
         total += parent->children[i].cost;
-        parent->children[i].is_critical = parent->children[i].runs;
+        parent->children[i].is_critical =
+            parent->children[i].runs && !is_in_background(&parent->children[i]);
     }
     return total;
 }
@@ -146,6 +152,12 @@ static int64_t heaviest(struct outline *parent)
     return parent->children[found].cost;
 }
 
+/* Whether its cost is not an average. */
+static bool is_certain(const struct outline *node)
+{
+    return node->is_measured || !node->runs || is_in_background(node);
+}
+
 static void weigh(struct outline *node)
 {
     if (node->level == OUTLINE_STEP)
@@ -153,8 +165,7 @@ static void weigh(struct outline *node)
     node->is_measured = true;
     for (uint32_t i = 0; i < node->count; i++) {
         weigh(&node->children[i]);
-        node->is_measured =
-            node->is_measured && (node->children[i].is_measured || !node->children[i].runs);
+        node->is_measured = node->is_measured && is_certain(&node->children[i]);
     }
     if (!node->runs)
         node->cost = 0;
@@ -192,6 +203,8 @@ static void measure(struct measure *m, struct outline *node)
         measure(m, &node->children[i]);
     if (node->level != OUTLINE_STEP || !node->runs)
         return;
+    if (is_in_background(node))
+        return; /* nothing waits for it */
     took = m->duration_of ? m->duration_of(m->arg, node) : 1;
     node->is_measured = m->duration_of && took >= 0;
     node->cost = took;

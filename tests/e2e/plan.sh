@@ -219,6 +219,34 @@ Y
         "$(jq -c '[.. | objects | select(.id and .critical).name], .estimate_ms' <<<"$stdout" | paste -sd ' ')"
 }
 
+test_services_and_background() {
+    write p.yaml <<'Y'
+name: p
+image: busybox:1.36
+services: {db: {image: busybox:1.36}}
+stages:
+  - name: s
+    jobs:
+      - name: j
+        services: {web: {image: busybox:1.36}, api: {image: busybox:1.36}}
+        steps:
+          - {name: server, command: x, background: true}
+          - {name: test, command: x}
+Y
+    assert_exit 0 "$RUNNER" plan p.yaml
+    assert_contains "$stdout" "services db
+
+* stage s
+*   job j  (beside web, api)
+      step server  (docker busybox:1.36; in the background)
+*     step test  (docker busybox:1.36)
+
+critical path (*): 1 step"
+    assert_exit 0 "$RUNNER" plan p.yaml --format json
+    assert_eq '[["db"],["web","api"],true]' \
+        "$(jq -c '[.services, (.stages[0].jobs[0] | .services, .steps[0].background)]' <<<"$stdout")"
+}
+
 nasty() {
     write nasty.yaml <<'Y'
 name: "a \"quoted\" `name`"
