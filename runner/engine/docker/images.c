@@ -162,10 +162,11 @@ static void show_progress(struct request *request, const struct docker_pull_prog
     if (!shown.due && (!output->progress || now_ms - request->shown_ms < SHOW_INTERVAL_MS))
         return;
     request->shown_ms = now_ms;
-    buf_addf(&text, "pulling %s: %zu of %zu layers, %.1f of %.1f MB", request->source->image,
-             progress->layer_done_count, progress->layer_count,
-             (double)progress->bytes / BYTES_IN_MEGABYTE,
-             (double)progress->bytes_total / BYTES_IN_MEGABYTE);
+    buf_addf(&text, "pulling %s", request->source->image);
+    if (progress->layer_count)
+        buf_addf(&text, ": %zu of %zu layers, %.1f of %.1f MB", progress->layer_done_count,
+                 progress->layer_count, (double)progress->bytes / BYTES_IN_MEGABYTE,
+                 (double)progress->bytes_total / BYTES_IN_MEGABYTE);
     shown.text = text.data;
     if (shown.due)
         request->noted_ms = now_ms;
