@@ -139,7 +139,7 @@ static int fake_check(const struct ctx *ctx, struct place *place, const struct r
     (void)ctx;
     (void)place;
     assert_string_equal(running->argv[2], "serve");
-    assert_int_equal(probe->port, 80);
+    assert_int_equal(probe->port, probe->kind == PROBE_IMAGE ? 0 : 80);
     if (atomic_load(&not_ready) == 0)
         return 0;
     atomic_fetch_sub(&not_ready, 1);
@@ -161,7 +161,15 @@ static const struct engine fake = {.name = "fake",
                                    .run = fake_run,
                                    .check = fake_check,
                                    .close = fake_close};
-static const struct engine *const engines[] = {&fake, NULL};
+static const struct engine fake_with_services = {.name = "served",
+                                                 .capabilities = ENGINE_SERVICES,
+                                                 .connect = fake_connect,
+                                                 .disconnect = fake_disconnect,
+                                                 .open = fake_open,
+                                                 .run = fake_run,
+                                                 .check = fake_check,
+                                                 .close = fake_close};
+static const struct engine *const engines[] = {&fake, &fake_with_services, NULL};
 static const struct step_kind *const kinds[] = {&step_kind_command, NULL};
 
 /* --- pipelines --- */
@@ -774,9 +782,121 @@ static void caches_need_the_workdir(void **state)
     done(&f);
 }
 
+/* --- services --- */
+
+/* A service "db" on the first job of a stage of one, whose program is the script; `ready` stays
+ * the caller's. */
+static void make_service(struct fixture *f, struct spec_service *service, const char *script)
+{
+    static struct spec_str words[3];
+
+    make(f, 1, 2);
+    f->spec.common.engine = str("served");
+    *service = (struct spec_service){.name = str("db")};
+    spec_service_init(service);
+    service->image = str("image");
+    words[0] = words[1] = str("-");
+    words[2] = str(script);
+    service->command = (struct spec_strs){words, 3};
+    f->jobs[0].services = (struct spec_services){service, 1};
+    atomic_store(&not_ready, 0);
+    not_ready_code = ERR_UNAVAILABLE;
+}
+
+static void services_run_beside_the_steps(void **state)
+{
+    struct spec_service service;
+    struct fixture f;
+
+    (void)state;
+    make_service(&f, &service, "serve");
+    atomic_store(&not_ready, 2);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_int_equal(atomic_load(&not_ready), 0);
+    assert_ended(step_node(&f, 0, 1), STATE_SUCCEEDED, REASON_NONE, NULL);
+    done(&f);
+}
+
+static void service_of_the_pipeline_runs_beside_all_stages(void **state)
+{
+    struct spec_service service;
+    struct fixture f;
+
+    (void)state;
+    make_service(&f, &service, "serve");
+    f.spec.services = f.jobs[0].services;
+    f.jobs[0].services = (struct spec_services){0};
+    f.spec.stage_count = 2;
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    done(&f);
+    make_service(&f, &service, "error");
+    f.spec.services = f.jobs[0].services;
+    f.jobs[0].services = (struct spec_services){0};
+    run(&f);
+    assert_ended(&f.root, STATE_FAILED, REASON_IMAGE_PULL,
+                 "service \"db\": image x cannot be pulled");
+    assert_ended(step_node(&f, 0, 0), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+    done(&f);
+}
+
+static void service_that_is_not_ready_fails_its_job(void **state)
+{
+    static const struct {
+        const char *script;
+        enum reason reason;
+        const char *error;
+    } cases[] = {
+        {"serve", REASON_TIMEOUT,
+         "service \"db\": it was not ready after 50 milliseconds: nobody listens"},
+        {"3", REASON_ERROR, "service \"db\": it ended before it was ready: exit code 3"},
+        {"error", REASON_IMAGE_PULL, "service \"db\": image x cannot be pulled"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct spec_service service;
+        struct spec_ready ready;
+        struct fixture f;
+
+        make_service(&f, &service, cases[i].script);
+        spec_ready_init(&ready);
+        ready.tcp = str("80");
+        ready.timeout_ms = 50;
+        service.ready = &ready;
+        atomic_store(&not_ready, INT_MAX);
+        run(&f);
+        assert_ended(&f.root.children[0].children[0], STATE_FAILED, cases[i].reason,
+                     cases[i].error);
+        assert_string_equal(f.root.children[0].children[0].tail, cases[i].script);
+        assert_ended(step_node(&f, 0, 0), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+        assert_ended(step_node(&f, 0, 1), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
+        done(&f);
+    }
+}
+
+static void engine_without_services_says_so(void **state)
+{
+    struct spec_service service;
+    struct fixture f;
+
+    (void)state;
+    make_service(&f, &service, "serve");
+    f.spec.common.engine = str("fake");
+    run(&f);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_ERROR,
+                 "services: the engine fake has no services");
+    done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(services_run_beside_the_steps),
+        cmocka_unit_test(service_of_the_pipeline_runs_beside_all_stages),
+        cmocka_unit_test(service_that_is_not_ready_fails_its_job),
+        cmocka_unit_test(engine_without_services_says_so),
         cmocka_unit_test(background_step_ends_with_its_job),
         cmocka_unit_test(failure_in_the_background_does_not_count),
         cmocka_unit_test(background_step_that_cannot_start_fails_its_job),

@@ -1,4 +1,5 @@
 /* The helper on this host, started as the runner starts it in containers: by its bytes. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -682,9 +684,126 @@ static void the_hash_names_the_content(void **state)
     assert_true(helper_program_size() < 16 * 1024);
 }
 
+/* --- probe --- */
+
+static int probe(struct buf *said, const char *const *args)
+{
+    const char *argv[8] = {program, "probe"};
+    char *const env[] = {NULL};
+    char text[512];
+    int out[2], status;
+    pid_t pid;
+    ssize_t n;
+
+    for (int i = 0; args[i]; i++)
+        argv[i + 2] = args[i];
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(out[1], 2);
+        execve(program, (char *const *)argv, env);
+        _exit(99);
+    }
+    close(out[1]);
+    while ((n = read(out[0], text, sizeof(text))) > 0)
+        buf_add(said, text, (size_t)n);
+    close(out[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WEXITSTATUS(status);
+}
+
+static int listen_on_loopback(char port[8])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(port, 8, "%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static void assert_probe(int code, const char *said, const char *const *args)
+{
+    CLEANUP_BUF struct buf got = BUF_INIT;
+
+    assert_int_equal(probe(&got, args), code);
+    assert_string_equal(got.data ? got.data : "", said);
+}
+
+static void probe_says_whether_something_listens(void **state)
+{
+    char port[8], refused[128];
+    int fd = listen_on_loopback(port);
+
+    (void)state;
+    snprintf(refused, sizeof(refused), "runner: cannot reach localhost:%s: connection refused\n",
+             port);
+    assert_probe(1, refused, (const char *const[]){"tcp", "localhost", port, NULL});
+    assert_int_equal(listen(fd, 4), 0);
+    assert_probe(0, "", (const char *const[]){"tcp", "localhost", port, NULL});
+    assert_probe(0, "", (const char *const[]){"tcp", "127.0.0.1", port, NULL});
+    close(fd);
+    assert_probe(1, "runner: cannot reach ::1:80: this is no name and no IPv4 address\n",
+                 (const char *const[]){"tcp", "::1", "80", NULL});
+    assert_probe(126, "runner: cannot do probe: usage: probe tcp HOST PORT | http HOST PORT PATH\n",
+                 (const char *const[]){"http", "localhost", "80", NULL});
+}
+
+static void answer_once(int fd, const char *answer)
+{
+    char request[512];
+    int connection = accept(fd, NULL, NULL);
+    ssize_t n = read(connection, request, sizeof(request) - 1);
+
+    if (n > 0 && strncmp(request, "GET /health HTTP/1.1\r\nHost: localhost:", 38) == 0)
+        n = write(connection, answer, strlen(answer));
+    close(connection);
+    _exit(n > 0 ? 0 : 1);
+}
+
+static void probe_looks_at_the_status(void **state)
+{
+    static const struct {
+        const char *answer;
+        int code;
+        const char *said; /* behind the address */
+    } cases[] = {
+        {"HTTP/1.1 204 No Content\r\n\r\n", 0, NULL},
+        {"HTTP/1.0 302 Found\r\n\r\n", 0, NULL},
+        {"HTTP/1.1 503 Service Unavailable\r\n\r\n", 1, "the answer is status 503"},
+        {"SSH-2.0-OpenSSH_9.2\r\n", 1, "the answer is not HTTP"},
+        {"HT", 1, "no answer to a request"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char port[8], said[128] = "";
+        int fd = listen_on_loopback(port), status;
+        pid_t pid;
+
+        assert_int_equal(listen(fd, 1), 0);
+        pid = fork();
+        if (pid == 0)
+            answer_once(fd, cases[i].answer);
+        if (cases[i].said)
+            snprintf(said, sizeof(said), "runner: cannot reach localhost:%s: %s\n", port,
+                     cases[i].said);
+        assert_probe(cases[i].code, said,
+                     (const char *const[]){"http", "localhost", port, "/health", NULL});
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(probe_says_whether_something_listens),
+        cmocka_unit_test(probe_looks_at_the_status),
         cmocka_unit_test(exec_overlays_the_environment),
         cmocka_unit_test(exec_can_drop_the_environment),
         cmocka_unit_test(exec_gives_empty_stdin),
