@@ -282,12 +282,32 @@ static int keep_in(struct keeping *k, const struct ctx *ctx, const struct spec_a
     return result;
 }
 
+/* NULL: a hook. */
+static const struct spec_artifacts *specs_of(const struct artifacts_owner *owner)
+{
+    if (owner->step)
+        return &owner->step->spec->artifacts;
+    return owner->job->spec ? &owner->job->spec->artifacts : NULL;
+}
+
+void artifacts_look_apart(struct artifacts_owner *owner, const struct ctx *ctx,
+                          struct places *places)
+{
+    const struct spec_artifacts *specs = specs_of(owner);
+    struct ctx grace;
+
+    owner->apart = NULL;
+    if (!specs || !specs->len)
+        return;
+    ctx_init_grace(&grace, ctx, EXEC_POST_BUDGET_MS);
+    owner->apart = places_apart(places, &grace);
+    ctx_release(&grace);
+}
+
 void artifacts_keep(struct run *run, const struct ctx *ctx, const struct artifacts_owner *owner,
                     struct outcome *outcome)
 {
-    const struct spec_artifacts *specs = owner->step        ? &owner->step->spec->artifacts
-                                         : owner->job->spec ? &owner->job->spec->artifacts
-                                                            : NULL;
+    const struct spec_artifacts *specs = specs_of(owner);
     struct keeping k = {.run = run, .owner = owner};
     enum state state = outcome->state;
     struct err err = ERR_INIT;

@@ -2,6 +2,7 @@
  * before they begin. See artifact/artifact.h for what they are. */
 #pragma once
 
+#include "exec/places.h"
 #include "exec/run.h"
 
 /* The stores that are in use, and what has been kept so far. */
@@ -23,6 +24,9 @@ struct artifacts_owner {
     const char *apart;                /* as of places_apart(): its files are not to be had */
 };
 
+/* Fills owner->apart, if there is anything to keep; `ctx` may have ended. */
+void artifacts_look_apart(struct artifacts_owner *owner, const struct ctx *ctx,
+                          struct places *places);
 /* What has ended as `outcome` says keeps its files, even if `ctx` has ended. A failure that counts
  * turns a success into a failure. */
 void artifacts_keep(struct run *run, const struct ctx *ctx, const struct artifacts_owner *owner,

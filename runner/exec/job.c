@@ -147,10 +147,10 @@ static void run_with_services(struct job_run *j, struct outcome *ret)
         outcome_of_error(&j->ctx, &err, ret);
 }
 
-/* One attempt. The strings of *ret go to the caller. *ret_apart as of places_apart(). */
+/* One attempt. The strings of *ret go to the caller. owner->apart is filled. */
 static void attempt(struct run *run, const struct ctx *parent, const struct plan_job *job,
                     struct node *node, enum plan_post outcome, struct outcome *ret,
-                    const char **ret_apart)
+                    struct artifacts_owner *owner)
 {
     struct job_run j = {
         .run = run, .plan = job, .node = node, .outcome = outcome, .mu = PTHREAD_MUTEX_INITIALIZER};
@@ -164,7 +164,7 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
         run_with_services(&j, ret);
     else
         outcome_of_error(&j.ctx, &err, ret);
-    *ret_apart = places_apart(&j.places, parent);
+    artifacts_look_apart(owner, parent, &j.places);
     places_release(&j.places);
     services_stop(j.services);
     slots_release(&j);
@@ -195,7 +195,7 @@ static void run_attempts(struct run *run, const struct ctx *ctx, const struct pl
     do {
         struct outcome end;
 
-        attempt(run, ctx, job, node, outcome, &end, &owner.apart);
+        attempt(run, ctx, job, node, outcome, &end, &owner);
         again = exec_retry_follows(retry, node->attempt, &end) &&
                 exec_retry_wait(run, ctx, node, retry, &end);
         if (!again) {

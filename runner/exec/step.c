@@ -104,15 +104,15 @@ static bool attempt_in_time(struct job_run *j, const struct ctx *parent, uint32_
 static void keep_artifacts(struct job_run *j, const struct ctx *ctx, uint32_t index,
                            const struct slot *slot, struct outcome *outcome)
 {
-    const struct artifacts_owner owner = {.job = j->plan,
-                                          .job_node = j->node,
-                                          .step = &j->plan->steps[index],
-                                          .node = &j->node->children[index],
-                                          .siblings = &j->steps,
-                                          .index = index,
-                                          .environment = &slot->environment,
-                                          .apart = places_apart(&j->places, ctx)};
+    struct artifacts_owner owner = {.job = j->plan,
+                                    .job_node = j->node,
+                                    .step = &j->plan->steps[index],
+                                    .node = &j->node->children[index],
+                                    .siblings = &j->steps,
+                                    .index = index,
+                                    .environment = &slot->environment};
 
+    artifacts_look_apart(&owner, ctx, &j->places);
     artifacts_keep(j->run, ctx, &owner, outcome);
 }
 
