@@ -220,7 +220,7 @@ test_usage_errors() {
     assert_contains "$stderr" '--env takes KEY=VALUE, not "novalue"'
     assert_exit 2 "$RUNNER" exec --jobs=-1 x
     assert_exit 2 "$RUNNER" exec --progress fancy x
-    assert_contains "$stderr" '--progress takes one of auto, plain, json, not "fancy"'
+    assert_contains "$stderr" '--progress takes one of auto, tty, plain, json, not "fancy"'
     assert_exit 2 "$RUNNER" exec --workdir
     assert_contains "$stderr" "--workdir needs a value (DIR)"
     assert_exit 0 "$RUNNER" --help
