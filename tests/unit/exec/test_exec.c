@@ -14,6 +14,7 @@
 
 static atomic_int open_places;
 static atomic_int prepared;
+static atomic_bool waiting; /* a "wait" has begun */
 
 static int fake_connect(const struct ctx *ctx, const struct engine_services *services,
                         const char *url, struct engine_instance **ret, struct err *err)
@@ -96,8 +97,14 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
 
     (void)place;
     output->write(output, ctx, OUTPUT_STDOUT, script, strlen(script));
-    if (strcmp(script, "wait") == 0)
+    if (strcmp(script, "wait") == 0) {
+        atomic_store(&waiting, true);
         return ctx_sleep(ctx, 60000, err);
+    }
+    if (strcmp(script, "1 when another waits") == 0) {
+        while (!atomic_load(&waiting))
+            assert_int_equal(ctx_sleep(ctx, 1, err), 0);
+    }
     if (strcmp(script, "serve") == 0) {
         output->started(output);
         *ret = (struct exit_record){.kind = EXIT_CODE, .code = 143};
@@ -483,7 +490,8 @@ static void first_failure_cancels_siblings(void **state)
     make(&f, 3, 1);
     f.stages[0].max_parallel = 2;
     f.steps[0][0].command = str("wait");
-    f.steps[1][0].command = str("1");
+    f.steps[1][0].command = str("1 when another waits");
+    atomic_store(&waiting, false);
     run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_CANCELLED, REASON_NONE, NULL);
     assert_ended(step_node(&f, 2, 0), STATE_SKIPPED, REASON_DEPENDENCY, NULL);
