@@ -24,6 +24,15 @@ struct program {
  * even in one with a read-only root file system. */
 static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
 
+#define PLACE_COUNT (sizeof(places) / sizeof(*places))
+
+/* The i-th place to try: the last comes first where nothing needs to be executed, as that never
+ * waits for a disk. */
+static const char *place(size_t i, bool has_files)
+{
+    return has_files ? places[i] : places[(i + PLACE_COUNT - 1) % PLACE_COUNT];
+}
+
 static size_t get_u32(const char *at)
 {
     const unsigned char *u = (const unsigned char *)at;
@@ -55,6 +64,18 @@ static const char *next_record(const char *at, const char *end, char *ret_type, 
     if (*ret_size > (size_t)(end - at))
         bad_request();
     return at;
+}
+
+static bool has_record(const char *at, const char *end, char wanted)
+{
+    size_t size;
+    char type;
+
+    for (; (at = next_record(at, end, &type, &size)); at += size) {
+        if (type == wanted)
+            return true;
+    }
+    return false;
 }
 
 static void set_env(char **env, size_t *count, char *entry)
@@ -254,8 +275,10 @@ static const char *make_directory(const struct program *program)
 {
     long error = -ENOENT;
 
-    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-        const char *path = join(places[i], program->directory, NULL);
+    bool has_files = has_record(program->body, program->body_end, HELPER_FILE);
+
+    for (size_t i = 0; i < PLACE_COUNT; i++) {
+        const char *path = join(place(i, has_files), program->directory, NULL);
 
         error = SYS3(mkdirat, AT_FDCWD, path, 0755);
         if (error == 0 || error == -EEXIST)
@@ -387,12 +410,13 @@ static void send_file(int to, const char *path, size_t max_bytes)
 void message_send_files(const struct message *message, int fd)
 {
     const char *end = message->body + message->size, *at, *directory = directory_of(message);
+    bool has_files = has_record(message->body, end, HELPER_FILE);
     const char *found = NULL;
     size_t size;
     char type;
 
-    for (size_t i = 0; directory && !found && i < sizeof(places) / sizeof(*places); i++) {
-        const char *path = join(places[i], directory, "/", NULL);
+    for (size_t i = 0; directory && !found && i < PLACE_COUNT; i++) {
+        const char *path = join(place(i, has_files), directory, "/", NULL);
 
         if (is_directory(path))
             found = path;
@@ -418,7 +442,7 @@ void message_remove_files(const struct message *message)
     size_t size;
     char type;
 
-    for (size_t i = 0; directory && i < sizeof(places) / sizeof(*places); i++) {
+    for (size_t i = 0; directory && i < PLACE_COUNT; i++) {
         const char *path = join(places[i], directory, NULL);
 
         if (!is_directory(path))

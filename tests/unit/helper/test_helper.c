@@ -476,7 +476,7 @@ static void ask_and_read(const char *command, const char *script, size_t max_byt
     ask_for_files(&child, script, max_bytes);
     read_to_the_end(&child, output);
     /* By then the files have gone. */
-    assert_false(fs_exists("/tmp/.runner-test-helper"));
+    assert_false(fs_exists("/dev/shm/.runner-test-helper"));
     close(child.in);
     child.in = -1;
     finish(&child, &rest);
@@ -496,7 +496,7 @@ static void sends_files_behind_the_output(void **state)
                      "(setsid sh -c 'sleep 0.1; printf \"a\\\\0b\" >>$ONE; echo late' &)\n"
                      "sleep 0.3; exit 3",
                      100, &output);
-        ASSERT_OUTPUT(output, "/tmp/.runner-test-helper/two\nlate\n"
+        ASSERT_OUTPUT(output, "/dev/shm/.runner-test-helper/two\nlate\n"
                               "[mark]D\3\0\0\0a\0bEwEw 003\n[mark] 003\n");
     }
 }
