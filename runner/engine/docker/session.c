@@ -218,8 +218,8 @@ static void kill_container(struct session *session)
 /* The context ended: TERM, the grace, KILL. */
 static void end_program(const struct ctx *ctx, struct session *session, int64_t grace_ms)
 {
-    CLEANUP_CTX struct ctx grace;
-    CLEANUP_CTX struct ctx last;
+    CLEANUP_CTX struct ctx grace = {.cancel = {.event_fd = -1}};
+    CLEANUP_CTX struct ctx last = {.cancel = {.event_fd = -1}};
 
     ctx_init_grace(&grace, ctx, grace_ms);
     send_signal(session, SIGTERM);
