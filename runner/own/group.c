@@ -19,6 +19,7 @@
 #include "own/journal.h"
 
 #define LOCK_NAME "lock"
+#define NEW_NAME  "new"
 
 enum {
     TICKET_MAX_BYTES = 64 * 1024,
@@ -180,11 +181,17 @@ static int make_ticket(struct own_group *group, struct err *err)
         return -1;
     group->number = highest + 1;
     group->ticket = xasprintf("%s%020" PRIu64, group->prefix, group->number);
-    group->ticket_fd =
-        openat(group->dir_fd, group->ticket, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    /* It gets its name when it is locked and whole: one without a lock is taken for over. Whoever
+     * makes one holds the lock of the groups, so that one name will do. */
+    unlinkat(group->dir_fd, NEW_NAME, 0);
+    group->ticket_fd = openat(group->dir_fd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (group->ticket_fd < 0 || flock(group->ticket_fd, LOCK_EX | LOCK_NB) < 0)
         return err_errno(err, "cannot make a ticket");
-    return write_ticket(group, err);
+    if (write_ticket(group, err) < 0)
+        return -1;
+    if (renameat(group->dir_fd, NEW_NAME, group->dir_fd, group->ticket) < 0)
+        return err_errno(err, "cannot make a ticket");
+    return 0;
 }
 
 static int take_ticket(const struct ctx *ctx, struct own_group *group, struct err *err)
