@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
+#include "archive/archive.h"
+
 static struct libarchive table;
 static struct err load_error = ERR_INIT;
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
@@ -41,4 +43,9 @@ const struct libarchive *libarchive_load(struct err *err)
         return NULL;
     }
     return &table;
+}
+
+int archive_check(struct err *err)
+{
+    return libarchive_load(err) ? 0 : -1;
 }

@@ -20,6 +20,7 @@
     X(entry_set_hardlink)                                                                          \
     X(entry_set_symlink)                                                                           \
     X(entry_set_size)                                                                              \
+    X(entry_sparse_add_entry)                                                                      \
     X(entry_set_mtime)                                                                             \
     X(entry_set_mode)                                                                              \
     X(entry_set_uid)                                                                               \
@@ -27,6 +28,7 @@
     X(entry_pathname)                                                                              \
     X(entry_hardlink)                                                                              \
     X(entry_symlink)                                                                               \
+    X(entry_size)                                                                                  \
     X(entry_mode)                                                                                  \
     X(entry_uid)                                                                                   \
     X(entry_gid)                                                                                   \
@@ -49,7 +51,9 @@
     X(read_new)                                                                                    \
     X(read_support_filter_zstd)                                                                    \
     X(read_support_format_tar)                                                                     \
+    X(read_support_format_raw)                                                                     \
     X(read_open)                                                                                   \
+    X(read_next_header)                                                                            \
     X(read_next_header2)                                                                           \
     X(read_data_block)                                                                             \
     X(read_free)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "archive/archive.h"
+#include "archive/below.h"
 #include "archive/libarchive.h"
 #include "base/alloc.h"
 #include "base/map.h"
@@ -21,7 +22,7 @@ struct pack {
     const struct libarchive *lib;
     struct archive *archive;
     struct archive_entry *entry;
-    int root_fd;
+    struct below below;
     char *chunk;
     struct strmap links; /* "DEVICE:INODE" of files with several names → the first of them */
     archive_write_fn write;
@@ -91,6 +92,27 @@ static int pack_content(struct pack *p, const char *path, int fd, int64_t size, 
     return 0;
 }
 
+/* Tells the archive where the file has data, so that its holes take no room anywhere. What the file
+ * system does not say is one piece of data. */
+static void add_holes(struct pack *p, int fd, const struct stat *st)
+{
+    off_t at = 0;
+    off_t end;
+
+    if (st->st_blocks >= st->st_size / 512)
+        return;
+    while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < st->st_size) {
+        end = lseek(fd, at, SEEK_HOLE);
+        if (end < 0 || end > st->st_size)
+            end = st->st_size;
+        p->lib->entry_sparse_add_entry(p->entry, at, end - at);
+        at = end;
+    }
+    if (at < 0 && errno == ENXIO) /* a hole up to the end */
+        p->lib->entry_sparse_add_entry(p->entry, st->st_size, 0);
+    lseek(fd, 0, SEEK_SET);
+}
+
 /* Whether it is a further name of a file that is in the archive already: packed as such then. */
 static bool is_further_link(struct pack *p, const char *path, const struct stat *st)
 {
@@ -111,9 +133,10 @@ static bool is_further_link(struct pack *p, const char *path, const struct stat 
     return true;
 }
 
-static int pack_file(struct pack *p, const char *path, struct err *err)
+static int pack_file(struct pack *p, int dir_fd, const char *name, const char *path,
+                     struct err *err)
 {
-    CLEANUP_FD int fd = openat(p->root_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    CLEANUP_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == ENXIO))
@@ -125,24 +148,26 @@ static int pack_file(struct pack *p, const char *path, struct err *err)
     fill_entry(p, path, &st);
     if (is_further_link(p, path, &st))
         return write_header(p, path, err);
+    add_holes(p, fd, &st);
     if (write_header(p, path, err) < 0 || pack_content(p, path, fd, st.st_size, err) < 0)
         return -1;
     return p->lib->write_finish_entry(p->archive) < ARCHIVE_WARN ? archive_error(p, path, err) : 0;
 }
 
-static int pack_other(struct pack *p, const char *path, struct err *err)
+static int pack_other(struct pack *p, int dir_fd, const char *name, const char *path,
+                      struct err *err)
 {
     char target[PATH_MAX + 1];
     struct stat st;
     ssize_t len;
 
-    if (fstatat(p->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(err, "cannot examine %s", path);
     if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
         return 0;
     fill_entry(p, path, &st);
     if (S_ISLNK(st.st_mode)) {
-        len = readlinkat(p->root_fd, path, target, PATH_MAX);
+        len = readlinkat(dir_fd, name, target, PATH_MAX);
         if (len < 0)
             return err_errno(err, "cannot read the link %s", path);
         target[len] = '\0';
@@ -151,15 +176,25 @@ static int pack_other(struct pack *p, const char *path, struct err *err)
     return write_header(p, path, err);
 }
 
+static int pack_entry(struct pack *p, const struct glob_entry *entry, struct err *err)
+{
+    struct err own = ERR_INIT;
+    const char *name;
+    int dir_fd = below_parent(&p->below, entry->path, false, &name, &own);
+
+    /* Its directory has vanished, or something else is in its place. */
+    if (dir_fd < 0 && (own.code == ERR_CONFLICT || own.errnum == ENOENT))
+        return 0;
+    if (dir_fd < 0)
+        return err_set(err, own.code, "%s", own.message);
+    return entry->type == DT_REG ? pack_file(p, dir_fd, name, entry->path, err)
+                                 : pack_other(p, dir_fd, name, entry->path, err);
+}
+
 static int pack_all(struct pack *p, const struct glob_found *found, struct err *err)
 {
     for (size_t i = 0; i < found->len; i++) {
-        const struct glob_entry *entry = &found->items[i];
-
-        if (ctx_check(p->ctx, err) < 0)
-            return -1;
-        if (entry->type == DT_REG ? pack_file(p, entry->path, err) < 0
-                                  : pack_other(p, entry->path, err) < 0)
+        if (ctx_check(p->ctx, err) < 0 || pack_entry(p, &found->items[i], err) < 0)
             return -1;
     }
     return 0;
@@ -205,6 +240,7 @@ static void release(struct pack *p, bool failed)
     }
     if (p->entry)
         p->lib->entry_free(p->entry);
+    below_release(&p->below);
     strmap_release(&p->links);
     free(p->chunk);
 }
@@ -214,7 +250,7 @@ int archive_pack(const struct ctx *ctx, const char *root, const struct glob *glo
 {
     CLEANUP_GLOB_FOUND struct glob_found found = {0};
     CLEANUP_FD int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct pack p = {.ctx = ctx, .root_fd = root_fd, .write = write, .arg = arg};
+    struct pack p = {.ctx = ctx, .below = BELOW_INIT(root_fd, "pack"), .write = write, .arg = arg};
     int result = -1;
 
     if (root_fd < 0)

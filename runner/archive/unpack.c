@@ -1,6 +1,5 @@
 /* libarchive reads the archive; the files are made here. Its own writer takes paths, which others
- * could bend while it works; here each part of a path is opened within the part before it, without
- * following links, so that there is no moment at which a name means something else. */
+ * could bend while it works. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,12 +8,11 @@
 #include <unistd.h>
 
 #include "archive/archive.h"
+#include "archive/below.h"
+#include "archive/decompress.h"
 #include "archive/libarchive.h"
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/vec.h"
-
-enum { CHUNK_BYTES = 256 * 1024 };
 
 /* A directory gets its permissions and time when everything is in it. */
 struct later {
@@ -28,14 +26,12 @@ struct unpack {
     const struct libarchive *lib;
     struct archive *archive;
     struct archive_entry *entry;
-    int fd;
-    int root_fd;
+    struct decompress *source;
     bool is_root;
-    char *chunk;
-    struct buf parent; /* the directory that parent_fd is open on, relative to the root */
-    int parent_fd;     /* -1: none is */
+    struct below below;
     VEC(struct later)
     directories;
+    struct strvec *names; /* NULL: nobody wants them */
     struct archive_stats stats;
     struct err failure; /* of reading */
 };
@@ -43,18 +39,9 @@ struct unpack {
 static ssize_t read_in(struct archive *archive, void *arg, const void **ret_data)
 {
     struct unpack *u = arg;
-    ssize_t got;
 
     (void)archive;
-    if (ctx_check(u->ctx, &u->failure) < 0)
-        return -1;
-    do {
-        got = read(u->fd, u->chunk, CHUNK_BYTES);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0)
-        err_errno(&u->failure, "cannot read the archive");
-    *ret_data = u->chunk;
-    return got;
+    return decompress_read(u->source, ret_data, &u->failure);
 }
 
 static int archive_error(const struct unpack *u, struct err *err)
@@ -95,64 +82,6 @@ static int clean_name(const char *name, struct buf *ret, struct err *err)
     return 0;
 }
 
-/* Opens, and makes if `make` is set, one directory within another. */
-static int enter(int dir_fd, const char *name, const char *path, bool make, struct err *err)
-{
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(dir_fd, name, flags);
-
-    if (fd < 0 && errno == ENOENT && make) {
-        if (mkdirat(dir_fd, name, 0777) < 0 && errno != EEXIST)
-            return err_errno(err, "cannot make the directory of %s", path);
-        fd = openat(dir_fd, name, flags);
-    }
-    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-        return err_set(err, ERR_CONFLICT,
-                       "cannot unpack %s: \"%s\" on the way to it is a link or a file", path, name);
-    return fd < 0 ? err_errno(err, "cannot open the directory of %s", path) : fd;
-}
-
-/* A descriptor of the directory `path` of `len` bytes, for the caller to close. */
-static int walk(const struct unpack *u, const char *path, size_t len, bool make, struct err *err)
-{
-    CLEANUP_FREE char *copy = xstrndup(path, len);
-    CLEANUP_FD int fd = fcntl(u->root_fd, F_DUPFD_CLOEXEC, 3);
-
-    if (fd < 0)
-        return err_errno(err, "cannot open the directory of %s", path);
-    for (char *s = copy; *s;) {
-        size_t part = strcspn(s, "/");
-        bool more = s[part] == '/';
-        int next;
-
-        s[part] = '\0';
-        next = enter(fd, s, path, make, err);
-        if (next < 0)
-            return -1;
-        close(fd);
-        fd = next;
-        s += part + more;
-    }
-    return steal_fd(&fd);
-}
-
-/* Borrowed until the next call: archives have the files of a directory in a row. */
-static int parent_of(struct unpack *u, const char *path, const char **ret_name, struct err *err)
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash ? (size_t)(slash - path) : 0;
-
-    *ret_name = slash ? slash + 1 : path;
-    if (u->parent_fd >= 0 && u->parent.len == len && memcmp(u->parent.data, path, len) == 0)
-        return u->parent_fd;
-    if (u->parent_fd >= 0)
-        close(steal_fd(&u->parent_fd));
-    buf_reset(&u->parent);
-    buf_add(&u->parent, path, len);
-    u->parent_fd = walk(u, path, len, true, err);
-    return u->parent_fd;
-}
-
 /* --- entries --- */
 
 static struct timespec mtime_of(const struct unpack *u)
@@ -174,7 +103,7 @@ static int clear_way(int dir_fd, const char *name, const char *path, struct err 
 {
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
         return 0;
-    if (errno == EISDIR || errno == EPERM)
+    if (errno == EISDIR)
         return err_set(err, ERR_CONFLICT, "cannot unpack %s: a directory is in its place", path);
     return err_errno(err, "cannot replace %s", path);
 }
@@ -198,6 +127,8 @@ static int write_at(int fd, const char *data, size_t len, int64_t at, const char
 
 static int write_content(struct unpack *u, int fd, const char *path, struct err *err)
 {
+    const la_int64_t size = u->lib->entry_size(u->entry);
+    la_int64_t end = 0;
     const void *data;
     la_int64_t at;
     size_t len;
@@ -206,16 +137,35 @@ static int write_content(struct unpack *u, int fd, const char *path, struct err 
     while ((status = u->lib->read_data_block(u->archive, &data, &len, &at)) == ARCHIVE_OK) {
         if (write_at(fd, data, len, at, path, err) < 0)
             return -1;
-        u->stats.bytes += (int64_t)len;
+        end = at + (la_int64_t)len;
     }
-    return status == ARCHIVE_EOF ? 0 : archive_error(u, err);
+    if (status != ARCHIVE_EOF)
+        return archive_error(u, err);
+    if (end < size && ftruncate(fd, size) < 0) /* a hole */
+        return err_errno(err, "cannot write %s", path);
+    if (__builtin_add_overflow(u->stats.bytes, size, &u->stats.bytes))
+        return err_set(err, ERR_PROTOCOL, "the archive is damaged: the size of %s", path);
+    return 0;
 }
 
+static int fill_file(struct unpack *u, int fd, const char *path, struct err *err)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, mtime_of(u)};
+
+    if (write_content(u, fd, path, err) < 0)
+        return -1;
+    if ((u->is_root &&
+         fchown(fd, (uid_t)u->lib->entry_uid(u->entry), (gid_t)u->lib->entry_gid(u->entry)) < 0) ||
+        fchmod(fd, mode_of(u)) < 0 || futimens(fd, times) < 0)
+        return err_errno(err, "cannot set owner, permissions and time of %s", path);
+    return 0;
+}
+
+/* One that cannot be finished is not left behind: nobody could tell it from a whole one. */
 static int make_file(struct unpack *u, int dir_fd, const char *name, const char *path,
                      struct err *err)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, mtime_of(u)};
     CLEANUP_FD int fd = openat(dir_fd, name, flags, 0600);
 
     if (fd < 0 && errno == EEXIST) {
@@ -225,12 +175,10 @@ static int make_file(struct unpack *u, int dir_fd, const char *name, const char 
     }
     if (fd < 0)
         return err_errno(err, "cannot make %s", path);
-    if (write_content(u, fd, path, err) < 0)
+    if (fill_file(u, fd, path, err) < 0) {
+        unlinkat(dir_fd, name, 0);
         return -1;
-    if ((u->is_root &&
-         fchown(fd, (uid_t)u->lib->entry_uid(u->entry), (gid_t)u->lib->entry_gid(u->entry)) < 0) ||
-        fchmod(fd, mode_of(u)) < 0 || futimens(fd, times) < 0)
-        return err_errno(err, "cannot set owner, permissions and time of %s", path);
+    }
     return 0;
 }
 
@@ -268,7 +216,8 @@ static int make_hard_link(struct unpack *u, int dir_fd, const char *name, const 
     if (strcmp(target.data, path) == 0)
         return err_set(err, ERR_PROTOCOL, "the archive is damaged: %s links to itself", path);
     slash = strrchr(target.data, '/');
-    target_fd = walk(u, target.data, slash ? (size_t)(slash - target.data) : 0, false, err);
+    target_fd =
+        below_walk(&u->below, target.data, slash ? (size_t)(slash - target.data) : 0, false, err);
     if (target_fd < 0)
         return -1;
     if (fstatat(target_fd, slash ? slash + 1 : target.data, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -287,7 +236,7 @@ static int make_directory(struct unpack *u, int dir_fd, const char *name, const 
                           struct err *err)
 {
     struct later later = {.mode = mode_of(u), .mtime = mtime_of(u)};
-    CLEANUP_FD int fd = enter(dir_fd, name, path, true, err);
+    CLEANUP_FD int fd = below_enter(&u->below, dir_fd, name, path, true, err);
 
     if (fd < 0)
         return -1;
@@ -301,30 +250,46 @@ static int make_directory(struct unpack *u, int dir_fd, const char *name, const 
     return 0;
 }
 
+/* 1: of a kind that is left out. */
+static int make_one(struct unpack *u, int dir_fd, const char *name, const char *path,
+                    struct err *err)
+{
+    mode_t mode = u->lib->entry_mode(u->entry);
+
+    if (u->lib->entry_hardlink(u->entry))
+        return make_hard_link(u, dir_fd, name, path, err);
+    if (S_ISREG(mode))
+        return make_file(u, dir_fd, name, path, err);
+    if (S_ISDIR(mode))
+        return make_directory(u, dir_fd, name, path, err);
+    if (S_ISLNK(mode))
+        return make_symlink(u, dir_fd, name, path, err);
+    return 1;
+}
+
 static int make_entry(struct unpack *u, struct err *err)
 {
     CLEANUP_BUF struct buf path = BUF_INIT;
-    mode_t mode = u->lib->entry_mode(u->entry);
     const char *name;
     int dir_fd;
+    int result;
 
     if (clean_name(u->lib->entry_pathname(u->entry), &path, err) < 0)
         return -1;
     if (!path.len) /* the directory itself */
         return 0;
-    dir_fd = parent_of(u, path.data, &name, err);
+    dir_fd = below_parent(&u->below, path.data, true, &name, err);
     if (dir_fd < 0)
         return -1;
+    result = make_one(u, dir_fd, name, path.data, err);
+    if (result != 0)
+        return result < 0 ? -1 : 0;
     u->stats.entries++;
-    if (u->lib->entry_hardlink(u->entry))
-        return make_hard_link(u, dir_fd, name, path.data, err);
-    if (S_ISREG(mode))
-        return make_file(u, dir_fd, name, path.data, err);
-    if (S_ISDIR(mode))
-        return make_directory(u, dir_fd, name, path.data, err);
-    if (S_ISLNK(mode))
-        return make_symlink(u, dir_fd, name, path.data, err);
-    u->stats.entries--;
+    if (u->names)
+        strvec_pushf(u->names, "%s%s", path.data,
+                     !u->lib->entry_hardlink(u->entry) && S_ISDIR(u->lib->entry_mode(u->entry))
+                         ? "/"
+                         : "");
     return 0;
 }
 
@@ -335,7 +300,7 @@ static int finish_directories(struct unpack *u, struct err *err)
         struct later *later = &u->directories.items[--u->directories.len];
         const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, later->mtime};
         CLEANUP_FREE char *path = later->path;
-        CLEANUP_FD int fd = walk(u, path, strlen(path), false, err);
+        CLEANUP_FD int fd = below_walk(&u->below, path, strlen(path), false, err);
 
         if (fd < 0)
             return -1;
@@ -353,8 +318,7 @@ static int unpack_all(struct unpack *u, struct err *err)
     u->entry = u->lib->entry_new();
     if (!u->archive || !u->entry)
         return err_set(err, ERR_SYSTEM, "libarchive has no memory");
-    if (u->lib->read_support_filter_zstd(u->archive) < ARCHIVE_WARN ||
-        u->lib->read_support_format_tar(u->archive) < ARCHIVE_WARN ||
+    if (u->lib->read_support_format_tar(u->archive) < ARCHIVE_WARN ||
         u->lib->read_open(u->archive, u, NULL, read_in, NULL) < ARCHIVE_OK)
         return archive_error(u, err);
     /* A warning is about what is not used here, or ends up as a name that is NULL. */
@@ -374,25 +338,21 @@ static void release(struct unpack *u)
         u->lib->read_free(u->archive);
     if (u->entry)
         u->lib->entry_free(u->entry);
-    if (u->parent_fd >= 0)
-        close(u->parent_fd);
-    buf_release(&u->parent);
+    below_release(&u->below);
     for (size_t i = 0; i < u->directories.len; i++)
         free(u->directories.items[i].path);
     vec_release(&u->directories);
-    free(u->chunk);
+    decompress_stop(u->source);
 }
 
-int archive_unpack(const struct ctx *ctx, int fd, const char *root, struct archive_stats *ret,
-                   struct err *err)
+int archive_unpack_names(const struct ctx *ctx, int fd, const char *root, struct strvec *ret_names,
+                         struct archive_stats *ret, struct err *err)
 {
     CLEANUP_FD int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct unpack u = {.ctx = ctx,
-                       .fd = fd,
-                       .root_fd = root_fd,
                        .is_root = geteuid() == 0,
-                       .parent = BUF_INIT,
-                       .parent_fd = -1};
+                       .names = ret_names,
+                       .below = BELOW_INIT(root_fd, "unpack")};
     int result;
 
     if (root_fd < 0)
@@ -400,10 +360,17 @@ int archive_unpack(const struct ctx *ctx, int fd, const char *root, struct archi
     u.lib = libarchive_load(err);
     if (!u.lib)
         return -1;
-    u.chunk = xmalloc(CHUNK_BYTES);
+    if (decompress_start(ctx, u.lib, fd, &u.source, err) < 0)
+        return -1;
     result = unpack_all(&u, err);
     release(&u);
     if (result == 0 && ret)
         *ret = u.stats;
     return result;
+}
+
+int archive_unpack(const struct ctx *ctx, int fd, const char *root, struct archive_stats *ret,
+                   struct err *err)
+{
+    return archive_unpack_names(ctx, fd, root, NULL, ret, err);
 }

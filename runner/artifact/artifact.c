@@ -58,6 +58,24 @@ static char *make_key(const struct artifact_request *r, const char *suffix)
     return buf_steal(&key);
 }
 
+/* Each fits into a part of a key. */
+static int check_name(const char *name, struct err *err)
+{
+    const int max = OBJECT_KEY_PART_MAX - (int)strlen(ARCHIVE_SUFFIX);
+    CLEANUP_BUF struct buf escaped = BUF_INIT;
+
+    if (strlen(name) > ARTIFACT_NAME_MAX)
+        return err_set(err, ERR_INVALID, "the name \"%s\" has more than %d bytes", name,
+                       ARTIFACT_NAME_MAX);
+    object_key_add_escaped(&escaped, name);
+    if (escaped.len > (size_t)max)
+        return err_set(err, ERR_INVALID,
+                       "the name \"%s\" is too long: what is not of A-Z, a-z, 0-9 and \"._=+@-\" "
+                       "counts three for each byte, and there may be %d",
+                       name, max);
+    return 0;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t len = strlen(text);
@@ -125,13 +143,11 @@ int artifact_save(const struct ctx *ctx, struct object_store *store,
     const struct object_source source = {.produce = produce_archive, .arg = (void *)(uintptr_t)r};
     struct object_info info;
 
-    if (strlen(r->name) > ARTIFACT_NAME_MAX)
-        return err_set(err, ERR_INVALID, "the name \"%s\" has more than %d bytes", r->name,
-                       ARTIFACT_NAME_MAX);
-    if (glob_find(ctx, r->root, r->glob, &found, err) < 0)
+    if (check_name(r->name, err) < 0 || glob_find(ctx, r->root, r->glob, &found, err) < 0)
         return -1;
     if (!holds_files(&found))
-        return err_set(err, ERR_NOT_FOUND, "no file matches in %s", r->root);
+        return err_set(err, ERR_NOT_FOUND, "no file matches in %s",
+                       r->shown_root ? r->shown_root : r->root);
     a = (struct artifact){.run = xstrdup(r->run),
                           .pipeline = xstrdup(r->pipeline),
                           .job = xstrdup(r->job),
@@ -195,6 +211,15 @@ static int compare(const void *a, const void *b)
     return order ? order : strcmp(x->manifest, y->manifest);
 }
 
+/* RUN/JOB/NAME.json: whatever else may lie in a bucket. */
+static bool is_manifest(const char *key)
+{
+    const char *job = strchr(key, '/');
+    const char *name = job ? strchr(job + 1, '/') : NULL;
+
+    return name && !strchr(name + 1, '/') && ends_with(name + 1, MANIFEST_SUFFIX);
+}
+
 static int add_listed(const struct ctx *ctx, struct object_store *store,
                       const struct object_list *objects, struct artifact_list *ret, struct err *err)
 {
@@ -202,7 +227,7 @@ static int add_listed(const struct ctx *ctx, struct object_store *store,
         struct artifact a = {0};
         struct err own = ERR_INIT;
 
-        if (!ends_with(objects->items[i].key, MANIFEST_SUFFIX))
+        if (!is_manifest(objects->items[i].key))
             continue;
         if (read_manifest(ctx, store, objects->items[i].key, &a, &own) == 0)
             vec_push(ret, a);
@@ -300,7 +325,7 @@ int artifact_prune(const struct ctx *ctx, struct object_store *store,
 
 /* --- the rest --- */
 
-static char *default_root(struct err *err)
+char *artifact_local_dir(struct err *err)
 {
     const char *state = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
@@ -322,7 +347,7 @@ int artifact_store_open(const char *url, struct object_store **ret, struct err *
 
     if (!url)
         url = OBJECT_STORE_LOCAL;
-    if (strcmp(url, OBJECT_STORE_LOCAL) == 0 && !(root = default_root(err)))
+    if (strcmp(url, OBJECT_STORE_LOCAL) == 0 && !(root = artifact_local_dir(err)))
         return -1;
     return object_store_open(url, &(struct object_store_local_options){.root = root}, ret, err);
 }
@@ -341,6 +366,10 @@ int artifact_parse_expiry(const char *text, int64_t *ret_ms, struct err *err)
         return err_set(err, ERR_INVALID,
                        "artifacts are kept for some time, or \"never\" expire; "
                        "not \"%s\"",
+                       text);
+    if (value > ARTIFACT_EXPIRE_MAX_MS)
+        return err_set(err, ERR_INVALID,
+                       "artifacts are kept for 1000 years at most, or \"never\" expire; not \"%s\"",
                        text);
     *ret_ms = value;
     return 0;

@@ -22,6 +22,7 @@
 #include "objstore/objstore.h"
 
 #define ARTIFACT_EXPIRE_DEFAULT_MS (INT64_C(30) * 86400000)
+#define ARTIFACT_EXPIRE_MAX_MS     (INT64_C(365000) * 86400000)
 #define ARTIFACT_NAME_MAX          100
 #define ARTIFACT_NEVER             "never"
 
@@ -62,6 +63,7 @@ struct artifact_request {
     const char *job_id;
     const char *name;
     const char *root;        /* what the patterns are relative to */
+    const char *shown_root;  /* what messages call that; NULL: the same */
     const struct glob *glob; /* of mode GLOB_TREE */
     int64_t expire_ms;       /* from now; 0: never */
 };
@@ -93,8 +95,10 @@ int artifact_prune(const struct ctx *ctx, struct object_store *store,
                    const struct artifact_prune *prune, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Opens the store that `url` names; NULL: the local one. That is in
- * $XDG_STATE_HOME/runner/artifacts, or ~/.local/state/runner/artifacts. */
+/* Where the local store is: $XDG_STATE_HOME/runner/artifacts, or ~/.local/state/runner/artifacts;
+ * the caller's. NULL when neither variable is set. */
+char *artifact_local_dir(struct err *err) __attribute__((warn_unused_result));
+/* Opens the store that `url` names; NULL: the local one. */
 int artifact_store_open(const char *url, struct object_store **ret, struct err *err)
     __attribute__((warn_unused_result));
 /* "7 days", "12h" …, or "never", which is 0. */

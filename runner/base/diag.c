@@ -28,6 +28,8 @@ void diag_add(struct diag_list *list, enum diag_severity severity, struct src_po
 
 static bool before(const struct src_pos *a, const struct src_pos *b)
 {
+    if (a->file != b->file)
+        return a->file < b->file;
     return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 

@@ -7,11 +7,13 @@
 
 #include "base/cleanup.h"
 
-/* A place in the pipeline file; line and column count from 1, in bytes; line 0: unknown, or, with a
- * column, in what is set over the file by the override of that number (load/override.h). */
+/* A place in the pipeline file, or in one that belongs to it; line and column count from 1, in
+ * bytes; line 0: unknown, or, with a column, in what is set over the file by the override of that
+ * number (load/override.h). */
 struct src_pos {
     uint32_t line;
-    uint32_t column;
+    uint32_t column : 28;
+    uint32_t file : 4; /* 0: the pipeline file; see struct load_source */
 };
 
 enum diag_severity { DIAG_WARNING, DIAG_ERROR };
@@ -38,6 +40,7 @@ struct diag_list {
 
 void diag_add(struct diag_list *list, enum diag_severity severity, struct src_pos pos,
               const char *path, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* By position; entries without one first, those of one position in the order of their adding. */
+/* By file and position; entries without one first, those of one position in the order of their
+ * adding. */
 void diag_sort(struct diag_list *list);
 void diag_list_release(struct diag_list *list);

@@ -22,6 +22,18 @@ static const char *const code_names[] = {
     [ERR_UNSUPPORTED] = "unsupported",
 };
 
+/* Names of files and what peers say may hold line ends and a terminal's commands, which also begin
+ * with the controls of C1, of two bytes in UTF-8. */
+static void make_one_line(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        if (*c < ' ' || *c == 127)
+            *c = '?';
+        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+            c[0] = c[1] = '?';
+    }
+}
+
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
     va_list args;
@@ -33,6 +45,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->message, sizeof(err->message), fmt, args);
     va_end(args);
+    make_one_line(err->message);
     return -1;
 }
 
@@ -51,6 +64,7 @@ int err_errno(struct err *err, const char *fmt, ...)
     va_end(args);
     len = strlen(err->message);
     snprintf(err->message + len, sizeof(err->message) - len, ": %s", strerror(saved));
+    make_one_line(err->message);
     return -1;
 }
 
@@ -68,6 +82,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
     va_end(args);
     len = strlen(err->message);
     snprintf(err->message + len, sizeof(err->message) - len, ": %s", inner);
+    make_one_line(err->message);
     return -1;
 }
 

@@ -10,6 +10,7 @@
  * caller only wants to know that it failed. A step's non-zero exit is a result, not an err. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum err_code {
@@ -43,7 +44,8 @@ struct err {
         .code = ERR_NONE                                                                           \
     }
 
-/* Each fills *err (when not NULL) and returns -1. A message that is too long is cut. */
+/* Each fills *err (when not NULL) and returns -1. A message that is too long is cut, and
+ * control characters in it become "?". */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* ERR_SYSTEM with ": strerror(errno)" behind the message. */
@@ -52,5 +54,10 @@ int err_errno(struct err *err, const char *fmt, ...) __attribute__((format(print
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void err_clear(struct err *err);
+/* Whoever was asked is not there, or not any more: ERR_UNAVAILABLE, ERR_LOST. */
+static inline bool err_is_away(const struct err *err)
+{
+    return err->code == ERR_UNAVAILABLE || err->code == ERR_LOST;
+}
 /* A stable lower-case name, e.g. "not_found". */
 const char *err_code_name(enum err_code code);

@@ -274,6 +274,67 @@ bool glob_match(const struct glob *glob, const char *path)
     return verdict(glob, states, NULL);
 }
 
+/* --- where to look --- */
+
+/* Appends the name that a part stands for; false: it can stand for several. */
+static bool add_literal(const char *part, struct buf *out)
+{
+    for (; part && *part; part++) {
+        if (strchr("*?[", *part))
+            return false;
+        if (*part == '\\' && part[1])
+            part++;
+        buf_addch(out, *part);
+    }
+    return part != NULL;
+}
+
+static bool is_at_or_below(const char *path, const char *start)
+{
+    size_t len = strlen(start);
+
+    return !len || (strncmp(path, start, len) == 0 && (!path[len] || path[len] == '/'));
+}
+
+static void add_start(struct strvec *starts, const char *path)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < starts->len; i++) {
+        if (is_at_or_below(path, starts->items[i]))
+            return;
+    }
+    for (size_t i = 0; i < starts->len; i++) {
+        if (is_at_or_below(starts->items[i], path))
+            free(starts->items[i]);
+        else
+            starts->items[kept++] = starts->items[i];
+    }
+    starts->len = kept;
+    strvec_push(starts, path);
+}
+
+void glob_starts(const struct glob *glob, struct strvec *ret)
+{
+    vec_foreach (const struct pattern *, p, &glob->patterns) {
+        CLEANUP_BUF struct buf path = BUF_INIT;
+
+        if (p->exclude)
+            continue;
+        for (unsigned i = 0; i < p->count; i++) {
+            size_t before = path.len;
+
+            if (before)
+                buf_addch(&path, '/');
+            if (!add_literal(p->parts[i].text, &path)) {
+                buf_truncate(&path, before);
+                break;
+            }
+        }
+        add_start(ret, path.data ? path.data : "");
+    }
+}
+
 /* --- finding --- */
 
 struct walk {

@@ -3,7 +3,7 @@
  *     CLEANUP_GLOB struct glob *glob = NULL;
  *     CLEANUP_GLOB_FOUND struct glob_found found = {0};
  *     glob_parse(patterns, count, GLOB_TREE, &glob, err);
- *     glob_find(ctx, "/work", glob, &found, err);
+ *     glob_find(ctx, "/repo", glob, &found, err);
  *
  * A pattern is a path relative to the root. `*`, `?` and `[…]` stand for characters of one part of
  * a path, `**` as a whole part for any number of parts, `{a,b}` for alternatives; a backslash takes
@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/ctx.h"
 #include "base/err.h"
+#include "base/vec.h"
 
 enum {
     GLOB_PARTS_MAX = 60,          /* of one pattern */
@@ -71,6 +72,9 @@ void glob_found_release(struct glob_found *found);
  * read is an error. */
 int glob_find(const struct ctx *ctx, const char *root, const struct glob *glob,
               struct glob_found *ret, struct err *err) __attribute__((warn_unused_result));
+/* Adds paths relative to the root such that all that matches is one of them or below one; "" is the
+ * root itself. None is below another. */
+void glob_starts(const struct glob *glob, struct strvec *ret);
 /* Whether there is anything that matches; stops at the first. */
 int glob_exists(const struct ctx *ctx, const char *root, const struct glob *glob, bool *ret,
                 struct err *err) __attribute__((warn_unused_result));

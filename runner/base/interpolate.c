@@ -9,6 +9,7 @@ struct expansion {
     const char *text;                      /* the start of the whole, for offsets */
     const struct interpolate_scope *scope; /* NULL: check only */
     const struct interpolate_scope *hook;  /* the scope if it has `expression`, else NULL */
+    bool bare;
     struct buf *out;
     size_t out_start; /* length of out before anything was added */
     size_t max_bytes;
@@ -89,6 +90,19 @@ static int fail_required(struct expansion *e, const char *start, const char *nam
                    message.len ? message.data : "it is not set");
 }
 
+/* Adds the value of a name without operator; start is where its `$` is. */
+static int expand_name(struct expansion *e, const char *start, const char *name)
+{
+    const char *value = e->scope->lookup(e->scope->arg, name);
+
+    if (!value && e->scope->unset &&
+        e->scope->unset(e->scope->arg, name, (size_t)(start - e->text), e->err) < 0) {
+        e->error_at = (size_t)(start - e->text);
+        return -1;
+    }
+    return value ? emit(e, start, value, strlen(value)) : 0;
+}
+
 static int expand_operator(struct expansion *e, const char *start, const char *name,
                            const char **text, unsigned depth)
 {
@@ -114,7 +128,6 @@ static int expand_reference(struct expansion *e, const char **text, unsigned dep
     size_t len = name_length(start + 2);
     CLEANUP_FREE char *name = xstrndup(start + 2, len);
     const char *s = start + 2 + len;
-    const char *value;
 
     if (depth >= DEPTH_MAX)
         return fail(e, start, "\"${\" is nested too deeply");
@@ -125,20 +138,27 @@ static int expand_reference(struct expansion *e, const char **text, unsigned dep
     if (*s && *s != '}') {
         if (expand_operator(e, start, name, &s, depth) < 0)
             return -1;
-    } else if (e->scope) {
-        value = e->scope->lookup(e->scope->arg, name);
-        if (!value && e->scope->unset &&
-            e->scope->unset(e->scope->arg, name, (size_t)(start - e->text), e->err) < 0) {
-            e->error_at = (size_t)(start - e->text);
-            return -1;
-        }
-        if (value && emit(e, start, value, strlen(value)) < 0)
-            return -1;
+    } else if (e->scope && expand_name(e, start, name) < 0) {
+        return -1;
     }
     if (*s != '}')
         return fail(e, start, "\"${\" has no closing \"}\"");
     *text = s + 1;
     return 0;
+}
+
+/* *text is at a `$` that may begin a name or be doubled; left behind what it was. */
+static int expand_bare(struct expansion *e, const char **text)
+{
+    const char *start = *text;
+    size_t len = name_length(start + 1);
+    CLEANUP_FREE char *name = NULL;
+
+    *text = start + 1 + (start[1] == '$' ? 1 : len);
+    if (!len)
+        return emit(e, start, "$", 1);
+    name = xstrndup(start + 1, len);
+    return e->scope ? expand_name(e, start, name) : 0;
 }
 
 /* The }} that ends the expression whose text begins at s. */
@@ -196,6 +216,9 @@ static int expand(struct expansion *e, const char **text, bool nested, unsigned 
             if (emit(e, s, s, plain) < 0)
                 return -1;
             s += plain;
+        } else if (e->bare && *s == '$' && s[1] != '{') {
+            if (expand_bare(e, &s) < 0)
+                return -1;
         } else if (strncmp(s, "$${", 3) == 0) {
             if (emit(e, s, "${", 2) < 0)
                 return -1;
@@ -233,6 +256,7 @@ int interpolate(const char *text, const struct interpolate_scope *scope, struct 
     struct expansion e = {.text = text,
                           .scope = scope,
                           .hook = scope->expression ? scope : NULL,
+                          .bare = scope->bare,
                           .out = out,
                           .out_start = out->len,
                           .max_bytes = scope->max_bytes ? scope->max_bytes : INTERPOLATE_MAX_BYTES,
@@ -246,6 +270,7 @@ int interpolate_check(const char *text, const struct interpolate_scope *scope, s
 {
     struct expansion e = {.text = text,
                           .hook = scope && scope->expression ? scope : NULL,
+                          .bare = scope && scope->bare,
                           .err = err};
 
     return run(&e, ret_offset);

@@ -10,10 +10,12 @@
  *     {{ '{{' }}         a literal {{
  *
  * Defaults, messages and alternatives are interpolated in turn when they are used. A bare $NAME and
- * any other $ stay as they are; values are never looked at again. The first }} outside of quotes
+ * any other $ stay as they are, unless scope->bare is set: then $NAME is what ${NAME} is, and $$ is
+ * a literal $ wherever it stands. Values are never looked at again. The first }} outside of quotes
  * ('',
  * "" with \ before a character) ends an expression; a ${…} within is the expression's affair.
- * Source: pipeline file reference, section 1 (Interpolation, Expressions). */
+ * Source: pipeline file reference, section 1 (Interpolation, Expressions); Compose Specification,
+ * Interpolation. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,6 +36,7 @@ struct interpolate_scope {
     int (*expression)(void *arg, const char *text, size_t len, size_t *offset, struct buf *out,
                       struct err *err);
     void *arg;
+    bool bare;        /* the grammar of Compose files */
     size_t max_bytes; /* of the result; 0: INTERPOLATE_MAX_BYTES */
 };
 
@@ -45,7 +48,7 @@ struct interpolate_scope {
 int interpolate(const char *text, const struct interpolate_scope *scope, struct buf *out,
                 size_t *ret_offset, struct err *err) __attribute__((warn_unused_result));
 /* Checks the syntax only, of every branch; of expressions if there is a scope with that callback,
- * the only one used. */
+ * the only one used; by the grammar of scope->bare. */
 int interpolate_check(const char *text, const struct interpolate_scope *scope, size_t *ret_offset,
                       struct err *err) __attribute__((warn_unused_result));
 /* Whether the text is exactly one ${NAME}; *ret_name and *ret_len are then the name within it. */

@@ -22,6 +22,23 @@ int parse_int64(const char *text, int64_t *ret, struct err *err)
     return 0;
 }
 
+int parse_portion(const char *text, struct portion *ret, struct err *err)
+{
+    size_t digits = strspn(text, "0123456789");
+    bool is_percent = digits && text[digits] == '%' && !text[digits + 1];
+    int64_t value;
+
+    errno = 0;
+    value = strtoll(text, NULL, 10);
+    if (!digits || (text[digits] && !is_percent))
+        return err_set(err, ERR_INVALID, "\"%s\" is neither a number nor a percentage such as 30%%",
+                       text);
+    if (errno == ERANGE || (is_percent && value > 100))
+        return err_set(err, ERR_INVALID, "%s is out of range", text);
+    *ret = (struct portion){value, is_percent};
+    return 0;
+}
+
 struct unit {
     const char *name;
     int64_t factor;
@@ -88,9 +105,13 @@ static bool read_scaled(const char **text, int64_t factor, int64_t *ret)
     return true;
 }
 
+/* The end of "NUMBER[.FRACTION]". */
 static const char *number_end(const char *s)
 {
-    while (isdigit((unsigned char)*s) || *s == '.')
+    while (isdigit((unsigned char)*s))
+        s++;
+    s += *s == '.';
+    while (isdigit((unsigned char)*s))
         s++;
     return s;
 }

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fs.h"
+#include "base/vec.h"
 
 #define BLOCK      512
 #define NAME_SIZE  100
@@ -136,12 +138,23 @@ void tar_add_directory(struct buf *out, const char *name, mode_t mode)
     add_entry(out, &(struct entry){.name = name, .link = "", .type = '5', .mode = mode});
 }
 
-void tar_add_file(struct buf *out, const char *name, mode_t mode, const void *data, size_t size)
+void tar_add_file_owned(struct buf *out, const char *name, mode_t mode, uid_t uid, gid_t gid,
+                        const void *data, size_t size)
 {
-    add_entry(out, &(struct entry){
-                       .name = name, .link = "", .type = '0', .mode = mode, .size = (int64_t)size});
+    add_entry(out, &(struct entry){.name = name,
+                                   .link = "",
+                                   .type = '0',
+                                   .mode = mode,
+                                   .uid = uid,
+                                   .gid = gid,
+                                   .size = (int64_t)size});
     buf_add(out, data, size);
     pad(out, (int64_t)size);
+}
+
+void tar_add_file(struct buf *out, const char *name, mode_t mode, const void *data, size_t size)
+{
+    tar_add_file_owned(out, name, mode, 0, 0, data, size);
 }
 
 void tar_add_end(struct buf *out)
@@ -153,7 +166,9 @@ void tar_add_end(struct buf *out)
 
 struct tar_tree {
     FTS *fts;
-    size_t skip;        /* length of the root's path and the slash behind it */
+    size_t skip; /* length of the root's path and the slash behind it */
+    int top;     /* the level of what is part of the archive */
+    const struct ignore *ignore;
     struct buf pending; /* headers and padding that come first */
     int fd;             /* the file whose content is given, or -1 */
     char *path;         /* its path */
@@ -162,21 +177,46 @@ struct tar_tree {
     bool ended;
 };
 
-int tar_tree_open(const char *path, struct tar_tree **ret, struct err *err)
+static int open_tree(const char *path, char *const *roots, int options, int top,
+                     struct tar_tree **ret, struct err *err)
 {
-    char *const roots[] = {(char *)path, NULL};
     struct tar_tree *tree;
-    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | options, NULL);
 
     if (!fts)
         return err_errno(err, "cannot read the directory %s", path);
     tree = xcalloc(1, sizeof(*tree));
     tree->fts = fts;
+    tree->top = top;
     tree->skip = strlen(path) + (path[strlen(path) - 1] != '/');
     tree->pending = (struct buf)BUF_INIT;
     tree->fd = -1;
     *ret = tree;
     return 0;
+}
+
+int tar_tree_open(const char *path, struct tar_tree **ret, struct err *err)
+{
+    char *const roots[] = {(char *)path, NULL};
+
+    return open_tree(path, roots, FTS_COMFOLLOW, 1, ret, err);
+}
+
+int tar_tree_open_paths(const char *path, const char *const *paths, struct tar_tree **ret,
+                        struct err *err)
+{
+    CLEANUP_STRVEC struct strvec roots = {0};
+
+    for (; *paths; paths++)
+        strvec_push_owned(&roots, fs_join(path, *paths));
+    if (!roots.len)
+        return err_set(err, ERR_INVALID, "there is nothing to pack of %s", path);
+    return open_tree(path, roots.items, 0, 0, ret, err);
+}
+
+void tar_tree_ignore(struct tar_tree *tree, const struct ignore *ignore)
+{
+    tree->ignore = ignore;
 }
 
 void tar_tree_close(struct tar_tree *tree)
@@ -185,6 +225,9 @@ void tar_tree_close(struct tar_tree *tree)
         return;
     if (tree->fd >= 0)
         close(tree->fd);
+    /* glibc's fts_close() leaks the roots of a tree that nothing has been read of. */
+    if (tree->fts->fts_cur && tree->fts->fts_cur->fts_info == FTS_INIT)
+        (void)!fts_read(tree->fts);
     fts_close(tree->fts);
     buf_release(&tree->pending);
     free(tree->path);
@@ -271,14 +314,24 @@ static int next_entry(struct tar_tree *tree, struct err *err)
     case FTS_ERR:
     case FTS_NS:
         errno = found->fts_errno;
-        if (errno == ENOENT && found->fts_level > 0)
+        if (errno == ENOENT && found->fts_level >= tree->top)
             return 0;
         return err_errno(err, "cannot read %s", found->fts_path);
     case FTS_D:
     case FTS_F:
     case FTS_SL:
     case FTS_SLNONE:
-        return found->fts_level > 0 ? add_found(tree, found, err) : 0;
+        if (found->fts_level < tree->top)
+            return 0;
+        if (!ignore_match(tree->ignore, found->fts_path + tree->skip, found->fts_info == FTS_D))
+            return add_found(tree, found, err);
+        /* Nothing of a directory that is left out is even looked at, unless it can be taken back.
+         */
+        if (found->fts_info == FTS_D && ignore_looks_inside(tree->ignore))
+            return 0;
+        if (fts_set(tree->fts, found, FTS_SKIP) < 0)
+            return err_errno(err, "cannot leave out %s", found->fts_path);
+        return 0;
     default:
         return 0;
     }

@@ -1,6 +1,7 @@
 #include "base/vec.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/buf.h"
 
@@ -34,6 +35,15 @@ void strvec_extend(struct strvec *v, char *const *items)
 {
     for (; items && *items; items++)
         strvec_push(v, *items);
+}
+
+bool strvec_has(const struct strvec *v, const char *s)
+{
+    for (size_t i = 0; i < v->len; i++) {
+        if (strcmp(v->items[i], s) == 0)
+            return true;
+    }
+    return false;
 }
 
 void strvec_release(struct strvec *v)

@@ -8,6 +8,7 @@
  * The elements belong to whoever declares the vector; vec_release() frees only the array. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/alloc.h"
@@ -53,4 +54,5 @@ void strvec_push(struct strvec *v, const char *s);
 void strvec_pushf(struct strvec *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strvec_push_owned(struct strvec *v, char *s);
 void strvec_extend(struct strvec *v, char *const *items); /* NULL-terminated; NULL adds nothing */
+bool strvec_has(const struct strvec *v, const char *s);
 void strvec_release(struct strvec *v);

@@ -48,6 +48,8 @@ const char *advice_for(const struct node *node)
         return "the node ran out of resources: set requests, or run it again";
     case REASON_IMAGE_PULL:
         return "check the image's name, the registry and its credentials, or set `pull`";
+    case REASON_UNSCHEDULABLE:
+        return "ask for less, or for other nodes, or raise `schedule_timeout`";
     case REASON_POLICY:
         return "the step is not allowed to do this here";
     default:

@@ -86,6 +86,8 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     json_object_set_new(object, "level",
                         json_string(node_level_name((enum node_level)node->level)));
     json_object_set_new(object, "name", json_safe_string(node->name));
+    if (node->host)
+        json_object_set_new(object, "host", json_safe_string(node->host));
     json_object_set_new(object, "status", json_string(state_name((enum state)node->state)));
     if (node->reason != REASON_NONE)
         json_object_set_new(object, "reason", json_string(reason_name((enum reason)node->reason)));

@@ -111,6 +111,7 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
         node->has_exit_code = result->has_exit_code;
         node->exit_code = result->exit_code;
         node->allowed = result->allowed;
+        node->by_engine = result->by_engine;
         node->error = clean_copy(bus, result->error);
         node->message = clean_copy(bus, result->message);
         node->tail = clean_copy(bus, result->tail);
@@ -131,21 +132,15 @@ static void release_own(struct node *node)
     free(node->tail);
 }
 
-/* Makes a node and what is below it as it was before it started. */
+/* Makes a node and what is below it as it was before it started. Who it is may be looked at
+ * meanwhile. */
 static void reset(struct node *node)
 {
     for (uint32_t i = 0; i < node->child_count; i++)
         reset(&node->children[i]);
     release_own(node);
-    *node = (struct node){.parent = node->parent,
-                          .name = node->name,
-                          .own_name = node->own_name,
-                          .children = node->children,
-                          .child_count = node->child_count,
-                          .index = node->index,
-                          .number = node->number,
-                          .level = node->level,
-                          .is_post = node->is_post};
+    memset((char *)node + offsetof(struct node, state), 0,
+           sizeof(*node) - offsetof(struct node, state));
 }
 
 void node_retry(struct event_bus *bus, struct node *node, const struct node_result *result,

@@ -34,16 +34,19 @@ struct node {
     struct node *parent;
     const char *name; /* belongs to the plan, or is own_name */
     char *own_name;   /* owned: the name without the secrets in it; NULL: there are none */
+    const char *host; /* of a job with `run_on`: belongs to the plan; NULL: of none */
     struct node *children;
     uint32_t child_count;
     uint32_t index;       /* among its siblings, from 0 */
     uint32_t number;      /* in its tree: 0 is the root, all others follow without a gap */
     uint32_t last_number; /* of the root: the highest */
     uint8_t level;        /* enum node_level */
-    uint8_t state;        /* enum state */
-    uint8_t reason;       /* enum reason */
-    bool allowed;         /* its failure does not count */
     bool is_post;         /* comes behind its siblings whatever happened to them */
+    /* What is above stays, and may be read without the lock; a retry begins anew from here on. */
+    uint8_t state;  /* enum state */
+    uint8_t reason; /* enum reason */
+    bool allowed;   /* its failure does not count */
+    bool by_engine; /* its failure is the engine's, not that of what ran */
     bool has_exit_code;
     int exit_code;
     uint32_t attempt;              /* 1 for the first; 0 before it started */
@@ -66,6 +69,7 @@ struct node_result {
     bool has_exit_code;
     int exit_code;
     bool allowed;        /* a failure that does not count */
+    bool by_engine;      /* a failure of the engine, not of what it ran */
     const char *error;   /* copied */
     const char *message; /* copied; NULL: error */
     const char *tail;    /* copied */

@@ -17,6 +17,8 @@ void helper_reply_init(struct helper_reply *reply)
 
     (void)got; /* in a container without it the clock will do: this is no secret */
     *reply = (struct helper_reply){0};
+    for (int i = 0; i < 2; i++)
+        reply->scans[i].content.data = (struct buf)BUF_INIT;
     snprintf(reply->mark, sizeof(reply->mark), "%c%016llx%016llx", HELPER_MARK_FIRST,
              (unsigned long long)random[0], (unsigned long long)random[1]);
 }
@@ -31,6 +33,13 @@ void helper_reply_release(struct helper_reply *reply)
     vec_foreach (struct helper_file *, file, &reply->files)
         buf_release(&file->data);
     vec_release(&reply->files);
+    for (int i = 0; i < 2; i++)
+        buf_release(&reply->scans[i].content.data);
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 static size_t get_u32(const char *at)
@@ -41,8 +50,10 @@ static size_t get_u32(const char *at)
 }
 
 /* The file whose content comes; NULL: there should be none. */
-static struct helper_file *present_file(struct helper_reply *reply, const struct helper_scan *scan)
+static struct helper_file *present_file(struct helper_reply *reply, struct helper_scan *scan)
 {
+    if (scan->changed)
+        return &scan->content;
     if (scan != &reply->scans[HELPER_STDOUT] || scan->file_count == reply->files.len)
         return NULL;
     return &reply->files.items[scan->file_count];
@@ -59,6 +70,32 @@ static bool take_data_head(struct helper_reply *reply, struct helper_scan *scan)
     return file && scan->data_left <= file->max_bytes - file->data.len;
 }
 
+/* Behind which the output goes on. */
+static bool take_changed(struct helper_reply *reply, struct helper_scan *scan)
+{
+    if (scan->head_len < 2)
+        return true;
+    scan->number = (unsigned char)scan->head[1];
+    if (scan->number >= reply->files.len)
+        return false;
+    scan->changed = true;
+    scan->content.max_bytes = reply->files.items[scan->number].max_bytes;
+    buf_reset(&scan->content.data);
+    scan->head_len = 0;
+    return true;
+}
+
+static void give_changed(struct helper_reply *reply, struct helper_scan *scan)
+{
+    const struct helper_file *file = &scan->content;
+
+    if (reply->changed)
+        reply->changed(reply->changed_arg, scan->number, file->state, file->data.data,
+                       file->data.len);
+    scan->changed = false;
+    scan->matched = 0;
+}
+
 static bool take_data_end(struct helper_reply *reply, struct helper_scan *scan)
 {
     struct helper_file *file = present_file(reply, scan);
@@ -69,8 +106,11 @@ static bool take_data_end(struct helper_reply *reply, struct helper_scan *scan)
     if (!file || (state != HELPER_WHOLE && state != HELPER_TRUNCATED && state != HELPER_UNREADABLE))
         return false;
     file->state = (enum helper_returned)state;
-    scan->file_count++;
     scan->head_len = 0;
+    if (scan->changed)
+        give_changed(reply, scan);
+    else
+        scan->file_count++;
     return true;
 }
 
@@ -78,10 +118,16 @@ static bool take_code(struct helper_reply *reply, struct helper_scan *scan)
 {
     size_t files = scan == &reply->scans[HELPER_STDOUT] ? reply->files.len : 0;
     int64_t code;
+    char *end;
 
     if (scan->head[scan->head_len - 1] != '\n')
         return scan->head_len < sizeof(scan->head);
-    scan->head[scan->head_len - 1] = '\0';
+    end = scan->head + scan->head_len - 1;
+    scan->out_of_memory = end[-1] == HELPER_OUT_OF_MEMORY;
+    end -= scan->out_of_memory;
+    scan->timed_out = end[-1] == HELPER_TIMED_OUT;
+    end -= scan->timed_out;
+    *end = '\0';
     if (parse_int64(scan->head + 1, &code, NULL) < 0 || scan->file_count != files)
         return false;
     scan->code = (int)code;
@@ -93,36 +139,41 @@ static bool take_code(struct helper_reply *reply, struct helper_scan *scan)
 static bool take_head(struct helper_reply *reply, struct helper_scan *scan, char c)
 {
     scan->head[scan->head_len++] = c;
+    if (scan->head[0] == HELPER_CHANGED)
+        return !scan->ending && !scan->changed && take_changed(reply, scan);
+    if (!scan->changed)
+        scan->ending = true;
     switch (scan->head[0]) {
     case HELPER_DATA:
         return take_data_head(reply, scan);
     case HELPER_DATA_END:
         return take_data_end(reply, scan);
     case ' ':
-        return take_code(reply, scan);
+        return !scan->changed && take_code(reply, scan);
     default:
         return false;
     }
 }
 
-/* Behind the mark. */
-static int feed_end(struct helper_reply *reply, struct helper_scan *scan, const char *data,
-                    size_t len, struct err *err)
+/* Behind the mark. Returns how much of the data was used before there is output again, or -1. */
+static ssize_t feed_files(struct helper_reply *reply, struct helper_scan *scan, const char *data,
+                          size_t len, struct err *err)
 {
-    while (len > 0) {
+    size_t used = 0;
+
+    while (used < len && scan->matched) {
         size_t size = 1;
 
         if (scan->data_left > 0) {
-            size = scan->data_left < len ? scan->data_left : len;
-            buf_add(&present_file(reply, scan)->data, data, size);
+            size = min_size(scan->data_left, len - used);
+            buf_add(&present_file(reply, scan)->data, data + used, size);
             scan->data_left -= size;
-        } else if (scan->done || !take_head(reply, scan, *data)) {
+        } else if (scan->done || !take_head(reply, scan, data[used])) {
             return err_set(err, ERR_PROTOCOL, "the helper in the container is confused");
         }
-        data += size;
-        len -= size;
+        used += size;
     }
-    return 0;
+    return (ssize_t)used;
 }
 
 static size_t common_length(const char *a, const char *b, size_t max)
@@ -132,11 +183,6 @@ static size_t common_length(const char *a, const char *b, size_t max)
     while (len < max && a[len] == b[len])
         len++;
     return len;
-}
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Goes on where the last piece ended inside of what may be the mark. Returns how much of the data
@@ -180,28 +226,36 @@ static size_t find_mark(const struct helper_reply *reply, struct helper_scan *sc
     return len;
 }
 
+/* Up to a mark, or into what may become one. Returns how much of the data was used, or -1. */
+static ssize_t feed_output(struct helper_reply *reply, struct helper_scan *scan, const char *data,
+                           size_t len, helper_output_fn *output, void *arg, struct err *err)
+{
+    size_t plain;
+
+    if (scan->matched > 0)
+        return resume_match(reply, scan, data, len, output, arg, err);
+    plain = find_mark(reply, scan, data, len);
+    if (plain > 0 && output(arg, data, plain, err) < 0)
+        return -1;
+    return (ssize_t)(plain + scan->matched);
+}
+
 int helper_reply_feed(struct helper_reply *reply, enum helper_stream stream, const char *data,
                       size_t len, helper_output_fn *output, void *arg, struct err *err)
 {
     struct helper_scan *scan = &reply->scans[stream];
 
-    if (scan->matched > 0 && scan->matched < MARK_LEN) {
-        ssize_t used = resume_match(reply, scan, data, len, output, arg, err);
+    while (len > 0) {
+        ssize_t used = scan->matched == MARK_LEN
+                           ? feed_files(reply, scan, data, len, err)
+                           : feed_output(reply, scan, data, len, output, arg, err);
 
         if (used < 0)
             return -1;
         data += used;
         len -= (size_t)used;
     }
-    if (scan->matched == 0) {
-        size_t plain = find_mark(reply, scan, data, len);
-
-        if (plain > 0 && output(arg, data, plain, err) < 0)
-            return -1;
-        data += plain + scan->matched;
-        len -= plain + scan->matched;
-    }
-    return scan->matched == MARK_LEN ? feed_end(reply, scan, data, len, err) : 0;
+    return 0;
 }
 
 int helper_reply_flush(struct helper_reply *reply, enum helper_stream stream,

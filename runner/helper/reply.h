@@ -3,6 +3,7 @@
  * comes. Pure.
  *
  *     helper_reply_init(&reply);
+ *     reply.changed = …                                      when one of those is live
  *     helper_reply_expect(&reply, max_bytes);                one for each HELPER_RETURN
  *     helper_request_string(&request, HELPER_MARK, reply.mark);
  *     …
@@ -40,15 +41,28 @@ struct helper_scan {
     size_t head_len;   /* complete or not */
     size_t data_left;  /* bytes of the present piece of a file */
     size_t file_count; /* files that have come whole */
+    bool ending;       /* something has come behind the mark that no output can follow */
     bool done;
-    int code; /* when done */
+    int code;                   /* when done */
+    bool timed_out;             /* likewise */
+    bool out_of_memory;         /* likewise */
+    bool changed;               /* what follows is a file that has changed, then output again */
+    struct helper_file content; /* of that; max_bytes is the file's */
+    size_t number;              /* likewise */
 };
+
+/* What a live HELPER_RETURN, counted from 0, holds, before the output that was written after it had
+ * changed. `data` is gone when this returns. */
+typedef void helper_changed_fn(void *arg, size_t number, enum helper_returned state,
+                               const char *data, size_t size);
 
 struct helper_reply {
     char mark[HELPER_MARK_SIZE];
     struct helper_scan scans[2]; /* by stream */
     VEC(struct helper_file)
-    files; /* complete when standard output is done */
+    files;                      /* complete when standard output is done */
+    helper_changed_fn *changed; /* NULL: nobody wants it */
+    void *changed_arg;
 };
 
 typedef int helper_output_fn(void *arg, const char *data, size_t len, struct err *err);
@@ -77,4 +91,16 @@ static inline bool helper_reply_done(const struct helper_reply *reply)
 static inline int helper_reply_code(const struct helper_reply *reply)
 {
     return reply->scans[0].code;
+}
+
+/* It had not ended by its deadline; its code is what it made of the signal. */
+static inline bool helper_reply_timed_out(const struct helper_reply *reply)
+{
+    return reply->scans[0].timed_out;
+}
+
+/* The kernel has killed something of its container for want of memory while it ran. */
+static inline bool helper_reply_out_of_memory(const struct helper_reply *reply)
+{
+    return reply->scans[0].out_of_memory;
 }

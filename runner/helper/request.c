@@ -1,30 +1,7 @@
 #include "helper/helper.h"
 
-#include <inttypes.h>
 #include <stdint.h>
 #include <string.h>
-
-#if defined(__x86_64__)
-#define ARCHITECTURE "amd64"
-#elif defined(__aarch64__)
-#define ARCHITECTURE "arm64"
-#else
-#error "the helper has no system call table for this architecture"
-#endif
-
-const char *helper_architecture(void)
-{
-    return ARCHITECTURE;
-}
-
-void helper_program_hash(char out[HELPER_HASH_SIZE])
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (const unsigned char *p = helper_program; p < helper_program_end; p++)
-        hash = (hash ^ *p) * UINT64_C(0x100000001b3);
-    snprintf(out, HELPER_HASH_SIZE, "%016" PRIx64, hash);
-}
 
 static void put_u32(char *at, size_t value)
 {
@@ -79,17 +56,32 @@ void helper_request_file(struct buf *out, const char *name, const void *data, si
 }
 
 void helper_request_return(struct buf *out, const char *name, const char *variable,
-                           size_t max_bytes)
+                           size_t max_bytes, bool live)
 {
     size_t name_size = strlen(name) + 1;
     size_t variable_size = strlen(variable) + 1;
-    char max[4];
+    char head[5] = {(char)live};
 
-    put_u32(max, max_bytes);
-    add_record(out, HELPER_RETURN, sizeof(max) + name_size + variable_size);
-    buf_add(out, max, sizeof(max));
+    put_u32(head + 1, max_bytes);
+    add_record(out, HELPER_RETURN, sizeof(head) + name_size + variable_size);
+    buf_add(out, head, sizeof(head));
     buf_add(out, name, name_size);
     buf_add(out, variable, variable_size);
+}
+
+static size_t clamp_u32(int64_t value)
+{
+    return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (size_t)value;
+}
+
+void helper_request_deadline(struct buf *out, int64_t deadline_ms, int64_t grace_ms)
+{
+    char data[8];
+
+    put_u32(data, clamp_u32(deadline_ms));
+    put_u32(data + 4, clamp_u32(grace_ms));
+    add_record(out, HELPER_DEADLINE, sizeof(data));
+    buf_add(out, data, sizeof(data));
 }
 
 int helper_request_end(struct buf *out, struct err *err)

@@ -10,11 +10,18 @@
  *
  * When the tree of a program with a HELPER_MARK has ended, the helper writes behind the output
  *
- *     on standard output   MARK file* " " CODE "\n"      a file for each HELPER_RETURN, in their
- * order on standard error    MARK " " CODE "\n" file = ( HELPER_DATA size[4] data[size] )*
- * HELPER_DATA_END state[1]
+ *     on standard output   MARK file* " " CODE "\n"     a file for each HELPER_RETURN, in order
+ *     on standard error    MARK " " CODE "\n"
+ *     file                 ( HELPER_DATA size[4] data[size] )* HELPER_DATA_END state[1]
  *
- * CODE being the exit code in decimal, and state one of enum helper_returned. */
+ * CODE being the exit code in decimal, with HELPER_TIMED_OUT behind it when the program had not
+ * ended by its HELPER_DEADLINE, and HELPER_OUT_OF_MEMORY when the kernel has meanwhile killed a
+ * process of the container for want of memory; and state one of enum helper_returned. While the
+ * program runs, there is in front of what it wrote after it had changed a live HELPER_RETURN
+ *
+ *     on either            MARK HELPER_CHANGED number[1] file
+ *
+ * with what that holds now, counted from 0, on each of the two before its next output. */
 #pragma once
 
 #define HELPER_REQUEST     "RNQ1"
@@ -34,12 +41,18 @@ enum helper_record {
     HELPER_NOT_FOUND = 'N', /* the line to say when argv[0] does not exist */
     HELPER_TTY = 'T',       /* "": its output is a terminal; all of it comes on standard output */
     HELPER_MARK = 'M',      /* unguessable text; see above */
-    HELPER_RETURN = 'R', /* max_bytes[4] name NUL variable NUL: an empty file that the program may
-                            write, whose path the variable holds, and that is sent back */
+    HELPER_RETURN = 'R',    /* live[1] max_bytes[4] name NUL variable NUL: an empty file that the
+                               program may write, whose path the variable holds, and that is sent
+                               back; live: not 0, sent also when it has changed */
+    HELPER_DEADLINE = 'L',  /* deadline_ms[4] grace_ms[4]: so long after its start the tree of the
+                               program gets SIGTERM, and is killed when the grace is over, too */
 };
 
-#define HELPER_DATA     'D'
-#define HELPER_DATA_END 'E'
+#define HELPER_TIMED_OUT     't'
+#define HELPER_OUT_OF_MEMORY 'o'
+#define HELPER_CHANGED       'C'
+#define HELPER_DATA          'D'
+#define HELPER_DATA_END      'E'
 
 enum helper_returned {
     HELPER_WHOLE = 'w',
@@ -50,8 +63,14 @@ enum helper_returned {
 /* An argument that begins so has it replaced by the directory of the files. */
 #define HELPER_FILES_MARK "@files@/"
 
+/* What is in the directory of `helper attended`: itself, and the fifo that is its input. */
+#define HELPER_ATTENDED_PROGRAM "helper"
+#define HELPER_ATTENDED_INPUT   "input"
+
 /* Exit codes of the helper itself, beside those of the program. */
 #define HELPER_EXIT_NOT_READY 1   /* of a probe */
+#define HELPER_EXIT_ABANDONED 74  /* of a relay or service whose lease was not renewed */
+#define HELPER_EXIT_NO_RELAY  76  /* of an attach: nothing takes connections there */
 #define HELPER_EXIT_UNUSED    75  /* standard input ended before a request came */
 #define HELPER_EXIT_CANNOT    126 /* the program is there but cannot be run; also bad requests */
 #define HELPER_EXIT_NOT_FOUND 127

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/percent.h"
 #include "base/text_index.h"
 #include "mask/forms.h"
 #include "mask/matcher.h"
@@ -89,29 +90,24 @@ enum mask_result mask_add(struct mask *mask, const void *value, size_t len)
     return result;
 }
 
-static int hex_digit(char c)
+static void add_encoded(struct mask *mask, const char *text, size_t len)
 {
-    static const char digits[] = "0123456789abcdefABCDEF";
-    const char *at = c ? strchr(digits, c) : NULL;
+    CLEANUP_BUF struct buf decoded = BUF_INIT;
 
-    if (!at)
-        return -1;
-    return at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
+    percent_decode(text, len, &decoded);
+    if (mask_add(mask, text, len) != MASK_ADDED ||
+        mask_add(mask, decoded.data, decoded.len) != MASK_ADDED)
+        return; /* nothing that could be hidden */
 }
 
-static void decode_percent(const char *text, size_t len, struct buf *out)
+static void add_passphrase(struct mask *mask, const char *url)
 {
-    for (size_t i = 0; i < len; i++) {
-        int high = text[i] == '%' && i + 2 < len ? hex_digit(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    static const char key[] = "passphrase=";
+    const char *query = strchr(url, '?');
+    const char *found = query ? strstr(query, key) : NULL;
 
-        if (low < 0) {
-            buf_addch(out, text[i]);
-            continue;
-        }
-        buf_addch(out, (char)(high << 4 | low));
-        i += 2;
-    }
+    if (found)
+        add_encoded(mask, found + strlen(key), strcspn(found + strlen(key), "&#"));
 }
 
 void mask_add_url(struct mask *mask, const char *url)
@@ -119,20 +115,17 @@ void mask_add_url(struct mask *mask, const char *url)
     const char *authority = strstr(url, "://");
     const char *at = NULL;
     const char *colon;
-    CLEANUP_BUF struct buf decoded = BUF_INIT;
 
     if (!authority)
         return;
     authority += 3;
+    add_passphrase(mask, authority);
     at = memrchr(authority, '@', strcspn(authority, "?#"));
     colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (!colon)
         return;
     colon++;
-    decode_percent(colon, (size_t)(at - colon), &decoded);
-    if (mask_add(mask, colon, (size_t)(at - colon)) != MASK_ADDED ||
-        mask_add(mask, decoded.data, decoded.len) != MASK_ADDED)
-        return; /* nothing that could be hidden */
+    add_encoded(mask, colon, (size_t)(at - colon));
 }
 
 bool mask_is_empty(const struct mask *mask)

@@ -75,11 +75,24 @@ static int lock_store(const struct ctx *ctx, const struct local_store *s, struct
 
 /* --- headers --- */
 
-static int format_header(const struct object_info *info, char header[HEADER_SIZE])
+static void format_header(const struct object_info *info, char header[HEADER_SIZE])
 {
     memset(header, 0, HEADER_SIZE);
-    return snprintf(header, HEADER_SIZE, HEADER "%s %" PRId64 " %" PRId64 "\n", info->sha256,
-                    info->size_bytes, info->stored_ms);
+    snprintf(header, HEADER_SIZE, HEADER "%s %" PRId64 " %" PRId64 "\n", info->sha256,
+             info->size_bytes, info->stored_ms);
+}
+
+/* Nothing but what format_header() writes is a header. */
+static bool parse_header(const char header[HEADER_SIZE + 1], struct object_info *ret)
+{
+    char written[HEADER_SIZE];
+
+    if (sscanf(header, HEADER "%64[0-9a-f] %" SCNd64 " %" SCNd64, ret->sha256, &ret->size_bytes,
+               &ret->stored_ms) != 3 ||
+        strlen(ret->sha256) != SHA256_HEX_SIZE - 1 || ret->size_bytes < 0 || ret->stored_ms < 0)
+        return false;
+    format_header(ret, written);
+    return memcmp(header, written, HEADER_SIZE) == 0;
 }
 
 /* Whether the file holds a whole object as far as its header and size tell. */
@@ -87,18 +100,15 @@ static bool read_header(int fd, const char *key, struct object_info *ret)
 {
     char header[HEADER_SIZE + 1] = "";
     struct stat st;
-    int end = 0;
 
     memset(ret, 0, sizeof(*ret));
     snprintf(ret->key, sizeof(ret->key), "%s", key);
     if (pread(fd, header, HEADER_SIZE, 0) != HEADER_SIZE || fstat(fd, &st) < 0)
         return false;
-    if (sscanf(header, HEADER "%64[0-9a-f] %" SCNd64 " %" SCNd64 "%n", ret->sha256,
-               &ret->size_bytes, &ret->stored_ms, &end) != 3 ||
-        header[end] != '\n' || strlen(ret->sha256) != SHA256_HEX_SIZE - 1)
+    if (!parse_header(header, ret))
         return false;
     ret->used_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    return S_ISREG(st.st_mode) && st.st_size == ret->size_bytes + HEADER_SIZE;
+    return S_ISREG(st.st_mode) && st.st_size - HEADER_SIZE == ret->size_bytes;
 }
 
 /* The time of the last use is that of the file. Whose file it is not cannot set it. */

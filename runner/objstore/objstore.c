@@ -60,6 +60,9 @@ int object_key_check(const char *key, struct err *err)
         if (is_dots(part, len))
             return err_set(err, ERR_INVALID, "the key \"%s\" has an empty part, \".\" or \"..\"",
                            key);
+        if (len > OBJECT_KEY_PART_MAX)
+            return err_set(err, ERR_INVALID, "a part of a key has at most %d bytes, not %zu",
+                           OBJECT_KEY_PART_MAX, len);
         for (size_t i = 0; i < len; i++) {
             if (!is_plain(part[i]) && part[i] != '%')
                 return err_set(err, ERR_INVALID, "the key \"%s\" has a character that no key can",

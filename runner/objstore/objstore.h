@@ -8,8 +8,9 @@
  *     store->ops->get(ctx, store, "cache/abc", &fd, &info, err)
  *     object_store_close(store)
  *
- * Keys are 1 to 512 bytes of [A-Za-z0-9._%=+@-] in parts between single slashes; no part is "." or
- * "..". object_key_check() says so, and every operation calls it first.
+ * Keys are 1 to 512 bytes of [A-Za-z0-9._%=+@-] in parts between single slashes; a part has at most
+ * 254 bytes, and is not "." or "..". object_key_check() says so, and every operation calls it
+ * first.
  *
  * Errors. ERR_NOT_FOUND: there is no such object. ERR_PROTOCOL, of get(): there was one, but it was
  * damaged; it has been removed if that was possible. ERR_LIMIT: it does not fit into the store.
@@ -28,7 +29,8 @@
 #include "base/err.h"
 #include "base/sha256.h"
 
-#define OBJECT_KEY_MAX 512
+#define OBJECT_KEY_MAX      512
+#define OBJECT_KEY_PART_MAX 254 /* with a mark behind it a file's name */
 
 struct object_info {
     char key[OBJECT_KEY_MAX + 1];

@@ -352,6 +352,8 @@ static void begin_suite(struct junit *junit, const struct node *node, const stru
              node->started_at_ms ? node->started_at_ms : junit->source->root->started_at_ms);
     buf_addstr(out, ">\n    <properties>\n");
     add_property(out, "      ", "run", junit->source->run_id);
+    if (node->host)
+        add_property(out, "      ", "host", node->host);
     add_property(out, "      ", "state", state_name((enum state)node->state));
     if (node->attempt > 1) {
         char text[16];

@@ -34,9 +34,30 @@ _Noreturn void helper_main(long *stack)
         sys_exit(command_hold());
     if (str_equal(command, "exec"))
         sys_exit(command_exec(env));
+    if (str_equal(command, "attended"))
+        sys_exit(command_attended(argv + 2, env));
     if (str_equal(command, "serve"))
         sys_exit(command_serve(env));
+    if (str_equal(command, "relay"))
+        sys_exit(command_relay(argv + 2, env));
+    if (str_equal(command, "lane"))
+        sys_exit(command_lane(argv + 2, env));
+    if (str_equal(command, "signal"))
+        sys_exit(command_signal(argv + 2));
+    if (str_equal(command, "renew"))
+        sys_exit(command_renew(argv + 2));
+    if (str_equal(command, "leased"))
+        sys_exit(command_leased(argv + 2));
+    if (str_equal(command, "attach"))
+        sys_exit(command_attach(argv + 2));
+    if (str_equal(command, "pack"))
+        sys_exit(command_pack(argv + 2));
+    if (str_equal(command, "unpack"))
+        sys_exit(command_unpack(argv + 2));
     if (str_equal(command, "probe"))
         sys_exit(command_probe(argv + 2));
-    fail(HELPER_EXIT_CANNOT, "do", command, "usage: helper hold | exec | serve | probe");
+    fail(HELPER_EXIT_CANNOT, "do", command,
+         "usage: helper hold | exec | attended | serve | probe | relay | lane | attach | pack | "
+         "unpack | "
+         "signal | renew | leased");
 }

@@ -26,6 +26,8 @@
 #define DNS_PORT        53
 #define DNS_HEADER_SIZE 12
 #define DNS_NAME_MAX    253
+#define DNS_IS_RESPONSE 0x80
+#define DNS_RCODE       0x0f
 #define FILE_SIZE       65536
 #define STATUS_SIZE     12 /* "HTTP/1.1 200" */
 
@@ -174,14 +176,17 @@ static size_t skip_name(const unsigned char *answer, size_t len, size_t at)
     return at + 1;
 }
 
+/* Only the answer section counts: behind it stand addresses of name servers (RFC 1035 4.1). */
 static bool read_answer(const unsigned char *answer, size_t len, unsigned char address[4])
 {
-    size_t at;
+    size_t at, count;
 
-    if (len < DNS_HEADER_SIZE || answer[0] != 'r' || answer[1] != 'n')
+    if (len < DNS_HEADER_SIZE || answer[0] != 'r' || answer[1] != 'n' ||
+        !(answer[2] & DNS_IS_RESPONSE) || answer[3] & DNS_RCODE)
         return false;
+    count = (size_t)answer[6] << 8 | answer[7];
     at = skip_name(answer, len, DNS_HEADER_SIZE) + 4;
-    while (at < len) {
+    while (count-- > 0 && at < len) {
         size_t data = skip_name(answer, len, at) + 10;
         size_t size;
 

@@ -1,9 +1,13 @@
 #include "program.h"
 
 #include <asm/errno.h>
+#include <asm/stat.h>
 #include <linux/fcntl.h>
+#include <linux/stat.h>
 
 #include "../request.h"
+#include "bytes.h"
+#include "elf.h"
 #include "rt.h"
 #include "sys.h"
 
@@ -14,6 +18,7 @@ struct program {
     const char *cwd;       /* NULL: as it is */
     const char *directory; /* name for the directory of the files */
     const char *not_found; /* NULL: the usual words */
+    const char *tried;     /* path of the file that was executed last */
     const char *body;
     const char *body_end;
 };
@@ -22,28 +27,20 @@ struct program {
 
 /* Where a directory for the files may be made; the last is there and writable in every container,
  * even in one with a read-only root file system. */
-static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
+static const char *const places[MESSAGE_PLACES] = {"/tmp/", "/var/tmp/", "/dev/shm/"};
 
-#define PLACE_COUNT (sizeof(places) / sizeof(*places))
+static bool files_are_private;
+
+void message_files_are_private(void)
+{
+    files_are_private = true;
+}
 
 /* The i-th place to try: the last comes first where nothing needs to be executed, as that never
  * waits for a disk. */
 static const char *place(size_t i, bool has_files)
 {
-    return has_files ? places[i] : places[(i + PLACE_COUNT - 1) % PLACE_COUNT];
-}
-
-static size_t get_u32(const char *at)
-{
-    const unsigned char *u = (const unsigned char *)at;
-
-    return u[0] | (size_t)u[1] << 8 | (size_t)u[2] << 16 | (size_t)u[3] << 24;
-}
-
-static void put_u32(char *at, size_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (char)(value >> (8 * i));
+    return has_files ? places[i] : places[(i + MESSAGE_PLACES - 1) % MESSAGE_PLACES];
 }
 
 static _Noreturn void bad_request(void)
@@ -59,7 +56,7 @@ static const char *next_record(const char *at, const char *end, char *ret_type, 
     if (end - at < HELPER_RECORD_SIZE)
         bad_request();
     *ret_type = *at;
-    *ret_size = get_u32(at + 1);
+    *ret_size = get_le(at + 1, 4);
     at += HELPER_RECORD_SIZE;
     if (*ret_size > (size_t)(end - at))
         bad_request();
@@ -147,21 +144,15 @@ static bool is_magic(const char *head, const char *magic)
     return true;
 }
 
-/* A HELPER_RETURN record. */
-struct returned {
-    size_t max_bytes;
-    const char *name;
-    const char *variable;
-};
-
 static struct returned parse_return(const char *data, size_t size)
 {
     struct returned returned = {0};
 
-    if (size < 4 + 2 + 2 || data[size - 1] != '\0')
+    if (size < 5 + 2 + 2 || data[size - 1] != '\0')
         bad_request();
-    returned.max_bytes = get_u32(data);
-    returned.name = data + 4;
+    returned.live = *data != 0;
+    returned.max_bytes = get_le(data + 1, 4);
+    returned.name = data + 5;
     returned.variable = returned.name + strlen(returned.name) + 1;
     if (returned.variable >= data + size)
         bad_request();
@@ -182,7 +173,7 @@ int message_read(struct message *message)
 {
     char head[HELPER_HEADER_SIZE];
     int ended = read_all(0, head, sizeof(head));
-    size_t value = get_u32(head + 4);
+    size_t value = get_le(head + 4, 4);
 
     message->signal = 0;
     if (ended == 1)
@@ -206,42 +197,61 @@ void message_release(struct message *message)
     SYS2(munmap, message->body, message->size + 1);
 }
 
-bool message_has_tty(const struct message *message)
+/* The first record of a type; NULL: there is none. */
+static const char *find_record(const struct message *message, char wanted, size_t *ret_size)
 {
     const char *end = message->body + message->size, *at;
-    size_t size;
     char type;
 
-    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
-        if (type == HELPER_TTY)
-            return true;
-    }
-    return false;
-}
-
-const char *message_mark(const struct message *message)
-{
-    const char *end = message->body + message->size, *at;
-    size_t size;
-    char type;
-
-    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
-        if (type == HELPER_MARK && size > 0 && at[size - 1] == '\0')
+    for (at = message->body; (at = next_record(at, end, &type, ret_size)); at += *ret_size) {
+        if (type == wanted)
             return at;
     }
     return NULL;
 }
 
-static void make_parents(char *path)
+bool message_has_tty(const struct message *message)
 {
-    for (char *at = path + 1; *at; at++) {
-        if (*at == '/') {
-            *at = '\0';
-            SYS3(mkdirat, AT_FDCWD, path, 0777);
-            *at = '/';
+    size_t size;
+
+    return find_record(message, HELPER_TTY, &size) != NULL;
+}
+
+bool message_deadline(const struct message *message, long *ret_deadline_ms, long *ret_grace_ms)
+{
+    size_t size;
+    const char *at = find_record(message, HELPER_DEADLINE, &size);
+
+    if (!at)
+        return false;
+    if (size != 8)
+        bad_request();
+    *ret_deadline_ms = (long)get_le(at, 4);
+    *ret_grace_ms = (long)get_le(at + 4, 4);
+    return true;
+}
+
+const char *message_next_return(const struct message *message, const char *at, struct returned *ret)
+{
+    const char *end = message->body + message->size;
+    size_t size;
+    char type;
+
+    for (at = at ? at : message->body; (at = next_record(at, end, &type, &size)); at += size) {
+        if (type == HELPER_RETURN) {
+            *ret = parse_return(at, size);
+            return at + size;
         }
     }
-    SYS3(mkdirat, AT_FDCWD, path, 0777);
+    return NULL;
+}
+
+const char *message_mark(const struct message *message)
+{
+    size_t size;
+    const char *at = find_record(message, HELPER_MARK, &size);
+
+    return at && size > 0 && at[size - 1] == '\0' ? at : NULL;
 }
 
 static void enter(const char *path)
@@ -249,7 +259,7 @@ static void enter(const char *path)
     long error = SYS1(chdir, path);
 
     if (error == -ENOENT) {
-        make_parents(join(path, NULL));
+        make_directories(join(path, NULL));
         error = SYS1(chdir, path);
     }
     if (error < 0)
@@ -270,6 +280,18 @@ static void write_file(const char *path, const char *data, size_t size, int mode
     SYS1(close, fd);
 }
 
+/* Whether only this user could have put something into it, if files are private. */
+static bool is_ours(const char *path)
+{
+    struct stat status;
+
+    if (!files_are_private)
+        return true;
+    return SYS4(newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (status.st_mode & S_IFMT) == S_IFDIR && status.st_uid == (unsigned)SYS0(geteuid) &&
+           !(status.st_mode & 077);
+}
+
 /* Makes the directory in the first place that allows it; with a trailing slash. */
 static const char *make_directory(const struct program *program)
 {
@@ -277,11 +299,11 @@ static const char *make_directory(const struct program *program)
 
     bool has_files = has_record(program->body, program->body_end, HELPER_FILE);
 
-    for (size_t i = 0; i < PLACE_COUNT; i++) {
+    for (size_t i = 0; i < MESSAGE_PLACES; i++) {
         const char *path = join(place(i, has_files), program->directory, NULL);
 
-        error = SYS3(mkdirat, AT_FDCWD, path, 0755);
-        if (error == 0 || error == -EEXIST)
+        error = SYS3(mkdirat, AT_FDCWD, path, files_are_private ? 0700 : 0755);
+        if (error == 0 || (error == -EEXIST && is_ours(path)))
             return join(path, "/", NULL);
     }
     fail(HELPER_EXIT_CANNOT, "make a directory for the files of the step in", "/tmp",
@@ -383,7 +405,7 @@ static char send_data(int to, int from, size_t left)
             return n == 0 ? HELPER_WHOLE : HELPER_UNREADABLE;
         size = (size_t)n < left ? (size_t)n : left;
         record[0] = HELPER_DATA;
-        put_u32(record + 1, size);
+        put_le(record + 1, 4, size);
         write_all(to, record, HELPER_RECORD_SIZE + size);
         left -= size;
         if (size < (size_t)n)
@@ -391,8 +413,7 @@ static char send_data(int to, int from, size_t left)
     }
 }
 
-/* Nothing of the program is left that could write to it. */
-static void send_file(int to, const char *path, size_t max_bytes)
+void send_file(int to, const char *path, size_t max_bytes)
 {
     long fd =
         SYS4(openat, AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
@@ -407,28 +428,32 @@ static void send_file(int to, const char *path, size_t max_bytes)
     write_all(to, end, sizeof(end));
 }
 
+void message_file_paths(const struct message *message, const char *name,
+                        const char *ret[MESSAGE_PLACES])
+{
+    bool has_files = has_record(message->body, message->body + message->size, HELPER_FILE);
+    const char *directory = directory_of(message);
+
+    for (size_t i = 0; i < MESSAGE_PLACES; i++)
+        ret[i] = join(place(i, has_files), directory ? directory : "", "/", name, NULL);
+}
+
+/* Nothing of the program is left that could write to them. */
 void message_send_files(const struct message *message, int fd)
 {
     const char *end = message->body + message->size, *at, *directory = directory_of(message);
     bool has_files = has_record(message->body, end, HELPER_FILE);
+    struct returned returned;
     const char *found = NULL;
-    size_t size;
-    char type;
 
-    for (size_t i = 0; directory && !found && i < PLACE_COUNT; i++) {
+    for (size_t i = 0; directory && !found && i < MESSAGE_PLACES; i++) {
         const char *path = join(place(i, has_files), directory, "/", NULL);
 
         if (is_directory(path))
             found = path;
     }
-    for (at = message->body; (at = next_record(at, end, &type, &size)); at += size) {
-        struct returned returned;
-
-        if (type != HELPER_RETURN)
-            continue;
-        returned = parse_return(at, size);
+    for (at = NULL; (at = message_next_return(message, at, &returned));)
         send_file(fd, join(found ? found : "", returned.name, NULL), returned.max_bytes);
-    }
 }
 
 static void remove_file(const char *directory, const char *name)
@@ -442,7 +467,7 @@ void message_remove_files(const struct message *message)
     size_t size;
     char type;
 
-    for (size_t i = 0; directory && i < PLACE_COUNT; i++) {
+    for (size_t i = 0; directory && i < MESSAGE_PLACES; i++) {
         const char *path = join(places[i], directory, NULL);
 
         if (!is_directory(path))
@@ -473,7 +498,8 @@ static long execute_in_path(struct program *program)
         long result;
 
         memcpy(dir, path, len);
-        result = SYS3(execve, join(len ? dir : ".", "/", name, NULL), program->argv, program->env);
+        program->tried = join(len ? dir : ".", "/", name, NULL);
+        result = SYS3(execve, program->tried, program->argv, program->env);
         if (result != -ENOENT && result != -ENOTDIR)
             error = result;
         if (result != -ENOENT && result != -ENOTDIR && result != -EACCES)
@@ -533,6 +559,9 @@ static _Noreturn void fail_to_run(const struct program *program, long error)
     if (error == -E2BIG)
         fail(HELPER_EXIT_CANNOT, "run", name,
              join(error_text(error), ": ", largest_of(program), " has the most bytes", NULL));
+    if (error == -ENOEXEC && elf_foreign(program->tried))
+        fail(HELPER_EXIT_CANNOT, "run", name,
+             join("not an executable for this machine: ", elf_foreign(program->tried), NULL));
     if (error != -ENOENT && error != -ENOTDIR)
         fail(HELPER_EXIT_CANNOT, "run", name, error_text(error));
     if (!program->not_found)
@@ -553,6 +582,7 @@ _Noreturn void message_become(const struct message *message, char *const *env)
     if (program.cwd)
         enter(program.cwd);
     name = program.argv[0];
+    program.tried = name;
     if (find_char(name, '/'))
         fail_to_run(&program, SYS3(execve, name, program.argv, program.env));
     fail_to_run(&program, execute_in_path(&program));

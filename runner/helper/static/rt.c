@@ -2,7 +2,10 @@
 
 #include <asm/errno.h>
 #include <asm/poll.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/time.h>
+#include <linux/time_types.h>
 #include <stdarg.h>
 
 #include "../request.h"
@@ -120,6 +123,19 @@ char *join(const char *first, ...)
     return ret;
 }
 
+bool parse_number(const char *text, unsigned long *ret)
+{
+    unsigned long value = 0;
+    const char *at = text;
+
+    for (; *at >= '0' && *at <= '9' && at - text < 18; at++)
+        value = value * 10 + (unsigned long)(*at - '0');
+    if (at == text || *at)
+        return false;
+    *ret = value;
+    return true;
+}
+
 const char *env_get(char *const *env, const char *key)
 {
     size_t len = strlen(key);
@@ -166,6 +182,7 @@ const char *error_text(long error)
         {ETXTBSY, "file is being written"},
         {ELOOP, "too many symbolic links"},
         {EAGAIN, "too many processes"},
+        {ENAMETOOLONG, "the name is too long"},
         {ECONNREFUSED, "connection refused"},
         {ECONNRESET, "connection reset"},
         {EHOSTUNREACH, "no route to host"},
@@ -178,6 +195,48 @@ const char *error_text(long error)
             return texts[i].text;
     }
     return "system error";
+}
+
+long now_ms(void)
+{
+    struct __kernel_timespec now;
+
+    SYS2(clock_gettime, CLOCK_MONOTONIC, &now);
+    return (long)now.tv_sec * 1000 + (long)now.tv_nsec / 1000000;
+}
+
+long poll_until(struct pollfd *fds, size_t count, long until_ms)
+{
+    struct __kernel_timespec left = {0};
+    long left_ms = until_ms < 0 ? 0 : until_ms - now_ms();
+    long ready;
+
+    if (left_ms > 0) {
+        left.tv_sec = left_ms / 1000;
+        left.tv_nsec = left_ms % 1000 * 1000000;
+    }
+    ready = SYS5(ppoll, fds, count, until_ms < 0 ? NULL : &left, NULL, 0);
+    return ready < 0 ? 0 : ready;
+}
+
+void set_nonblocking(int fd)
+{
+    long flags = SYS3(fcntl, fd, F_GETFL, 0);
+
+    if (flags >= 0)
+        SYS3(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        SYS1(close, *fd);
+    *fd = -1;
+}
+
+bool is_again(long result)
+{
+    return result == -EAGAIN || result == -EINTR;
 }
 
 int read_all(int fd, void *to, size_t len)
@@ -218,4 +277,16 @@ int write_all(int fd, const void *from, size_t len)
         }
     }
     return 0;
+}
+
+void make_directories(char *path)
+{
+    for (char *at = path + 1; *at; at++) {
+        if (*at == '/') {
+            *at = '\0';
+            SYS3(mkdirat, AT_FDCWD, path, 0777);
+            *at = '/';
+        }
+    }
+    SYS3(mkdirat, AT_FDCWD, path, 0777);
 }

@@ -17,6 +17,8 @@ void *map_memory(size_t size);
 void *allocate(size_t size);
 /* One string of the given parts, up to NULL. */
 char *join(const char *first, ...);
+/* Decimal digits, and nothing else; false: it is no number. */
+bool parse_number(const char *text, unsigned long *ret);
 /* Value of KEY in a vector of "KEY=VALUE", or NULL. */
 const char *env_get(char *const *env, const char *key);
 
@@ -26,6 +28,20 @@ _Noreturn void fail(int code, const char *what, const char *name, const char *wh
 /* The text of the errnos that people meet here; error is negative, as system calls return it. */
 const char *error_text(long error);
 
+/* Of the monotonic clock. */
+long now_ms(void);
+/* Waits until something is there or the moment comes; -1: for ever. The number of descriptors that
+ * something is there of. */
+struct pollfd;
+long poll_until(struct pollfd *fds, size_t count, long until_ms);
+void set_nonblocking(int fd);
+/* Sets it to -1. */
+void close_fd(int *fd);
+/* The result of a read or a write that is to be tried again. */
+bool is_again(long result);
+
 /* 0 when all of it was read, or written; 1 at the end of the input before the first byte. */
 int read_all(int fd, void *to, size_t len);
 int write_all(int fd, const void *from, size_t len);
+/* A directory and those that it is in; what is wrong shows when it is used. */
+void make_directories(char *path);

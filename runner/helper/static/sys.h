@@ -46,8 +46,20 @@ static inline long sys6(long number, long a, long b, long c, long d, long e, lon
 #define SYS5(name, a, b, c, d, e)                                                                  \
     sys6(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
+#define SYS6(name, a, b, c, d, e, f)                                                               \
+    sys6(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
 static inline _Noreturn void sys_exit(int code)
 {
     for (;;)
         SYS1(exit_group, code);
 }
+
+/* linux_dirent64, which no header of the kernel gives to user space. */
+struct directory_entry {
+    unsigned long long inode;
+    long long offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};

@@ -48,14 +48,6 @@ void tty_open(struct tty *tty)
         set_modes(tty->slave);
 }
 
-void tty_close(struct tty *tty)
-{
-    if (tty->slave >= 0)
-        SYS1(close, tty->slave);
-    if (tty->master >= 0)
-        SYS1(close, tty->master);
-}
-
 void tty_become(const struct tty *tty)
 {
     if (tty->error < 0)
@@ -63,30 +55,4 @@ void tty_become(const struct tty *tty)
     SYS3(ioctl, tty->slave, TIOCSCTTY, 0);
     SYS3(dup3, tty->slave, 1, 0);
     SYS3(dup3, tty->slave, 2, 0);
-}
-
-static void read_some(struct tty *tty)
-{
-    long n = SYS3(read, tty->master, tty->data, sizeof(tty->data));
-
-    tty->pending = n > 0 ? (size_t)n : 0;
-}
-
-/* A pipe that says it can be written takes as much as `data` holds, a page, at once. */
-void tty_pass(struct tty *tty, bool readable, bool writable)
-{
-    if (readable && !tty->pending)
-        read_some(tty);
-    if (writable && tty->pending) {
-        write_all(1, tty->data, tty->pending);
-        tty->pending = 0;
-    }
-}
-
-void tty_drain(struct tty *tty)
-{
-    do {
-        write_all(1, tty->data, tty->pending);
-        read_some(tty);
-    } while (tty->pending);
 }
