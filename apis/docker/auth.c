@@ -4,16 +4,15 @@
 #include <strings.h>
 #include <sys/wait.h>
 
-#include "apis/docker/endpoint.h"
+#include "apis/docker/config_file.h"
 #include "apis/docker/json.h"
 #include "base/alloc.h"
 #include "base/base64.h"
-#include "base/fs.h"
 #include "base/process.h"
 
 #define DOCKER_IO_KEY "https://index.docker.io/v1/"
 
-enum { CONFIG_MAX_BYTES = 4 << 20, HELPER_MAX_BYTES = 1 << 20 };
+enum { HELPER_MAX_BYTES = 1 << 20 };
 
 static void wipe(char **text)
 {
@@ -38,7 +37,6 @@ void docker_credentials_release(struct docker_credentials *c)
     wipe(&c->server_address);
 }
 
-/* "https://host/v1/" and "host" name the same registry. */
 static void host_of(const char *key, const char **ret_host, size_t *ret_len)
 {
     const char *scheme = strstr(key, "://");
@@ -47,7 +45,7 @@ static void host_of(const char *key, const char **ret_host, size_t *ret_len)
     *ret_len = strcspn(*ret_host, "/");
 }
 
-static bool same_registry(const char *key, const char *registry)
+bool docker_same_registry(const char *key, const char *registry)
 {
     const char *host;
     size_t len;
@@ -76,7 +74,7 @@ static json_t *member_for(const json_t *config, const char *name, const char *re
     if (own)
         return own;
     json_object_foreach (object, key, value) {
-        if (same_registry(key, registry))
+        if (docker_same_registry(key, registry))
             return value;
     }
     return NULL;
@@ -179,20 +177,6 @@ static int ask_helper(const struct ctx *ctx, const char *const *envp, const char
                    errors.len ? errors.data : "no message");
 }
 
-static json_t *load_config(const char *path, struct err *err)
-{
-    CLEANUP(wipe_buf) struct buf text = BUF_INIT;
-    json_error_t where;
-    json_t *config;
-
-    if (fs_read_file(path, CONFIG_MAX_BYTES, &text, err) < 0)
-        return NULL;
-    config = json_loadb(text.data, text.len, 0, &where);
-    if (!config)
-        err_set(err, ERR_INVALID, "%s:%d:%d: %s", path, where.line, where.column, where.text);
-    return config;
-}
-
 static int from_config(const struct ctx *ctx, const char *const *envp, const json_t *config,
                        const char *path, const char *registry, struct docker_credentials *ret,
                        struct err *err)
@@ -216,8 +200,7 @@ int docker_credentials_find(const struct ctx *ctx, const char *const *envp, cons
                             const char *username, const char *password,
                             struct docker_credentials *ret, struct err *err)
 {
-    CLEANUP_FREE char *dir = docker_config_dir(envp);
-    CLEANUP_FREE char *path = dir ? fs_join(dir, "config.json") : NULL;
+    CLEANUP_FREE char *path = NULL;
     json_t *config;
     int result;
 
@@ -229,16 +212,48 @@ int docker_credentials_find(const struct ctx *ctx, const char *const *envp, cons
         };
         return 0;
     }
-    if (!path || !fs_exists(path)) {
+    if (docker_config_load(envp, &config, &path, err) < 0)
+        return -1;
+    if (!config) {
         *ret = (struct docker_credentials){0};
         return 0;
     }
-    config = load_config(path, err);
-    if (!config)
-        return -1;
     result = from_config(ctx, envp, config, path, registry, ret, err);
     json_decref(config);
     return result;
+}
+
+static void add_registry(struct strvec *registries, const char *key)
+{
+    CLEANUP_FREE char *registry = NULL;
+    const char *host;
+    size_t len;
+
+    host_of(key, &host, &len);
+    registry = docker_same_registry(key, "docker.io") ? xstrdup("docker.io") : xstrndup(host, len);
+    for (size_t i = 0; i < registries->len; i++) {
+        if (strcmp(registries->items[i], registry) == 0)
+            return;
+    }
+    strvec_push(registries, registry);
+}
+
+int docker_credentials_registries(const char *const *envp, struct strvec *ret, struct err *err)
+{
+    static const char *const members[] = {"auths", "credHelpers"};
+    json_t *config;
+
+    if (docker_config_load(envp, &config, NULL, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+        const char *key;
+        json_t *value;
+
+        json_object_foreach (json_object_get(config, members[i]), key, value)
+            add_registry(ret, key);
+    }
+    json_decref(config);
+    return 0;
 }
 
 char *docker_credentials_header(const struct docker_credentials *c)

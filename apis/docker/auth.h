@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/ctx.h"
 #include "base/err.h"
+#include "base/vec.h"
 
 struct docker_credentials {
     char *username; /* all NULL: anonymous */
@@ -22,6 +23,9 @@ struct docker_credentials {
 /* Overwrites the secrets before they are freed. */
 void docker_credentials_release(struct docker_credentials *credentials);
 
+/* Whether `name`, as people write it ("host", "https://host/v1/"), is that registry, which is as in
+ * struct docker_image_ref. */
+bool docker_same_registry(const char *name, const char *registry);
 /* registry as in struct docker_image_ref. username and password may be NULL: then the
  * configuration file in docker_config_dir(envp) is asked; no file, or no entry in it, is no error
  * and gives anonymous. ERR_INVALID: the file is broken. A helper that is missing or fails is an
@@ -29,6 +33,10 @@ void docker_credentials_release(struct docker_credentials *credentials);
 int docker_credentials_find(const struct ctx *ctx, const char *const *envp, const char *registry,
                             const char *username, const char *password,
                             struct docker_credentials *ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* The registries that the configuration file names, each as in struct docker_image_ref, for what
+ * may need any of them. */
+int docker_credentials_registries(const char *const *envp, struct strvec *ret, struct err *err)
     __attribute__((warn_unused_result));
 /* The value of X-Registry-Auth; NULL for anonymous. Caller frees. */
 char *docker_credentials_header(const struct docker_credentials *credentials);

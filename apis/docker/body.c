@@ -48,6 +48,18 @@ void body_true(json_t *parent, const char *key, bool value)
         json_object_set_new(parent, key, json_true());
 }
 
+void body_number(json_t *parent, const char *key, const int64_t *value)
+{
+    if (value)
+        json_object_set_new(parent, key, json_integer(*value));
+}
+
+void body_bool(json_t *parent, const char *key, const bool *value)
+{
+    if (value)
+        json_object_set_new(parent, key, json_boolean(*value));
+}
+
 void body_list(struct body *body, json_t *parent, const char *key, const char *const *values)
 {
     json_t *list;
@@ -74,12 +86,16 @@ void body_map(struct body *body, json_t *parent, const char *key, const struct s
     }
 }
 
-void body_env(struct body *body, json_t *parent, const char *key, const struct strmap *map)
+void body_env(struct body *body, json_t *parent, const char *key, const struct strmap *map,
+              const char *const *unset)
 {
+    static const struct strmap none;
     CLEANUP_BUF struct buf pair = BUF_INIT;
     json_t *list;
 
-    if (!map || !map->len)
+    if (!map)
+        map = &none;
+    if (!map->len && !(unset && *unset))
         return;
     list = json_array();
     strmap_foreach (entry, map) {
@@ -87,6 +103,8 @@ void body_env(struct body *body, json_t *parent, const char *key, const struct s
         buf_addf(&pair, "%s=%s", entry->key, entry->value);
         json_array_append_new(list, text(body, entry->key, pair.data));
     }
+    for (; unset && *unset; unset++)
+        json_array_append_new(list, text(body, key, *unset));
     json_object_set_new(parent, key, list);
 }
 

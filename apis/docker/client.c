@@ -1,6 +1,7 @@
 #include "apis/docker/client.h"
 
 #include "apis/docker/json.h"
+#include "apis/docker/path.h"
 #include "base/alloc.h"
 #include "base/parse.h"
 
@@ -231,6 +232,25 @@ static void cleanup_string(char **text)
     free(*text);
 }
 
+/* Of an answer that is a success; ret may be NULL. */
+static int read_json(struct docker_client *docker, const char *method, const char *path,
+                     const struct http_response *response, json_t **ret, struct err *err)
+{
+    json_error_t where;
+    json_t *value;
+
+    if (!ret)
+        return 0;
+    value = response->body.len ? json_loadb(response->body.data, response->body.len,
+                                            JSON_ALLOW_NUL | JSON_DECODE_ANY, &where)
+                               : json_null();
+    if (!value)
+        return err_set(err, ERR_PROTOCOL, "%s: the answer to %s %s is not JSON: %s",
+                       http_client_peer(docker->http), method, path, where.text);
+    *ret = value;
+    return 0;
+}
+
 static int call_json(const struct ctx *ctx, struct docker_client *docker, const char *method,
                      const char *path, json_t *body, int64_t settle_ms, int ok_also, json_t **ret,
                      struct err *err)
@@ -245,8 +265,6 @@ static int call_json(const struct ctx *ctx, struct docker_client *docker, const 
                                    .once = strcmp(method, "POST") == 0,
                                    .settle_ms = settle_ms};
     CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
-    json_error_t where;
-    json_t *value = NULL;
 
     if (body && !text)
         return err_set(err, ERR_INVALID, "a name or value for Docker is not valid UTF-8");
@@ -254,16 +272,7 @@ static int call_json(const struct ctx *ctx, struct docker_client *docker, const 
         return -1;
     if (!success(response.status) && response.status != ok_also)
         return docker_response_error(&response, err);
-    if (!ret)
-        return 0;
-    value = response.body.len ? json_loadb(response.body.data, response.body.len,
-                                           JSON_ALLOW_NUL | JSON_DECODE_ANY, &where)
-                              : json_null();
-    if (!value)
-        return err_set(err, ERR_PROTOCOL, "%s: the answer to %s %s is not JSON: %s",
-                       http_client_peer(docker->http), method, path, where.text);
-    *ret = value;
-    return 0;
+    return read_json(docker, method, path, &response, ret, err);
 }
 
 int docker_call(const struct ctx *ctx, struct docker_client *docker, const char *method,
@@ -276,6 +285,80 @@ int docker_call_create(const struct ctx *ctx, struct docker_client *docker, cons
                        json_t *body, json_t **ret, struct err *err)
 {
     return call_json(ctx, docker, "POST", path, body, DOCKER_SETTLE_MS, 0, ret, err);
+}
+
+struct docker_pending {
+    struct docker_client *docker;
+    struct http_call *call;
+    const char *method; /* a literal */
+    char *path;
+    char *text;
+};
+
+int docker_call_begin(const struct ctx *ctx, struct docker_client *docker, const char *method,
+                      const char *path, json_t *body, const char *registry_auth,
+                      struct docker_pending **ret, struct err *err)
+{
+    CLEANUP_FREE char *auth =
+        registry_auth ? xasprintf("X-Registry-Auth: %s", registry_auth) : NULL;
+    const char *headers[] = {auth ? auth : "Content-Type: application/json",
+                             auth ? "Content-Type: application/json" : NULL, NULL};
+    CLEANUP_DOCKER_PENDING struct docker_pending *pending = xcalloc(1, sizeof(*pending));
+    struct http_request request = {.method = method,
+                                   .path = path,
+                                   .headers = headers,
+                                   .once = strcmp(method, "POST") == 0};
+    struct http_request actual;
+
+    *pending = (struct docker_pending){.docker = docker, .method = method};
+    pending->text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (body && !pending->text)
+        return err_set(err, ERR_INVALID, "a name or value for Docker is not valid UTF-8");
+    request.body = pending->text;
+    request.body_len = pending->text ? strlen(pending->text) : 0;
+    if (versioned(ctx, docker, &request, &actual, &pending->path, err) < 0 ||
+        http_start(docker->http, &actual, &pending->call, err) < 0)
+        return -1;
+    *ret = steal_ptr(&pending);
+    return 0;
+}
+
+/* A POST goes on in the daemon when ctx has ended: its answer says what there is now. */
+static int wait_settled(const struct ctx *ctx, struct docker_pending *pending, struct err *err)
+{
+    struct ctx settle;
+    int result = http_call_wait(ctx, pending->call, err);
+
+    if (result == 0 || http_call_done(pending->call) || strcmp(pending->method, "POST") != 0)
+        return result;
+    ctx_init_cleanup(&settle, DOCKER_SETTLE_MS);
+    result = http_call_wait(&settle, pending->call, NULL);
+    ctx_release(&settle);
+    return result;
+}
+
+int docker_call_end(const struct ctx *ctx, struct docker_pending *pending, json_t **ret,
+                    struct err *err)
+{
+    const struct http_response *response = http_call_response(pending->call);
+    int result = wait_settled(ctx, pending, err);
+
+    if (result == 0 && !success(response->status))
+        result = docker_response_error(response, err);
+    else if (result == 0)
+        result = read_json(pending->docker, pending->method, pending->path, response, ret, err);
+    docker_pending_free(pending);
+    return result;
+}
+
+void docker_pending_free(struct docker_pending *pending)
+{
+    if (!pending)
+        return;
+    http_call_free(pending->call);
+    free(pending->path);
+    free(pending->text);
+    free(pending);
 }
 
 void docker_add_filters(struct buf *path, bool first, const struct docker_filter *filters,
@@ -304,4 +387,35 @@ void docker_add_filters(struct buf *path, bool first, const struct docker_filter
     http_escape(path, text ? text : "{}");
     free(text);
     json_decref(object);
+}
+
+int docker_call_list_begin(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                           const struct docker_filter *filters, size_t filter_count,
+                           struct docker_pending **ret, struct err *err)
+{
+    CLEANUP_BUF struct buf whole = BUF_INIT;
+
+    buf_addstr(&whole, path);
+    docker_add_filters(&whole, !strchr(path, '?'), filters, filter_count);
+    return docker_call_begin(ctx, docker, "GET", whole.data, NULL, NULL, ret, err);
+}
+
+int docker_call_list(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                     const struct docker_filter *filters, size_t filter_count, json_t **ret,
+                     struct err *err)
+{
+    struct docker_pending *pending;
+
+    if (docker_call_list_begin(ctx, docker, path, filters, filter_count, &pending, err) < 0)
+        return -1;
+    return docker_call_end(ctx, pending, ret, err);
+}
+
+int docker_call_inspect(const struct ctx *ctx, struct docker_client *docker, const char *collection,
+                        const char *name, json_t **ret, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    docker_path(&path, collection, name, NULL);
+    return docker_call(ctx, docker, "GET", path.data, NULL, 0, ret, err);
 }

@@ -110,6 +110,25 @@ int docker_call(const struct ctx *ctx, struct docker_client *docker, const char 
 int docker_call_create(const struct ctx *ctx, struct docker_client *docker, const char *path,
                        json_t *body, json_t **ret, struct err *err)
     __attribute__((warn_unused_result));
+/* A call that runs beside others: begun, then ended, in any order; all of a client move on whenever
+ * one is waited for. `body` is not needed any more when it has begun. registry_auth: the value of
+ * X-Registry-Auth (docker_credentials_header()), NULL: none. */
+struct docker_pending;
+int docker_call_begin(const struct ctx *ctx, struct docker_client *docker, const char *method,
+                      const char *path, json_t *body, const char *registry_auth,
+                      struct docker_pending **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* Waits for the answer and frees the call, also when it fails. What docker_call_create() says about
+ * the end of ctx holds for a POST. */
+int docker_call_end(const struct ctx *ctx, struct docker_pending *pending, json_t **ret,
+                    struct err *err) __attribute__((warn_unused_result));
+/* Breaks it off; NULL is fine. Before docker_client_free(). */
+void docker_pending_free(struct docker_pending *pending);
+static inline void docker_pending_freep(struct docker_pending **pending)
+{
+    docker_pending_free(*pending);
+}
+#define CLEANUP_DOCKER_PENDING CLEANUP(docker_pending_freep)
 /* As docker_call, with full control of the request; request->path has no version prefix. */
 int docker_call_raw(const struct ctx *ctx, struct docker_client *docker,
                     const struct http_request *request, struct http_response *response,
@@ -120,6 +139,19 @@ int docker_call_start(const struct ctx *ctx, struct docker_client *docker,
     __attribute__((warn_unused_result));
 /* Fills err from a response that is not a success; returns -1. */
 int docker_response_error(const struct http_response *response, struct err *err);
+/* GET of a collection such as "/networks", of what fits all filters; begun: see
+ * docker_call_begin(). */
+int docker_call_list_begin(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                           const struct docker_filter *filters, size_t filter_count,
+                           struct docker_pending **ret, struct err *err)
+    __attribute__((warn_unused_result));
+int docker_call_list(const struct ctx *ctx, struct docker_client *docker, const char *path,
+                     const struct docker_filter *filters, size_t filter_count, json_t **ret,
+                     struct err *err) __attribute__((warn_unused_result));
+/* GET of one thing: "networks" and its name or id. */
+int docker_call_inspect(const struct ctx *ctx, struct docker_client *docker, const char *collection,
+                        const char *name, json_t **ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* Adds "?filters={…}" or "&filters={…}" (first tells which) to a path; nothing for no filters. */
 void docker_add_filters(struct buf *path, bool first, const struct docker_filter *filters,
                         size_t count);

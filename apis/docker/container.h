@@ -84,6 +84,7 @@ struct docker_container {
     char *workdir;
     bool running;
     bool oom_killed;
+    bool tty; /* its output is not framed */
     int64_t exit_code;
     int64_t pid; /* on the daemon's host; 0: not running */
     int64_t restart_count;
@@ -102,14 +103,25 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
                              const char *container, struct docker_container *ret, struct err *err)
     __attribute__((warn_unused_result));
 void docker_container_release(struct docker_container *container);
+/* All of it, as the daemon tells it; new reference. */
+int docker_container_inspect_json(const struct ctx *ctx, struct docker_client *docker,
+                                  const char *container, json_t **ret, struct err *err)
+    __attribute__((warn_unused_result));
 
 struct docker_container_entry {
     char *id;
     char *name;
     char *image;
+    char *image_id;
+    char *command;     /* as one line */
     char *state;       /* as docker_container.status */
+    char *status;      /* for people: "Up 2 minutes (healthy)" */
     int64_t created_s; /* epoch */
     struct strmap labels;
+    struct strmap networks;            /* name → id */
+    struct strmap addresses;           /* → name of the network; of what runs */
+    struct docker_port_binding *ports; /* host_port 0: not published */
+    size_t port_count;
 };
 
 struct docker_container_list {
@@ -118,6 +130,14 @@ struct docker_container_list {
 };
 
 #define CLEANUP_DOCKER_CONTAINER_LIST CLEANUP(docker_container_list_release)
+/* The same in two parts, so that other calls can run beside it: see docker_call_begin(). */
+int docker_container_list_begin(const struct ctx *ctx, struct docker_client *docker, bool all,
+                                const struct docker_filter *filters, size_t filter_count,
+                                struct docker_pending **ret, struct err *err)
+    __attribute__((warn_unused_result));
+int docker_container_list_end(const struct ctx *ctx, struct docker_pending *pending,
+                              struct docker_container_list *ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* all: also those that do not run. */
 int docker_container_list(const struct ctx *ctx, struct docker_client *docker, bool all,
                           const struct docker_filter *filters, size_t filter_count,
@@ -148,6 +168,13 @@ int docker_container_logs(const struct ctx *ctx, struct docker_client *docker,
                           const char *container, const struct docker_logs *options,
                           struct docker_frames *frames, struct err *err)
     __attribute__((warn_unused_result));
+
+/* The same, beside others: ends with the call; drive it with docker_client_poll(), then ask
+ * docker_frames_end(). */
+int docker_container_logs_start(const struct ctx *ctx, struct docker_client *docker,
+                                const char *container, const struct docker_logs *options,
+                                struct docker_frames *frames, struct http_call **ret,
+                                struct err *err) __attribute__((warn_unused_result));
 
 enum docker_wait_condition {
     DOCKER_WAIT_NOT_RUNNING,

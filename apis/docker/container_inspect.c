@@ -90,15 +90,22 @@ static char *last_health_output(const json_t *body)
     return docker_json_dup(count ? json_array_get(log, count - 1) : NULL, "Output");
 }
 
+int docker_container_inspect_json(const struct ctx *ctx, struct docker_client *docker,
+                                  const char *container, json_t **ret, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    docker_path(&path, "containers", container, "json");
+    return docker_call(ctx, docker, "GET", path.data, NULL, 0, ret, err);
+}
+
 int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker,
                              const char *container, struct docker_container *ret, struct err *err)
 {
-    CLEANUP_BUF struct buf path = BUF_INIT;
     struct docker_container c;
     json_t *body;
 
-    docker_path(&path, "containers", container, "json");
-    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+    if (docker_container_inspect_json(ctx, docker, container, &body, err) < 0)
         return -1;
     c = (struct docker_container){
         .id = docker_json_dup(body, "Id"),
@@ -116,6 +123,7 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
         .user = docker_json_dup(body, "Config.User"),
         .workdir = docker_json_dup(body, "Config.WorkingDir"),
         .running = docker_json_bool(body, "State.Running"),
+        .tty = docker_json_bool(body, "Config.Tty"),
         .oom_killed = docker_json_bool(body, "State.OOMKilled"),
         .exit_code = docker_json_int(body, "State.ExitCode"),
         .pid = docker_json_int(body, "State.Pid"),
@@ -129,6 +137,15 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
     json_decref(body);
     *ret = c;
     return 0;
+}
+
+static void release_ports(struct docker_port_binding *ports, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(ports[i].protocol);
+        free(ports[i].host_ip);
+    }
+    free(ports);
 }
 
 void docker_container_release(struct docker_container *c)
@@ -154,55 +171,118 @@ void docker_container_release(struct docker_container *c)
         free(c->networks[i].ip_address);
         free(c->networks[i].gateway);
     }
-    for (size_t i = 0; i < c->port_count; i++) {
-        free(c->ports[i].protocol);
-        free(c->ports[i].host_ip);
-    }
     free(c->mounts);
     free(c->networks);
-    free(c->ports);
+    release_ports(c->ports, c->port_count);
     *c = (struct docker_container){0};
+}
+
+static void read_entry_ports(const json_t *entry, struct docker_container_entry *e)
+{
+    const json_t *ports = docker_json_at(entry, "Ports");
+    size_t i;
+    json_t *p;
+
+    if (!json_array_size(ports))
+        return;
+    e->ports = xcalloc(json_array_size(ports), sizeof(*e->ports));
+    json_array_foreach (ports, i, p) {
+        e->ports[e->port_count++] = (struct docker_port_binding){
+            .container_port = (unsigned)docker_json_int(p, "PrivatePort"),
+            .protocol = docker_json_dup(p, "Type"),
+            .host_ip = docker_json_dup(p, "IP"),
+            .host_port = (unsigned)docker_json_int(p, "PublicPort"),
+        };
+    }
+}
+
+static void add_address(const json_t *settings, const char *member, const char *network,
+                        struct docker_container_entry *e)
+{
+    const char *address = docker_json_str(settings, member);
+
+    if (*address)
+        strmap_set(&e->addresses, address, network);
+}
+
+static void read_entry(const json_t *entry, struct docker_container_entry *e)
+{
+    const char *name = json_string_value(json_array_get(docker_json_at(entry, "Names"), 0));
+    json_t *networks = (json_t *)docker_json_at(entry, "NetworkSettings.Networks");
+    const char *network;
+    json_t *settings;
+
+    e->id = docker_json_dup(entry, "Id");
+    e->name = name_without_slash(name ? name : "");
+    e->image = docker_json_dup(entry, "Image");
+    e->image_id = docker_json_dup(entry, "ImageID");
+    e->command = docker_json_dup(entry, "Command");
+    e->state = docker_json_dup(entry, "State");
+    e->status = docker_json_dup(entry, "Status");
+    e->created_s = docker_json_int(entry, "Created");
+    docker_json_strmap(entry, "Labels", &e->labels);
+    json_object_foreach (networks, network, settings) {
+        strmap_set(&e->networks, network, docker_json_str(settings, "NetworkID"));
+        add_address(settings, "IPAddress", network, e);
+        add_address(settings, "GlobalIPv6Address", network, e);
+    }
+    read_entry_ports(entry, e);
+}
+
+int docker_container_list_begin(const struct ctx *ctx, struct docker_client *docker, bool all,
+                                const struct docker_filter *filters, size_t filter_count,
+                                struct docker_pending **ret, struct err *err)
+{
+    return docker_call_list_begin(ctx, docker,
+                                  all ? "/containers/json?all=1" : "/containers/json?all=0",
+                                  filters, filter_count, ret, err);
+}
+
+int docker_container_list_end(const struct ctx *ctx, struct docker_pending *pending,
+                              struct docker_container_list *ret, struct err *err)
+{
+    struct docker_container_list list = {0};
+    json_t *body;
+    size_t i;
+    json_t *entry;
+
+    if (docker_call_end(ctx, pending, &body, err) < 0)
+        return -1;
+    list.items = xcalloc(json_array_size(body) + 1, sizeof(*list.items));
+    json_array_foreach (body, i, entry)
+        read_entry(entry, &list.items[list.len++]);
+    json_decref(body);
+    *ret = list;
+    return 0;
 }
 
 int docker_container_list(const struct ctx *ctx, struct docker_client *docker, bool all,
                           const struct docker_filter *filters, size_t filter_count,
                           struct docker_container_list *ret, struct err *err)
 {
-    CLEANUP_BUF struct buf path = BUF_INIT;
-    struct docker_container_list list = {0};
-    json_t *body;
-    size_t i;
-    json_t *entry;
+    struct docker_pending *pending;
 
-    buf_addf(&path, "/containers/json?all=%d", all);
-    docker_add_filters(&path, false, filters, filter_count);
-    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+    if (docker_container_list_begin(ctx, docker, all, filters, filter_count, &pending, err) < 0)
         return -1;
-    list.items = xcalloc(json_array_size(body) + 1, sizeof(*list.items));
-    json_array_foreach (body, i, entry) {
-        struct docker_container_entry *e = &list.items[list.len++];
-        const char *name = json_string_value(json_array_get(docker_json_at(entry, "Names"), 0));
-
-        e->id = docker_json_dup(entry, "Id");
-        e->name = name_without_slash(name ? name : "");
-        e->image = docker_json_dup(entry, "Image");
-        e->state = docker_json_dup(entry, "State");
-        e->created_s = docker_json_int(entry, "Created");
-        docker_json_strmap(entry, "Labels", &e->labels);
-    }
-    json_decref(body);
-    *ret = list;
-    return 0;
+    return docker_container_list_end(ctx, pending, ret, err);
 }
 
 void docker_container_list_release(struct docker_container_list *list)
 {
     for (size_t i = 0; i < list->len; i++) {
-        free(list->items[i].id);
-        free(list->items[i].name);
-        free(list->items[i].image);
-        free(list->items[i].state);
-        strmap_release(&list->items[i].labels);
+        struct docker_container_entry *e = &list->items[i];
+
+        free(e->id);
+        free(e->name);
+        free(e->image);
+        free(e->image_id);
+        free(e->command);
+        free(e->state);
+        free(e->status);
+        strmap_release(&e->labels);
+        strmap_release(&e->networks);
+        strmap_release(&e->addresses);
+        release_ports(e->ports, e->port_count);
     }
     free(list->items);
     *list = (struct docker_container_list){0};

@@ -60,15 +60,15 @@ static int feed_frames(void *arg, const char *data, size_t len, struct err *err)
     return docker_frames_feed(arg, data, len, err);
 }
 
-int docker_container_logs(const struct ctx *ctx, struct docker_client *docker,
-                          const char *container, const struct docker_logs *o,
-                          struct docker_frames *frames, struct err *err)
+int docker_logs_of(const struct ctx *ctx, struct docker_client *docker, const char *collection,
+                   const char *name, const struct docker_logs *o, struct docker_frames *frames,
+                   struct err *err)
 {
     CLEANUP_BUF struct buf path = BUF_INIT;
     CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
     struct http_request request = {.method = "GET", .write = feed_frames, .write_arg = frames};
 
-    docker_path(&path, "containers", container, "logs");
+    docker_path(&path, collection, name, "logs");
     buf_addf(&path, "?follow=%d&timestamps=%d", o->follow, o->timestamps);
     add_streams(&path, o->flags);
     if (o->since_s)
@@ -81,6 +81,50 @@ int docker_container_logs(const struct ctx *ctx, struct docker_client *docker,
     if (response.status != 200)
         return docker_response_error(&response, err);
     return docker_frames_end(frames, err);
+}
+
+static void logs_path(const char *container, const struct docker_logs *o, struct buf *path)
+{
+    docker_path(path, "containers", container, "logs");
+    buf_addf(path, "?follow=%d&timestamps=%d", o->follow, o->timestamps);
+    add_streams(path, o->flags);
+    if (o->since_s)
+        buf_addf(path, "&since=%jd", (intmax_t)o->since_s);
+    if (o->tail)
+        buf_addf(path, "&tail=%jd", (intmax_t)o->tail);
+}
+
+int docker_container_logs(const struct ctx *ctx, struct docker_client *docker,
+                          const char *container, const struct docker_logs *o,
+                          struct docker_frames *frames, struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+    CLEANUP_HTTP_RESPONSE struct http_response response = HTTP_RESPONSE_INIT;
+    struct http_request request = {.method = "GET", .write = feed_frames, .write_arg = frames};
+
+    logs_path(container, o, &path);
+    request.path = path.data;
+    if (docker_call_raw(ctx, docker, &request, &response, err) < 0)
+        return -1;
+    if (response.status != 200)
+        return docker_response_error(&response, err);
+    return docker_frames_end(frames, err);
+}
+
+int docker_container_logs_start(const struct ctx *ctx, struct docker_client *docker,
+                                const char *container, const struct docker_logs *options,
+                                struct docker_frames *frames, struct http_call **ret,
+                                struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    logs_path(container, options, &path);
+    return docker_call_start(ctx, docker,
+                             &(struct http_request){.method = "GET",
+                                                    .path = path.data,
+                                                    .write = feed_frames,
+                                                    .write_arg = frames},
+                             ret, err);
 }
 
 struct docker_wait {

@@ -21,19 +21,28 @@ struct docker_mount {
     bool read_only;
     const char *propagation; /* bind: "rprivate", …; NULL: default */
     bool create_mountpoint;  /* bind: make a missing source (API 1.43) */
+    bool nonrecursive;       /* bind: without what is mounted below the source (API 1.40) */
+    /* bind that is read-only: what is mounted below the source stays as it is, or must be
+     * read-only, too (API 1.44) */
+    bool read_only_nonrecursive;
+    bool read_only_recursive;
     bool volume_nocopy;
     const char *volume_subpath;         /* API 1.45 */
-    const struct strmap *volume_labels; /* of a volume made by this mount */
+    const struct strmap *volume_labels; /* of a volume made by this mount, as the next two */
+    const char *volume_driver;
+    const struct strmap *volume_options;
+    const char *consistency; /* "cached", …: for Docker Desktop; NULL: none */
     int64_t tmpfs_size_bytes;
     unsigned tmpfs_mode; /* e.g. 01777 */
 };
 
 struct docker_port {
     unsigned container_port;
-    const char *protocol; /* NULL: "tcp" */
-    const char *host_ip;  /* NULL: all */
-    unsigned host_port;   /* 0: any free one; see publish */
-    bool expose_only;     /* not published */
+    const char *protocol;   /* NULL: "tcp" */
+    const char *host_ip;    /* NULL: all */
+    unsigned host_port;     /* 0: any free one */
+    unsigned host_port_end; /* > host_port: the first free one of the range */
+    bool expose_only;       /* not published */
 };
 
 struct docker_healthcheck {
@@ -51,7 +60,10 @@ struct docker_network_attach {
     const char *const *links; /* "container:alias" */
     const char *ipv4_address;
     const char *ipv6_address;
+    const char *const *link_local_ips;
     const char *mac_address; /* API 1.44 */
+    const struct strmap *driver_options;
+    int gateway_priority; /* API 1.48 */
 };
 
 struct docker_ulimit {
@@ -66,6 +78,21 @@ struct docker_device {
     const char *permissions; /* NULL: "rwm" */
 };
 
+struct docker_blkio_rate {
+    const char *path; /* of the device */
+    int64_t rate;     /* bytes or operations a second; the weight of a weight_device */
+};
+
+/* Limits of block I/O; a list ends with an entry without path, NULL: none. */
+struct docker_blkio {
+    int64_t weight;
+    const struct docker_blkio_rate *weight_devices;
+    const struct docker_blkio_rate *read_bps;
+    const struct docker_blkio_rate *write_bps;
+    const struct docker_blkio_rate *read_iops;
+    const struct docker_blkio_rate *write_iops;
+};
+
 /* Lists of strings are NULL-terminated; NULL: none. */
 struct docker_create {
     const char *name;     /* NULL: the daemon invents one */
@@ -75,13 +102,15 @@ struct docker_create {
     const char *const *entrypoint;
     bool clear_entrypoint; /* drop the image's; for an entrypoint that is NULL or empty */
     const struct strmap *env;
+    const char *const *env_unset; /* variables of the image that the container shall not have */
     const struct strmap *labels;
+    const struct strmap *annotations; /* API 1.43 */
     const char *workdir;
     const char *user;
     const char *hostname;
     const char *domainname;
     const char *stop_signal;
-    int stop_timeout_s; /* 0: default */
+    const int64_t *stop_timeout_s; /* NULL: default */
     bool tty;
     bool open_stdin;
     bool stdin_once; /* close stdin when the first attach ends */
@@ -91,7 +120,7 @@ struct docker_create {
     size_t port_count;
     const struct docker_healthcheck *healthcheck;
 
-    bool init;
+    const bool *init; /* NULL: as the daemon is set up */
     bool auto_remove;
     const char *const *binds; /* "SOURCE:TARGET[:OPTIONS]" */
     const struct docker_mount *mounts;
@@ -106,6 +135,8 @@ struct docker_create {
     /* Below API 1.44 only the first is sent; connect the others after creating. */
     const struct docker_network_attach *networks;
     size_t network_count;
+    const char *mac_address;  /* below API 1.44; from then on that of an attachment counts */
+    const char *const *links; /* "container:alias", in the default bridge network */
     const char *const *dns;
     const char *const *dns_search;
     const char *const *dns_options;
@@ -122,11 +153,13 @@ struct docker_create {
     const char *const *cap_add;
     const char *const *cap_drop;
     const char *const *security_opt; /* "no-new-privileges", "seccomp=JSON" */
+    bool system_paths_unconfined;    /* nothing of /proc and /sys is hidden or read-only */
     const struct strmap *sysctls;
     const struct docker_ulimit *ulimits;
     size_t ulimit_count;
     const struct docker_device *devices;
     size_t device_count;
+    const char *const *device_cgroup_rules; /* "c 1:3 mr" */
     const char *runtime;
     const char *isolation;
     const char *restart_policy; /* "no", "always", "unless-stopped", "on-failure" */
@@ -135,10 +168,19 @@ struct docker_create {
     const struct strmap *log_options;
     int64_t cpus_milli; /* thousandths of a CPU */
     int64_t cpu_shares;
+    int64_t cpu_period_us;
+    int64_t cpu_quota_us;
+    int64_t cpu_realtime_period_us;
+    int64_t cpu_realtime_runtime_us;
+    int64_t cpu_count;   /* Windows */
+    int64_t cpu_percent; /* Windows */
     const char *cpuset_cpus;
     int64_t memory_bytes;
     int64_t memory_swap_bytes; /* memory plus swap; -1: unlimited */
     int64_t memory_reservation_bytes;
+    const int64_t *memory_swappiness; /* 0 to 100; NULL: default */
+    bool oom_kill_disable;
+    struct docker_blkio blkio;
     int64_t pids_limit;
     int64_t shm_bytes;
     const struct strmap *storage_opt;

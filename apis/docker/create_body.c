@@ -1,37 +1,14 @@
-#include "apis/docker/body.h"
-#include "apis/docker/create.h"
+#include "apis/docker/parts.h"
 #include "base/alloc.h"
 #include "base/vec.h"
 
 enum {
     API_CGROUPNS = 41,
-    API_CREATE_MOUNTPOINT = 43,
-    API_START_INTERVAL = 44,
+    API_ANNOTATIONS = 43,
     API_MANY_NETWORKS = 44,
     API_ENDPOINT_MAC = 44,
-    API_VOLUME_SUBPATH = 45,
+    API_GATEWAY_PRIORITY = 48,
 };
-
-static int64_t ns(int64_t ms)
-{
-    return ms * 1000000;
-}
-
-static void add_healthcheck(struct body *b, const struct docker_healthcheck *h, int api_minor)
-{
-    json_t *check;
-
-    if (!h)
-        return;
-    check = body_object(b, NULL, "Healthcheck");
-    body_list(b, check, "Test", h->test);
-    body_int(check, "Interval", ns(h->interval_ms));
-    body_int(check, "Timeout", ns(h->timeout_ms));
-    body_int(check, "StartPeriod", ns(h->start_period_ms));
-    if (api_minor >= API_START_INTERVAL)
-        body_int(check, "StartInterval", ns(h->start_interval_ms));
-    body_int(check, "Retries", h->retries);
-}
 
 static void add_ports(struct body *b, json_t *host, const struct docker_create *c)
 {
@@ -55,7 +32,9 @@ static void add_ports(struct body *b, json_t *host, const struct docker_create *
         binding = json_object();
         body_str(b, binding, "HostIp", p->host_ip);
         if (p->host_port) {
-            CLEANUP_FREE char *number = xasprintf("%u", p->host_port);
+            CLEANUP_FREE char *number = p->host_port_end > p->host_port
+                                            ? xasprintf("%u-%u", p->host_port, p->host_port_end)
+                                            : xasprintf("%u", p->host_port);
 
             body_str(b, binding, "HostPort", number);
         }
@@ -63,50 +42,12 @@ static void add_ports(struct body *b, json_t *host, const struct docker_create *
     }
 }
 
-static json_t *mount_body(struct body *b, const struct docker_mount *m, int api_minor)
-{
-    static const char *const types[] = {
-        [DOCKER_MOUNT_BIND] = "bind",
-        [DOCKER_MOUNT_VOLUME] = "volume",
-        [DOCKER_MOUNT_TMPFS] = "tmpfs",
-    };
-    json_t *mount = json_object();
-
-    body_str(b, mount, "Type", types[m->type]);
-    body_str(b, mount, "Source", m->source);
-    body_str(b, mount, "Target", m->target);
-    body_true(mount, "ReadOnly", m->read_only);
-    switch (m->type) {
-    case DOCKER_MOUNT_BIND:
-        if (m->propagation)
-            body_str(b, body_object(b, mount, "BindOptions"), "Propagation", m->propagation);
-        if (m->create_mountpoint && api_minor >= API_CREATE_MOUNTPOINT)
-            body_true(body_object(b, mount, "BindOptions"), "CreateMountpoint", true);
-        break;
-    case DOCKER_MOUNT_VOLUME:
-        if (m->volume_nocopy)
-            body_true(body_object(b, mount, "VolumeOptions"), "NoCopy", true);
-        if (m->volume_subpath && api_minor >= API_VOLUME_SUBPATH)
-            body_str(b, body_object(b, mount, "VolumeOptions"), "Subpath", m->volume_subpath);
-        if (m->volume_labels && m->volume_labels->len)
-            body_map(b, body_object(b, mount, "VolumeOptions"), "Labels", m->volume_labels);
-        break;
-    case DOCKER_MOUNT_TMPFS:
-        if (m->tmpfs_size_bytes)
-            body_int(body_object(b, mount, "TmpfsOptions"), "SizeBytes", m->tmpfs_size_bytes);
-        if (m->tmpfs_mode)
-            body_int(body_object(b, mount, "TmpfsOptions"), "Mode", m->tmpfs_mode);
-        break;
-    }
-    return mount;
-}
-
 /* Named volumes go into Binds when that can express them: podman (4.3) drops them from Mounts. A
  * bind of a path never does, because there a missing source would be made in silence. */
 static bool goes_into_binds(const struct docker_mount *m)
 {
     return m->type == DOCKER_MOUNT_VOLUME && m->source && !m->volume_subpath &&
-           !(m->volume_labels && m->volume_labels->len);
+           !(m->volume_labels && m->volume_labels->len) && !m->volume_driver;
 }
 
 static void add_volume_bind(struct strvec *binds, const struct docker_mount *m)
@@ -129,7 +70,7 @@ static void add_storage(struct body *b, json_t *host, const struct docker_create
         if (goes_into_binds(&c->mounts[i]))
             add_volume_bind(&binds, &c->mounts[i]);
         else
-            json_array_append_new(mounts, mount_body(b, &c->mounts[i], api_minor));
+            json_array_append_new(mounts, part_mount(b, &c->mounts[i], api_minor));
     }
     body_list(b, host, "Binds", (const char *const *)binds.items);
     body_list(b, host, "VolumesFrom", c->volumes_from);
@@ -153,8 +94,13 @@ static json_t *endpoint_body(struct body *b, const struct docker_network_attach 
         body_str(b, body_object(b, endpoint, "IPAMConfig"), "IPv4Address", a->ipv4_address);
     if (a->ipv6_address)
         body_str(b, body_object(b, endpoint, "IPAMConfig"), "IPv6Address", a->ipv6_address);
+    if (a->link_local_ips)
+        body_list(b, body_object(b, endpoint, "IPAMConfig"), "LinkLocalIPs", a->link_local_ips);
     if (api_minor >= API_ENDPOINT_MAC)
         body_str(b, endpoint, "MacAddress", a->mac_address);
+    body_map(b, endpoint, "DriverOpts", a->driver_options);
+    if (api_minor >= API_GATEWAY_PRIORITY)
+        body_int(endpoint, "GwPriority", a->gateway_priority);
     return endpoint;
 }
 
@@ -177,6 +123,9 @@ static void add_network(struct body *b, json_t *host, const struct docker_create
     if (!mode && count)
         mode = c->networks[0].network;
     body_str(b, host, "NetworkMode", mode);
+    if (api_minor < API_ENDPOINT_MAC)
+        body_str(b, b->root, "MacAddress", c->mac_address);
+    body_list(b, host, "Links", c->links);
     body_list(b, host, "Dns", c->dns);
     body_list(b, host, "DnsSearch", c->dns_search);
     body_list(b, host, "DnsOptions", c->dns_options);
@@ -199,6 +148,10 @@ static void add_security(struct body *b, json_t *host, const struct docker_creat
     body_list(b, host, "CapAdd", c->cap_add);
     body_list(b, host, "CapDrop", c->cap_drop);
     body_list(b, host, "SecurityOpt", c->security_opt);
+    if (c->system_paths_unconfined) {
+        json_object_set_new(host, "MaskedPaths", json_array());
+        json_object_set_new(host, "ReadonlyPaths", json_array());
+    }
     body_list(b, host, "GroupAdd", c->group_add);
     body_str(b, host, "PidMode", c->pid_mode);
     body_str(b, host, "IpcMode", c->ipc_mode);
@@ -230,42 +183,65 @@ static void add_devices(struct body *b, json_t *host, const struct docker_create
     json_object_set_new(host, "Devices", list);
 }
 
-static void add_ulimits(struct body *b, json_t *host, const struct docker_create *c)
+static void add_rates(struct body *b, json_t *host, const char *key, const char *member,
+                      const struct docker_blkio_rate *rates)
 {
     json_t *list;
 
-    if (!c->ulimit_count)
+    if (!rates)
         return;
     list = json_array();
-    for (size_t i = 0; i < c->ulimit_count; i++) {
-        json_t *ulimit = json_object();
+    for (; rates->path; rates++) {
+        json_t *entry = json_object();
 
-        body_str(b, ulimit, "Name", c->ulimits[i].name);
-        json_object_set_new(ulimit, "Soft", json_integer(c->ulimits[i].soft));
-        json_object_set_new(ulimit, "Hard", json_integer(c->ulimits[i].hard));
-        json_array_append_new(list, ulimit);
+        body_str(b, entry, "Path", rates->path);
+        body_int(entry, member, rates->rate);
+        json_array_append_new(list, entry);
     }
-    json_object_set_new(host, "Ulimits", list);
+    json_object_set_new(host, key, list);
+}
+
+static void add_blkio(struct body *b, json_t *host, const struct docker_blkio *blkio)
+{
+    body_int(host, "BlkioWeight", blkio->weight);
+    add_rates(b, host, "BlkioWeightDevice", "Weight", blkio->weight_devices);
+    add_rates(b, host, "BlkioDeviceReadBps", "Rate", blkio->read_bps);
+    add_rates(b, host, "BlkioDeviceWriteBps", "Rate", blkio->write_bps);
+    add_rates(b, host, "BlkioDeviceReadIOps", "Rate", blkio->read_iops);
+    add_rates(b, host, "BlkioDeviceWriteIOps", "Rate", blkio->write_iops);
 }
 
 static void add_resources(struct body *b, json_t *host, const struct docker_create *c)
 {
     body_int(host, "NanoCpus", c->cpus_milli * 1000000);
     body_int(host, "CpuShares", c->cpu_shares);
+    body_int(host, "CpuPeriod", c->cpu_period_us);
+    body_int(host, "CpuQuota", c->cpu_quota_us);
+    body_int(host, "CpuRealtimePeriod", c->cpu_realtime_period_us);
+    body_int(host, "CpuRealtimeRuntime", c->cpu_realtime_runtime_us);
+    body_int(host, "CpuCount", c->cpu_count);
+    body_int(host, "CpuPercent", c->cpu_percent);
     body_str(b, host, "CpusetCpus", c->cpuset_cpus);
     body_str(b, host, "CgroupParent", c->cgroup_parent);
     body_int(host, "Memory", c->memory_bytes);
     body_int(host, "MemorySwap", c->memory_swap_bytes);
     body_int(host, "MemoryReservation", c->memory_reservation_bytes);
+    body_number(host, "MemorySwappiness", c->memory_swappiness);
+    body_true(host, "OomKillDisable", c->oom_kill_disable);
     body_int(host, "PidsLimit", c->pids_limit);
     body_int(host, "ShmSize", c->shm_bytes);
-    add_ulimits(b, host, c);
+    part_ulimits(b, host, "Ulimits", c->ulimits, c->ulimit_count);
     add_devices(b, host, c);
+    body_list(b, host, "DeviceCgroupRules", c->device_cgroup_rules);
+    add_blkio(b, host, &c->blkio);
 }
 
-static void add_lifecycle(struct body *b, json_t *host, const struct docker_create *c)
+static void add_lifecycle(struct body *b, json_t *host, const struct docker_create *c,
+                          int api_minor)
 {
-    body_true(host, "Init", c->init);
+    if (api_minor >= API_ANNOTATIONS)
+        body_map(b, host, "Annotations", c->annotations);
+    body_bool(host, "Init", c->init);
     body_true(host, "AutoRemove", c->auto_remove);
     body_str(b, host, "Runtime", c->runtime);
     body_str(b, host, "Isolation", c->isolation);
@@ -275,12 +251,7 @@ static void add_lifecycle(struct body *b, json_t *host, const struct docker_crea
         body_str(b, policy, "Name", c->restart_policy);
         body_int(policy, "MaximumRetryCount", c->restart_max_retries);
     }
-    if (c->log_driver) {
-        json_t *log = body_object(b, host, "LogConfig");
-
-        body_str(b, log, "Type", c->log_driver);
-        body_map(b, log, "Config", c->log_options);
-    }
+    part_driver(b, host, "LogConfig", "Type", c->log_driver, "Config", c->log_options);
 }
 
 static void add_config(struct body *b, const struct docker_create *c)
@@ -294,14 +265,14 @@ static void add_config(struct body *b, const struct docker_create *c)
     body_str(b, b->root, "Image", c->image);
     body_list(b, b->root, "Cmd", c->cmd);
     body_list(b, b->root, "Entrypoint", entrypoint);
-    body_env(b, b->root, "Env", c->env);
+    body_env(b, b->root, "Env", c->env, c->env_unset);
     body_map(b, NULL, "Labels", c->labels);
     body_str(b, b->root, "WorkingDir", c->workdir);
     body_str(b, b->root, "User", c->user);
     body_str(b, b->root, "Hostname", c->hostname);
     body_str(b, b->root, "Domainname", c->domainname);
     body_str(b, b->root, "StopSignal", c->stop_signal);
-    body_int(b->root, "StopTimeout", c->stop_timeout_s);
+    body_number(b->root, "StopTimeout", c->stop_timeout_s);
     body_true(b->root, "Tty", c->tty);
     body_true(b->root, "OpenStdin", c->open_stdin);
     body_true(b->root, "StdinOnce", c->stdin_once);
@@ -317,13 +288,13 @@ json_t *docker_create_body(const struct docker_create *c, int api_minor, struct 
 
     body_init(&b);
     add_config(&b, c);
-    add_healthcheck(&b, c->healthcheck, api_minor);
+    part_healthcheck(&b, b.root, "Healthcheck", c->healthcheck, api_minor);
     host = body_object(&b, NULL, "HostConfig");
     add_ports(&b, host, c);
     add_storage(&b, host, c, api_minor);
     add_network(&b, host, c, api_minor);
     add_security(&b, host, c, api_minor);
     add_resources(&b, host, c);
-    add_lifecycle(&b, host, c);
+    add_lifecycle(&b, host, c, api_minor);
     return body_done(&b, err);
 }

@@ -4,12 +4,11 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+#include "apis/docker/config_file.h"
 #include "apis/docker/json.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fs.h"
-
-enum { CONFIG_MAX_BYTES = 4 << 20 };
 
 void docker_endpoint_release(struct docker_endpoint *e)
 {
@@ -21,6 +20,21 @@ void docker_endpoint_release(struct docker_endpoint *e)
     free(e->cert_file);
     free(e->key_file);
     *e = (struct docker_endpoint){0};
+}
+
+char *docker_endpoint_host(const struct docker_endpoint *endpoint)
+{
+    const char *host = strstr(endpoint->url, "://");
+    const char *user;
+
+    if (endpoint->unix_socket || !host)
+        return xstrdup("127.0.0.1");
+    host += 3;
+    user = memchr(host, '@', strcspn(host, "/"));
+    host = user ? user + 1 : host;
+    if (*host == '[')
+        return xstrndup(host + 1, strcspn(host + 1, "]"));
+    return xstrndup(host, strcspn(host, ":/"));
 }
 
 void docker_endpoint_copy(struct docker_endpoint *to, const struct docker_endpoint *from)
@@ -136,20 +150,6 @@ int docker_endpoint_parse(const char *url, const char *cert_dir, bool verify,
     return 0;
 }
 
-static json_t *load_json(const char *path, struct err *err)
-{
-    CLEANUP_BUF struct buf text = BUF_INIT;
-    json_error_t where;
-    json_t *value;
-
-    if (fs_read_file(path, CONFIG_MAX_BYTES, &text, err) < 0)
-        return NULL;
-    value = json_loadb(text.data, text.len, 0, &where);
-    if (!value)
-        err_set(err, ERR_INVALID, "%s:%d:%d: %s", path, where.line, where.column, where.text);
-    return value;
-}
-
 /* Opens contexts/meta/HASH/meta.json whose Name it is. The directory's name is the SHA-256 of the
  * context's, but searching a handful of files is cheaper than loading a hash function. */
 static json_t *find_context(const char *config_dir, const char *name, char **ret_hash,
@@ -165,7 +165,7 @@ static json_t *find_context(const char *config_dir, const char *name, char **ret
 
         if (entry->d_name[0] == '.')
             continue;
-        found = load_json(path, NULL);
+        found = docker_config_read(path, NULL);
         if (found && strcmp(docker_json_str(found, "Name"), name) == 0) {
             *ret_hash = xstrdup(entry->d_name);
             break;
@@ -176,7 +176,7 @@ static json_t *find_context(const char *config_dir, const char *name, char **ret
     if (dir)
         closedir(dir);
     if (!found)
-        err_set(err, ERR_NOT_FOUND, "Docker context \"%s\" does not exist in %s", name, meta);
+        err_set(err, ERR_INVALID, "Docker context \"%s\" does not exist in %s", name, meta);
     return found;
 }
 
@@ -273,17 +273,13 @@ static int from_sockets(const char *const *envp, struct docker_endpoint *ret, st
 }
 
 /* currentContext of config.json into *ret (NULL: none). */
-static int current_context(const char *config_dir, char **ret, struct err *err)
+static int current_context(const char *const *envp, char **ret, struct err *err)
 {
-    CLEANUP_FREE char *path = fs_join(config_dir, "config.json");
     const char *name;
     json_t *config;
 
     *ret = NULL;
-    if (!fs_exists(path))
-        return 0;
-    config = load_json(path, err);
-    if (!config)
+    if (docker_config_load(envp, &config, NULL, err) < 0)
         return -1;
     name = docker_json_str(config, "currentContext");
     if (*name)
@@ -303,12 +299,12 @@ int docker_endpoint_find(const char *host, const char *const *envp, struct docke
     if (docker_env(envp, "DOCKER_HOST"))
         return from_host(docker_env(envp, "DOCKER_HOST"), "DOCKER_HOST", envp, ret, err);
     context = xstrdup_null(docker_env(envp, "DOCKER_CONTEXT"));
-    if (!context && config_dir && current_context(config_dir, &context, err) < 0)
+    if (!context && current_context(envp, &context, err) < 0)
         return -1;
     if (!context || strcmp(context, "default") == 0)
         return from_sockets(envp, ret, err);
     if (!config_dir)
-        return err_set(err, ERR_NOT_FOUND,
+        return err_set(err, ERR_INVALID,
                        "Docker context \"%s\": neither DOCKER_CONFIG nor HOME is set", context);
     return from_context(config_dir, context, ret, err);
 }

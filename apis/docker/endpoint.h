@@ -26,6 +26,9 @@ struct docker_endpoint {
 
 #define CLEANUP_DOCKER_ENDPOINT CLEANUP(docker_endpoint_release)
 void docker_endpoint_release(struct docker_endpoint *endpoint);
+/* The daemon's host as this process reaches it, without a port or brackets: "127.0.0.1" for a
+ * socket. The caller frees. */
+char *docker_endpoint_host(const struct docker_endpoint *endpoint);
 void docker_endpoint_copy(struct docker_endpoint *to, const struct docker_endpoint *from);
 
 /* Parses unix://PATH, tcp://HOST[:PORT], http://…, https://…; ssh:// and npipe:// are refused with
@@ -37,7 +40,7 @@ int docker_endpoint_parse(const char *url, const char *cert_dir, bool verify,
     __attribute__((warn_unused_result));
 
 /* `host` is the --docker-host option or NULL; envp is NULL-terminated "KEY=VALUE". ERR_NOT_FOUND
- * when the named context does not exist, or nothing is configured and no socket exists. */
+ * when nothing is configured and no socket exists, ERR_INVALID when the named context does not. */
 int docker_endpoint_find(const char *host, const char *const *envp, struct docker_endpoint *ret,
                          struct err *err) __attribute__((warn_unused_result));
 

@@ -15,7 +15,7 @@ int docker_exec_create(const struct ctx *ctx, struct docker_client *docker, cons
 
     body_init(&b);
     body_list(&b, b.root, "Cmd", o->cmd);
-    body_env(&b, b.root, "Env", o->env);
+    body_env(&b, b.root, "Env", o->env, NULL);
     body_str(&b, b.root, "WorkingDir", o->workdir);
     body_str(&b, b.root, "User", o->user);
     body_true(b.root, "AttachStdin", o->stdin_open);

@@ -1,8 +1,13 @@
 #include "apis/docker/image.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "apis/docker/json.h"
 #include "apis/docker/path.h"
 #include "apis/docker/stream.h"
+#include "apis/docker/timestamp.h"
+#include "base/alloc.h"
 
 int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, const char *image,
                          struct docker_image *ret, struct err *err)
@@ -21,6 +26,7 @@ int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, co
         .architecture = docker_json_dup(body, "Architecture"),
         .variant = docker_json_dup(body, "Variant"),
         .size_bytes = docker_json_int(body, "Size"),
+        .last_tagged_ns = timestamp_ns(docker_json_str(body, "Metadata.LastTagTime")),
         .user = docker_json_dup(body, "Config.User"),
         .workdir = docker_json_dup(body, "Config.WorkingDir"),
     };
@@ -123,6 +129,33 @@ int docker_image_load(const struct ctx *ctx, struct docker_client *docker,
                       const struct docker_tar *tar, struct err *err)
 {
     return send_and_follow(ctx, docker, "/images/load?quiet=1", tar, NULL, err);
+}
+
+static bool same_architecture(const char *a, const char *b)
+{
+    static const char *const aliases[][2] = {{"x86_64", "amd64"},
+                                             {"x86-64", "amd64"},
+                                             {"aarch64", "arm64"},
+                                             {"i386", "386"}};
+
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++) {
+        if (strcasecmp(a, aliases[i][0]) == 0)
+            a = aliases[i][1];
+    }
+    return strcasecmp(a, b) == 0;
+}
+
+bool docker_image_is_of(const struct docker_image *image, const char *platform)
+{
+    const char *slash = platform ? strchr(platform, '/') : NULL;
+    CLEANUP_FREE char *os = NULL;
+    CLEANUP_FREE char *architecture = NULL;
+
+    if (!slash || !image->os || !image->architecture)
+        return true;
+    os = xstrndup(platform, (size_t)(slash - platform));
+    architecture = xstrndup(slash + 1, strcspn(slash + 1, "/"));
+    return strcasecmp(os, image->os) == 0 && same_architecture(architecture, image->architecture);
 }
 
 int docker_image_tag(const struct ctx *ctx, struct docker_client *docker, const char *image,

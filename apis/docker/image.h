@@ -13,6 +13,7 @@ struct docker_image {
     char *architecture;
     char *variant;
     int64_t size_bytes;
+    int64_t last_tagged_ns; /* since the epoch: pulled, built or tagged here; 0: not known */
     char *user;
     char *workdir;
     struct strvec entrypoint;
@@ -31,6 +32,9 @@ int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, co
                          struct docker_image *ret, struct err *err)
     __attribute__((warn_unused_result));
 void docker_image_release(struct docker_image *image);
+/* Whether the image is of the platform, OS/ARCHITECTURE[/VARIANT], as far as it can be told: what
+ * the daemon thinks of it is told when the container is created. NULL: of any. */
+bool docker_image_is_of(const struct docker_image *image, const char *platform);
 
 /* Sums over all layers seen so far. */
 struct docker_pull_progress {

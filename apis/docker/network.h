@@ -8,6 +8,7 @@ struct docker_ipam_config {
     const char *subnet;
     const char *gateway; /* NULL: none, as the next */
     const char *ip_range;
+    const struct strmap *aux_addresses; /* host name → address */
 };
 
 struct docker_network_create {
@@ -18,8 +19,10 @@ struct docker_network_create {
     bool internal;
     bool attachable;
     bool enable_ipv6;
+    bool disable_ipv4; /* API 1.48 */
     const char *scope; /* NULL, "swarm" */
     const char *ipam_driver;
+    const struct strmap *ipam_options;
     const struct docker_ipam_config *ipam;
     size_t ipam_count;
 };
@@ -49,9 +52,25 @@ struct docker_network_list {
 int docker_network_inspect(const struct ctx *ctx, struct docker_client *docker, const char *network,
                            struct docker_network *ret, struct err *err)
     __attribute__((warn_unused_result));
+/* In two parts, so that other calls can run beside it: see docker_call_begin(). */
+int docker_network_list_begin(const struct ctx *ctx, struct docker_client *docker,
+                              const struct docker_filter *filters, size_t filter_count,
+                              struct docker_pending **ret, struct err *err)
+    __attribute__((warn_unused_result));
+int docker_network_list_end(const struct ctx *ctx, struct docker_pending *pending,
+                            struct docker_network_list *ret, struct err *err)
+    __attribute__((warn_unused_result));
 int docker_network_list(const struct ctx *ctx, struct docker_client *docker,
                         const struct docker_filter *filters, size_t filter_count,
                         struct docker_network_list *ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* What the network can be made from again, with docker_network_restore(); new reference. */
+int docker_network_describe(const struct ctx *ctx, struct docker_client *docker,
+                            const char *network, json_t **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* Its id is another one then. ERR_CONFLICT: there is one of its name. */
+int docker_network_restore(const struct ctx *ctx, struct docker_client *docker,
+                           const json_t *description, struct err *err)
     __attribute__((warn_unused_result));
 void docker_network_release(struct docker_network *network);
 void docker_network_list_release(struct docker_network_list *list);

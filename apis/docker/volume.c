@@ -46,30 +46,31 @@ int docker_volume_create(const struct ctx *ctx, struct docker_client *docker,
 int docker_volume_inspect(const struct ctx *ctx, struct docker_client *docker, const char *volume,
                           struct docker_volume *ret, struct err *err)
 {
-    CLEANUP_BUF struct buf path = BUF_INIT;
     json_t *body;
 
-    docker_path(&path, "volumes", volume, NULL);
-    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+    if (docker_call_inspect(ctx, docker, "volumes", volume, &body, err) < 0)
         return -1;
     *ret = read_volume(body);
     json_decref(body);
     return 0;
 }
 
-int docker_volume_list(const struct ctx *ctx, struct docker_client *docker,
-                       const struct docker_filter *filters, size_t filter_count,
-                       struct docker_volume_list *ret, struct err *err)
+int docker_volume_list_begin(const struct ctx *ctx, struct docker_client *docker,
+                             const struct docker_filter *filters, size_t filter_count,
+                             struct docker_pending **ret, struct err *err)
 {
-    CLEANUP_BUF struct buf path = BUF_INIT;
+    return docker_call_list_begin(ctx, docker, "/volumes", filters, filter_count, ret, err);
+}
+
+int docker_volume_list_end(const struct ctx *ctx, struct docker_pending *pending,
+                           struct docker_volume_list *ret, struct err *err)
+{
     const json_t *volumes;
     json_t *body;
     json_t *entry;
     size_t i;
 
-    buf_addstr(&path, "/volumes");
-    docker_add_filters(&path, true, filters, filter_count);
-    if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
+    if (docker_call_end(ctx, pending, &body, err) < 0)
         return -1;
     volumes = docker_json_at(body, "Volumes");
     ret->items = xcalloc(json_array_size(volumes) + 1, sizeof(*ret->items));
@@ -79,6 +80,17 @@ int docker_volume_list(const struct ctx *ctx, struct docker_client *docker,
     }
     json_decref(body);
     return 0;
+}
+
+int docker_volume_list(const struct ctx *ctx, struct docker_client *docker,
+                       const struct docker_filter *filters, size_t filter_count,
+                       struct docker_volume_list *ret, struct err *err)
+{
+    struct docker_pending *pending;
+
+    if (docker_volume_list_begin(ctx, docker, filters, filter_count, &pending, err) < 0)
+        return -1;
+    return docker_volume_list_end(ctx, pending, ret, err);
 }
 
 int docker_volume_remove(const struct ctx *ctx, struct docker_client *docker, const char *volume,

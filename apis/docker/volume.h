@@ -33,6 +33,14 @@ int docker_volume_create(const struct ctx *ctx, struct docker_client *docker,
 int docker_volume_inspect(const struct ctx *ctx, struct docker_client *docker, const char *volume,
                           struct docker_volume *ret, struct err *err)
     __attribute__((warn_unused_result));
+/* In two parts, so that other calls can run beside it: see docker_call_begin(). */
+int docker_volume_list_begin(const struct ctx *ctx, struct docker_client *docker,
+                             const struct docker_filter *filters, size_t filter_count,
+                             struct docker_pending **ret, struct err *err)
+    __attribute__((warn_unused_result));
+int docker_volume_list_end(const struct ctx *ctx, struct docker_pending *pending,
+                           struct docker_volume_list *ret, struct err *err)
+    __attribute__((warn_unused_result));
 int docker_volume_list(const struct ctx *ctx, struct docker_client *docker,
                        const struct docker_filter *filters, size_t filter_count,
                        struct docker_volume_list *ret, struct err *err)

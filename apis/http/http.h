@@ -11,10 +11,10 @@
  *     http_client_free(client);
  *
  * The proxies that http_proxy, https_proxy, all_proxy and no_proxy name are used, but not for unix
- * sockets and loopback addresses. Connections are kept and used again. A request that must run
- * beside others is started with http_start() and moves forward whenever any function of its client
- * waits: http_perform(), http_call_wait() or http_client_poll(), which also watches foreign
- * descriptors. Its callbacks are called from there.
+ * sockets and loopback addresses; a proxy among the options is used always. Connections are kept
+ * and used again. A request that must run beside others is started with http_start() and moves
+ * forward whenever any function of its client waits: http_perform(), http_call_wait() or
+ * http_client_poll(), which also watches foreign descriptors. Its callbacks are called from there.
  *
  * Threads: a client and its calls belong to one thread at a time; make one per thread. The process
  * must ignore SIGPIPE.
@@ -45,16 +45,19 @@ struct http_tls {
     const char *cert_pem;
     const char *key_file;
     const char *key_pem;
-    bool insecure; /* neither the certificate nor the host name is checked */
+    const char *server_name; /* what the certificate is for, when that is not base_url's host */
+    bool insecure;           /* neither the certificate nor the host name is checked */
 };
 
 struct http_client_options {
     const char *base_url;    /* "https://host:6443/prefix"; no slash at the end */
     const char *unix_socket; /* NULL: the host of base_url is connected to */
-    const char *peer;        /* for messages, "Docker at unix:///…"; NULL: base_url */
+    const char *proxy; /* "http://…", "https://…", "socks5://…"; NULL: what the environment says */
+    const char *peer; /* for messages, "Docker at unix:///…"; NULL: base_url */
     struct http_tls tls;
     const char *const *headers; /* sent with every request, "Name: value"; NULL-terminated */
     int connect_timeout_ms;     /* 0: 10 s */
+    int stall_timeout_s;        /* a request that moves no byte for so long fails; 0: none does */
 };
 
 struct http_client;

@@ -167,6 +167,12 @@ static int set_headers(struct http_call *call)
         return -1;
     if (!has_header(&call->request, "Content-Type:") && add_header(call, "Content-Type:") < 0)
         return -1;
+    if (client->authority) {
+        CLEANUP_FREE char *host = xasprintf("Host: %s", client->authority);
+
+        if (add_header(call, host) < 0)
+            return -1;
+    }
     for (size_t i = 0; i < client->headers.len; i++) {
         if (add_header(call, client->headers.items[i]) < 0)
             return -1;

@@ -24,6 +24,29 @@ static bool is_loopback(const char *base_url)
     return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
 }
 
+/* TLS names and checks the host of the URL: that becomes server_name, and the host which was there
+ * stays what is connected to and what the Host header says. */
+static int set_server_name(struct http_client *c, const char *server_name, struct err *err)
+{
+    const char *rest = strstr(c->base_url, "://") + 3;
+    const size_t scheme_len = (size_t)(rest - c->base_url);
+    const size_t authority_len = strcspn(rest, "/");
+    const char *port = *rest == '[' ? memchr(rest, ']', authority_len) : rest;
+    CLEANUP_FREE char *target = NULL;
+    char *url;
+
+    port = port ? memchr(port, ':', authority_len - (size_t)(port - rest)) : NULL;
+    c->authority = xstrndup(rest, authority_len);
+    target = xasprintf("::%s%s", c->authority, port ? "" : ":");
+    url = xasprintf("%.*s%s%.*s%s", (int)scheme_len, c->base_url, server_name,
+                    port ? (int)(rest + authority_len - port) : 0, port ? port : "",
+                    rest + authority_len);
+    free(c->base_url);
+    c->base_url = url;
+    c->connect_to = c->curl->slist_append(NULL, target);
+    return c->connect_to ? 0 : err_set(err, ERR_SYSTEM, "libcurl cannot make a list");
+}
+
 int http_client_new(const struct http_client_options *o, struct http_client **ret, struct err *err)
 {
     const struct libcurl *curl = libcurl_load(err);
@@ -38,6 +61,7 @@ int http_client_new(const struct http_client_options *o, struct http_client **re
     client->base_url = xstrdup(o->base_url);
     client->unix_socket = xstrdup_null(o->unix_socket);
     client->local = o->unix_socket || is_loopback(o->base_url);
+    client->proxy = xstrdup_null(o->proxy);
     client->peer = xstrdup(o->peer ? o->peer : o->unix_socket ? o->unix_socket : o->base_url);
     client->ca_file = xstrdup_null(o->tls.ca_file);
     client->ca_pem = xstrdup_null(o->tls.ca_pem);
@@ -48,8 +72,11 @@ int http_client_new(const struct http_client_options *o, struct http_client **re
     client->insecure = o->tls.insecure;
     client->connect_timeout_ms =
         o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    client->stall_timeout_s = o->stall_timeout_s;
     for (const char *const *h = o->headers; h && *h; h++)
         strvec_push(&client->headers, *h);
+    if (o->tls.server_name && set_server_name(client, o->tls.server_name, err) < 0)
+        return -1;
     client->multi = curl->multi_init();
     if (!client->multi)
         return err_set(err, ERR_SYSTEM, "libcurl cannot make a multi handle");
@@ -76,6 +103,9 @@ void http_client_free(struct http_client *client)
     strvec_release(&client->headers);
     free(client->base_url);
     free(client->unix_socket);
+    free(client->proxy);
+    free(client->authority);
+    client->curl->slist_free_all(client->connect_to);
     free(client->peer);
     free(client->ca_file);
     free(client->ca_pem);
@@ -145,6 +175,7 @@ int http_client_apply(const struct http_client *c, CURL *easy, const char *url, 
                       struct err *err)
 {
     const struct libcurl *curl = c->curl;
+    const char *proxy = c->proxy ? c->proxy : c->local ? "" : NULL;
     CURLcode code;
 
 #define SET(option, value) (code = curl->easy_setopt(easy, option, value)) != CURLE_OK
@@ -155,8 +186,12 @@ int http_client_apply(const struct http_client *c, CURL *easy, const char *url, 
         SET(CURLOPT_TCP_KEEPALIVE, 1L) || SET(CURLOPT_BUFFERSIZE, 65536L) ||
         SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S) ||
         SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) ||
+        (c->stall_timeout_s && (SET(CURLOPT_LOW_SPEED_LIMIT, 1L) ||
+                                SET(CURLOPT_LOW_SPEED_TIME, (long)c->stall_timeout_s))) ||
         (c->unix_socket && SET(CURLOPT_UNIX_SOCKET_PATH, c->unix_socket)) ||
-        (c->local && SET(CURLOPT_PROXY, "")) || (code = apply_tls(c, easy)) != CURLE_OK)
+        (c->connect_to && SET(CURLOPT_CONNECT_TO, c->connect_to)) ||
+        (proxy && SET(CURLOPT_PROXY, proxy)) || (c->proxy && SET(CURLOPT_NOPROXY, "")) ||
+        (code = apply_tls(c, easy)) != CURLE_OK)
         return err_set(err, ERR_UNSUPPORTED, "libcurl refused an option: %s",
                        curl->easy_strerror(code));
 #undef SET
@@ -179,7 +214,10 @@ int http_client_error(const struct http_client *c, CURLcode code, long os_errno,
         if (err)
             err->errnum = (int)os_errno;
         return -1;
-    case CURLE_OPERATION_TIMEDOUT: /* only the connect time-out is set */
+    case CURLE_OPERATION_TIMEDOUT: /* that of connecting, or of a stall */
+        if (strstr(text, "too slow"))
+            return err_set(err, ERR_LOST, "the connection to %s has carried nothing for %d s",
+                           c->peer, c->stall_timeout_s);
         return err_set(err, ERR_UNAVAILABLE, "cannot connect to %s: no answer within %d ms",
                        c->peer, c->connect_timeout_ms);
     case CURLE_COULDNT_RESOLVE_HOST:

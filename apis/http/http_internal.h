@@ -8,13 +8,17 @@
 struct http_client {
     const struct libcurl *curl;
     CURLM *multi;
-    char *base_url;
+    char *base_url; /* its host is what TLS expects the server to be */
     char *unix_socket;
+    char *proxy;                   /* NULL: what the environment says */
+    char *authority;               /* "host:port" of the Host header; NULL: base_url's */
+    struct curl_slist *connect_to; /* goes with it: what to connect to */
     bool local; /* a unix socket or a loopback address: reached without a proxy */
     char *peer;
     char *ca_file, *ca_pem, *cert_file, *cert_pem, *key_file, *key_pem;
     bool insecure;
     int connect_timeout_ms;
+    int stall_timeout_s; /* 0: none */
     struct strvec headers;
     VEC(CURL *)
     idle;                    /* handles that finished calls gave back */

@@ -177,7 +177,10 @@ static int send_request(const struct ctx *ctx, const struct http_client *client,
     const char *prefix = authority ? strchr(authority + 3, '/') : NULL;
 
     buf_addf(&text, "%s %s%s HTTP/1.1\r\nHost: ", r->method, prefix ? prefix : "", r->path);
-    add_host(&text, client->base_url);
+    if (client->authority)
+        buf_addstr(&text, client->authority);
+    else
+        add_host(&text, client->base_url);
     buf_addstr(&text, "\r\n");
     for (size_t i = 0; i < client->headers.len; i++)
         buf_addf(&text, "%s\r\n", client->headers.items[i]);

@@ -9,8 +9,9 @@ static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 
 static int resolve(struct err *err)
 {
-    /* Never closed: libcurl and the TLS library below it do not survive being unloaded. */
-    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    /* Never closed: libcurl and the TLS library below it do not survive being unloaded. Of the ten
+     * thousand references within its libraries few are ever followed. */
+    void *library = dlopen("libcurl.so.4", RTLD_LAZY | RTLD_LOCAL);
 
     if (!library)
         return err_set(err, ERR_UNSUPPORTED,

@@ -23,7 +23,7 @@ bool retry_is_transient(const struct err *err)
 
     if (err->code == ERR_TIMEOUT || err->code == ERR_CANCELLED || err->code == ERR_SYSTEM)
         return false;
-    if (err->code == ERR_UNAVAILABLE || err->code == ERR_LOST)
+    if (err_is_away(err))
         return true;
     if (status == 501 || status == 505)
         return false;

@@ -24,6 +24,7 @@ struct s3_client {
     struct s3_credentials credentials;
     struct retry_policy retry;
     int64_t part_size;
+    int stall_timeout_s;
     pthread_mutex_t mu;
     VEC(struct http_client *)
     idle; /* guarded by mu */
@@ -69,6 +70,12 @@ static char *normal_endpoint(const char *text, struct err *err)
     size_t len = strlen(text);
     size_t port_len = strlen(port);
 
+    if (strchr(text, '@')) { /* not to be shown */
+        err_set(err, ERR_INVALID,
+                "the S3 endpoint must be a host without a user and a password; credentials are "
+                "taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile");
+        return NULL;
+    }
     if (!tls && strncmp(text, "http://", 7) != 0) {
         err_set(err, ERR_INVALID, "the S3 endpoint must be http://HOST or https://HOST, not \"%s\"",
                 text);
@@ -76,10 +83,9 @@ static char *normal_endpoint(const char *text, struct err *err)
     }
     while (len > (size_t)(host - text) && text[len - 1] == '/')
         len--;
-    if (!*host || strcspn(host, "/?#@") < len - (size_t)(host - text)) {
+    if (!*host || strcspn(host, "/?#") < len - (size_t)(host - text)) {
         err_set(err, ERR_INVALID,
-                "the S3 endpoint \"%s\" must be a host with an optional port, without a user and a "
-                "path",
+                "the S3 endpoint \"%s\" must be a host with an optional port, without a path",
                 text);
         return NULL;
     }
@@ -106,6 +112,11 @@ static int check_bucket(const char *bucket, struct err *err)
 {
     size_t len = strlen(bucket);
 
+    if (strpbrk(bucket, ":@")) /* not to be shown */
+        return err_set(
+            err, ERR_INVALID,
+            "the name of an S3 bucket has no \":\" and \"@\"; credentials are taken from "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile");
     if (len < 3 || len > 63 ||
         strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-_ABCDEFGHIJKLMNOPQRSTUVWXYZ") != len)
         return err_set(err, ERR_INVALID,
@@ -167,6 +178,7 @@ static int take_http(struct s3_client *s3, struct http_client **ret, struct err 
     if (!http &&
         http_client_new(&(struct http_client_options){.base_url = s3->base_url,
                                                       .peer = s3->peer,
+                                                      .stall_timeout_s = s3->stall_timeout_s,
                                                       .tls.ca_file = s3->credentials.ca_bundle},
                         &http, err) < 0)
         return -1;
@@ -188,6 +200,7 @@ int s3_client_new(const struct s3_options *o, struct s3_client **ret, struct err
 
     pthread_mutex_init(&s3->mu, NULL);
     s3->retry = o->retry;
+    s3->stall_timeout_s = o->stall_timeout_s ? o->stall_timeout_s : S3_STALL_TIMEOUT_S;
     s3->part_size = o->part_size ? o->part_size : S3_PART_SIZE;
     if (s3->part_size < S3_PART_SIZE_MIN)
         return err_set(err, ERR_INVALID, "parts of an S3 upload have at least %lld bytes",

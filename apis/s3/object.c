@@ -172,6 +172,7 @@ int s3_delete(const struct ctx *ctx, struct s3_client *s3, const char *key, stru
 /* --- list --- */
 
 struct page {
+    const char *prefix;
     s3_each_fn *each;
     void *arg;
     char *key;
@@ -215,9 +216,15 @@ static int on_object(struct page *p, struct err *err)
                                      .size = p->size,
                                      .modified_ms = p->modified_ms,
                                      .etag = p->etag ? p->etag : ""};
-    int result = p->key ? p->each(p->arg, &object, err)
-                        : err_set(err, ERR_PROTOCOL, "a list of S3 objects has one without a key");
+    int result;
 
+    if (!p->key)
+        return err_set(err, ERR_PROTOCOL, "a list of S3 objects has one without a key");
+    if (strncmp(p->key, p->prefix, strlen(p->prefix)) != 0)
+        return err_set(err, ERR_PROTOCOL,
+                       "a list of S3 objects has \"%s\", which does not begin with \"%s\"", p->key,
+                       p->prefix);
+    result = p->each(p->arg, &object, err);
     page_reset_object(p);
     return result;
 }
@@ -272,7 +279,7 @@ static int list_page(const struct ctx *ctx, struct s3_client *s3, const char *pr
 int s3_list(const struct ctx *ctx, struct s3_client *s3, const char *prefix, int page_size,
             s3_each_fn *each, void *arg, struct err *err)
 {
-    CLEANUP(page_release) struct page page = {.each = each, .arg = arg};
+    CLEANUP(page_release) struct page page = {.prefix = prefix, .each = each, .arg = arg};
     CLEANUP_FREE char *token = NULL;
 
     do {

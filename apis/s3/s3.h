@@ -1,8 +1,11 @@
 /* S3 client: the objects of one bucket.
  *
- *     struct s3_client *s3;
- *     if (s3_client_new(&(struct s3_options){.bucket = "builds", .credentials = &found}, &s3, err)
- * < 0) return -1; if (s3_put_fd(ctx, s3, "a/b.tar", fd, err) < 0) ... s3_client_free(s3);
+ *     const struct s3_options options = {.bucket = "builds", .credentials = &found};
+ *     CLEANUP_S3_CLIENT struct s3_client *s3 = NULL;
+ *
+ *     s3_credentials_find(environ, NULL, &found, err)
+ *     s3_client_new(&options, &s3, err)
+ *     s3_put(ctx, s3, "a/b.tar", &source, err)
  *
  * Signs with Signature Version 4, the payload included. What may pass by itself (no connection, a
  * connection lost, 429, 5xx, SlowDown …) is tried again with growing pauses; what is uploaded is
@@ -31,12 +34,13 @@
 /* How the bucket is named: http://HOST/BUCKET/KEY or http://BUCKET.HOST/KEY. */
 enum s3_style { S3_STYLE_AUTO /* BUCKET.HOST at Amazon only */, S3_STYLE_PATH, S3_STYLE_VIRTUAL };
 
-#define S3_REGION_DEFAULT "us-east-1"
-#define S3_PART_SIZE_MIN  (INT64_C(5) << 20) /* of all parts but the last */
-#define S3_PART_SIZE      (INT64_C(8) << 20)
-#define S3_PARTS_MAX      10000
-#define S3_NOTE_MAX       255
-#define S3_PRESIGN_MAX_S  INT64_C(604800)
+#define S3_REGION_DEFAULT  "us-east-1"
+#define S3_PART_SIZE_MIN   (INT64_C(5) << 20) /* of all parts but the last */
+#define S3_PART_SIZE       (INT64_C(8) << 20)
+#define S3_PARTS_MAX       10000
+#define S3_NOTE_MAX        255
+#define S3_STALL_TIMEOUT_S 60
+#define S3_PRESIGN_MAX_S   INT64_C(604800)
 
 struct s3_options {
     const char *bucket;
@@ -46,6 +50,7 @@ struct s3_options {
     enum s3_style style;
     const struct s3_credentials *credentials;
     struct retry_policy retry; /* zeroed: the defaults */
+    int stall_timeout_s;       /* how long a server may be silent; 0: S3_STALL_TIMEOUT_S */
     int64_t part_size;         /* of uploads in parts, at least S3_PART_SIZE_MIN; 0: S3_PART_SIZE */
 };
 
