@@ -25,15 +25,16 @@
  * (EXIT_LOST), or if somebody from outside, or the kernel, ended the program together with what
  * watches it: nothing of this is a success, so that what is missing is never taken for nothing.
  *
- * Of a return that is `live`, an engine that can look at it meanwhile calls returned() as often as
- * it has changed, too, and before it gives to write() what was written after the change; the others
- * need do nothing.
+ * Of a return that is `live`, an engine calls returned() also when it has changed meanwhile, and
+ * before it gives to write() what was written after the change; changes that no output follows it
+ * need not tell, and any it may tell more than once.
  *
- * Threads: prepare(), run() and check() of a place may be called by several threads at a time, for
- * steps that run in parallel; open() and close() are by one. Instances are shared. All lock for
- * themselves. */
+ * Threads: prepare(), run(), check(), get() and put() of a place may be called by several threads
+ * at a time, for steps that run in parallel; open() and close() are by one. Instances are shared.
+ * All lock for themselves. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,6 +92,9 @@ struct output {
                      enum returned_state state, const void *data, size_t size);
     /* What was asked for has begun to run. NULL: nobody wants to know. */
     void (*started)(struct output *output);
+    /* A further piece of the log of something that the runnable has deployed, and that has failed:
+     * to be kept, not shown. NULL: nobody keeps it. */
+    void (*keep)(struct output *output, const char *log, const void *data, size_t len);
 };
 
 enum exit_kind {
@@ -174,6 +178,7 @@ struct container_shape {
     const struct spec_resources *resources;
     struct container_security security;
     const struct image_check *check; /* NULL: any image will do */
+    const json_t *kubernetes;        /* the step's key of that name, expanded; NULL: not given */
 };
 
 /* What makes a runnable a service: a container that runs the program of its image for others. It
@@ -185,14 +190,29 @@ struct service_shape {
     size_t port_count;
 };
 
+/* What makes a runnable a deployment: something that is brought up by an API and stays, such as a
+ * Compose project, a stack of a swarm or manifests. It has run when all of it is there, and ready
+ * if that is waited for; what it is told of where things are comes as returned files. When it fails
+ * or its context ends, what it has made by then is removed, and nothing that was there before. */
+struct deployment_shape {
+    const char *name;      /* of the project, the stack, the set */
+    const char *file;      /* what it is made from, absolute; NULL: `text` is */
+    const char *text;      /* not interpolated yet */
+    const char *directory; /* absolute: relative paths in `text` start there */
+    bool lasting;          /* close() leaves it there */
+    bool wait;
+    bool prune;
+    int64_t timeout_ms; /* of waiting; 0: as long as it may run */
+};
+
 struct runnable {
     const char *id;   /* RUN.0.1.2 */
     const char *name; /* of the step, for messages */
     const char *const *argv;
     const struct strmap *environment; /* complete */
-    const char *workdir;              /* absolute; NULL: the place's workspace */
-    const char *user;                 /* NULL: the engine's default */
-    bool tty; /* its output is a terminal of 80 columns: one stream, OUTPUT_STDOUT */
+    const char *workdir; /* absolute, but see ENGINE_REMOTE; NULL: the place's workspace */
+    const char *user;    /* NULL: the engine's default */
+    bool tty;            /* its output is a terminal of 80 columns: one stream, OUTPUT_STDOUT */
     const struct runnable_file *files;
     size_t file_count;
     const struct runnable_return *returns;
@@ -202,13 +222,17 @@ struct runnable {
 #define RUNNABLE_FILES "@files@/"
     const struct placed_file *placed;
     size_t placed_count;
-    /* What to say (exit code 127) when argv[0] does not exist; NULL: the usual words. */
+    /* What to say (exit code 127) when argv[0] does not exist; NULL: the usual words. Not for an
+     * entrypoint in front of it. */
     const char *not_found;
     int64_t grace_ms;
     const struct container_shape *container; /* NULL for engines without containers */
     /* NULL: it is a step. Of a service argv may be NULL, which means the image's, and workdir NULL
      * likewise. Only for engines with ENGINE_SERVICES. */
     const struct service_shape *service;
+    /* NULL: it is none. Then there is no argv, and the environment is what the text is interpolated
+     * with. Only for engines with ENGINE_DEPLOYS, which run nothing else. */
+    const struct deployment_shape *deployment;
 };
 
 /* One way to see whether something that runs is ready for others. */
@@ -236,7 +260,13 @@ struct engine_services {
     int (*supervisor)(void *arg, const struct ctx *ctx, int *ret_fd, struct err *err);
     void *supervisor_arg;
     const char *docker_host; /* --docker-host; NULL: found from the environment */
-    bool keep;               /* --keep: remove nothing */
+    const char *kubeconfig;  /* --kubeconfig: the only file to read; NULL: found from the
+                                environment */
+    /* For an engine URL that does not name one itself; NULL: what the kubeconfig says, or what a
+     * pod finds in its container. */
+    const char *context; /* --context */
+    const char *ns;      /* --namespace */
+    bool keep;           /* --keep: remove nothing */
 };
 
 #define PLACE_SERVICES_MAX 2
@@ -252,6 +282,17 @@ struct place_options {
     /* Places with services, which can be reached from this one; of the same instance. */
     struct place *const *services_of;
     size_t services_of_count; /* at most PLACE_SERVICES_MAX */
+    /* The rest is for ENGINE_PODS. What will run in the place, as far as that is known beforehand;
+     * complete are only id, name, user, service and container of each, and the paths of what is
+     * placed. Valid until open() returns. */
+    const struct runnable *const *expected;
+    size_t expected_count;
+    bool overlapping; /* several steps of those may run at a time */
+    /* The job's key of that name, with what it inherits, expanded (see plan/settings.h); NULL:
+     * nothing is given. */
+    const json_t *kubernetes;
+    int64_t timeout_ms;          /* of the job; 0: none */
+    int64_t schedule_timeout_ms; /* until the place has a machine; 0: the engine's default */
 };
 
 /* Asked of sweep(): remove what belongs to one run, or to any dead owner. */
@@ -267,6 +308,13 @@ enum engine_capability {
     ENGINE_CONTAINERS = 1 << 0, /* runnables have a container shape */
     ENGINE_LOCAL = 1 << 1,      /* shares the runner's file system: passed-through environment */
     ENGINE_SERVICES = 1 << 2,   /* runs services */
+    ENGINE_PODS = 1 << 3,    /* a place has all its containers from the beginning: open() wants to
+                                know what is expected, and the services of a job run in the
+                                place of its steps */
+    ENGINE_DEPLOYS = 1 << 4, /* runs deployments, and nothing else; never named by a file */
+    ENGINE_REMOTE = 1 << 5,  /* the machine of a login, with files of its own: a runnable whose step
+                                says no workdir has none, and runs where the login does; one that
+                                says a relative one means it from there */
 };
 
 struct engine;
@@ -278,6 +326,8 @@ struct engine {
     const char *const *aliases; /* NULL-terminated, or NULL */
     unsigned capabilities;
 
+    /* ERR_NOT_FOUND only when nothing says that there is such a thing, and it is not where it
+     * usually is: it is simply not set up. What is named and is not there is another error. */
     int (*connect)(const struct ctx *ctx, const struct engine_services *services, const char *url,
                    struct engine_instance **ret, struct err *err);
     void (*disconnect)(struct engine_instance *instance);
@@ -287,9 +337,14 @@ struct engine {
      * that run steps. NULL: nothing can be fetched ahead. */
     void (*prefetch)(const struct ctx *ctx, struct engine_instance *instance,
                      const struct image_source *source, const char *platform);
-    /* One line on what works here; -1 with what to do when it does not. */
+    /* Adds one line on what works here, and further lines on what would with something more, and
+     * with what. -1 when jobs cannot run here: then err says why, and what has been added to the
+     * report, if anything, is how to mend that. */
     int (*probe)(const struct ctx *ctx, struct engine_instance *instance, struct buf *report,
                  struct err *err);
+    /* What to do about an error of connect() or probe(), beyond what its message says: one line, or
+     * NULL. NULL function: never anything. */
+    const char *(*mend)(const struct err *err);
     int (*open)(const struct ctx *ctx, struct engine_instance *instance,
                 const struct place_options *options, struct place **ret, struct err *err);
     /* `next` stays valid until it has run or the place is closed. It has the id of what will run,
@@ -306,6 +361,16 @@ struct engine {
      * from which nothing comes back: then files can be restored there before, and kept after, a
      * step. NULL function: never. */
     bool (*shares_workspace)(const struct ctx *ctx, struct place *place);
+    /* For places that do not share the workspace: brings a file, or a directory with all that is in
+     * it, from there to the directory `into` of this machine. `path` is relative to the workspace,
+     * and to `into`; "": the whole workspace. What is not there is not brought, and no error. NULL:
+     * nothing comes back. */
+    int (*get)(const struct ctx *ctx, struct place *place, const char *path, const char *into,
+               struct err *err);
+    /* The other way: files and directories of options->workspace, by their relative paths, which
+     * end with NULL. */
+    int (*put)(const struct ctx *ctx, struct place *place, const char *const *paths,
+               struct err *err);
     /* Where the ports of a running service are for this process: "5432" and "53/udp" become
      * "HOST:PORT". NULL: nowhere. */
     int (*published)(const struct ctx *ctx, struct place *place, const struct runnable *service,

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -86,16 +87,20 @@ static int open_dir(struct own_group *group, struct err *err)
     return -1;
 }
 
-/* Whether nobody holds the lock of the file: its owner has left or died. Removes it then. */
+/* Whether nobody holds the lock of the file: its owner has left or died. Removes it then, but for
+ * one who looks at it at the same time, and holds the lock for that: as soon as it has gone, its
+ * name may be given to another. */
 static bool is_over(const struct own_group *group, const char *name)
 {
     CLEANUP_FD int fd = openat(group->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat status;
 
     if (fd < 0)
         return errno == ENOENT;
-    if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return false;
-    unlinkat(group->dir_fd, name, 0);
+    if (fstat(fd, &status) == 0 && status.st_nlink > 0)
+        unlinkat(group->dir_fd, name, 0);
     return true;
 }
 
@@ -290,8 +295,9 @@ static void tell(struct own_group *group, const struct queue *queue)
 
     if (own_owner_parse(text_of(first, "owner"), &owner, NULL) < 0)
         owner.pid = 0;
-    buf_addf(&text, "%s for the group \"%s\", which %s holds (run %s, process %d)",
-             request->cancel ? "cancels and waits" : "waits", request->name, text_of(first, "what"),
+    buf_addf(&text, "%s for the %s \"%s\", which %s holds (run %s, process %d)",
+             request->cancel ? "cancels and waits" : "waits",
+             request->title ? request->title : "group", request->name, text_of(first, "what"),
              text_of(first, "run"), (int)owner.pid);
     if (queue->before.len > 1)
         buf_addf(&text, "; %zu more before it", queue->before.len - 1);

@@ -1,4 +1,5 @@
-/* Groups: runs, or jobs, of one name that exclude each other on this machine, for one user.
+/* Groups: runs, jobs or deployments of one name that exclude each other on this machine, for one
+ * user.
  *
  *     own_group_enter(ctx, &request, &group, err)    waits for its turn
  *     own_group_leave(group)
@@ -23,6 +24,7 @@ struct own_group;
 
 struct own_group_request {
     const char *name;
+    const char *title;  /* what texts call a group of this sort; NULL: "group" */
     const char *run_id; /* of the one that wants to enter */
     const char *what;   /* it for people: `job "deploy" of pipeline "site"` */
     bool whole;         /* it is the whole run: nothing of the same run may wait for it */

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/map.h"
+#include "base/vec.h"
 
 /* Label keys on containers, networks and volumes. */
 #define OWN_LABEL_RUN   "dev.runner.run"   /* run id */
@@ -67,6 +68,8 @@ struct own_run;
 int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
     __attribute__((warn_unused_result));
 const char *own_run_id(const struct own_run *run);
+/* The directory of the journal; the caller's. */
+char *own_run_state_dir(const struct own_run *run);
 /* The labels that every object of the run carries (run and owner). */
 const struct strmap *own_run_labels(const struct own_run *run);
 /* A directory of the run's own for temporary files, below $TMPDIR or /tmp; made on first use,
@@ -80,6 +83,8 @@ int own_run_fd(const struct own_run *run);
 int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
     __attribute__((warn_unused_result));
 void own_run_forget(struct own_run *run, enum own_kind kind, const char *what);
+/* All of them at once: whoever reads the journal finds either all or none. */
+void own_run_forget_all(struct own_run *run, enum own_kind kind, const struct strvec *what);
 /* Something of the run could not be removed: own_run_end() leaves the journal to the next sweep. */
 void own_run_leave(struct own_run *run);
 /* Removes what is noted as a directory and then the journal, and frees; NULL is fine. A journal

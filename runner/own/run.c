@@ -139,22 +139,17 @@ int own_run_fd(const struct own_run *run)
     return run->fd;
 }
 
-/* One write() for one line. A short one (disk full) is taken back, so that the next line does not
+/* One write() for all of it. A short one (disk full) is taken back, so that the next line does not
  * get glued to its remains. */
-static int append(struct own_run *run, const char *verb, enum own_kind kind, const char *what,
-                  struct err *err)
+static int append(struct own_run *run, const struct buf *lines, struct err *err)
 {
-    CLEANUP_BUF struct buf line = BUF_INIT;
     struct stat before;
     ssize_t put;
 
-    journal_format(&line, verb, kind, what);
-    if (!line.len)
-        return err_set(err, ERR_UNSUPPORTED, "cannot note %s: its name is not UTF-8", what);
     if (fstat(run->fd, &before) < 0)
         return err_errno(err, "cannot examine %s", run->path);
-    put = write(run->fd, line.data, line.len);
-    if (put == (ssize_t)line.len)
+    put = write(run->fd, lines->data, lines->len);
+    if (put == (ssize_t)lines->len)
         return 0;
     if (put >= 0)
         errno = ENOSPC;
@@ -188,28 +183,41 @@ static ssize_t find_noted(const struct own_run *run, const char *entry)
 static int note_locked(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
 {
     CLEANUP_FREE char *entry = xasprintf("%s %s", journal_kind_name(kind), what);
+    CLEANUP_BUF struct buf line = BUF_INIT;
 
     if (find_noted(run, entry) >= 0)
         return 0;
     if (!run->named && give_name(run, err) < 0)
         return -1;
-    if (append(run, "note", kind, what, err) < 0)
+    journal_format(&line, "note", kind, what);
+    if (!line.len)
+        return err_set(err, ERR_UNSUPPORTED, "cannot note %s: its name is not UTF-8", what);
+    if (append(run, &line, err) < 0)
         return -1;
     strvec_push_owned(&run->noted, steal_ptr(&entry));
     return 0;
 }
 
-static void forget_locked(struct own_run *run, enum own_kind kind, const char *what)
+static void forget_locked(struct own_run *run, enum own_kind kind, const char *const *what,
+                          size_t count)
 {
-    CLEANUP_FREE char *entry = xasprintf("%s %s", journal_kind_name(kind), what);
-    ssize_t at = find_noted(run, entry);
+    CLEANUP_BUF struct buf lines = BUF_INIT;
 
+    for (size_t i = 0; i < count; i++)
+        journal_format(&lines, "forget", kind, what[i]);
     /* A note that cannot be taken back only makes a sweep look in vain. */
-    if (at < 0 || append(run, "forget", kind, what, NULL) < 0)
+    if (!lines.len || append(run, &lines, NULL) < 0)
         return;
-    free(run->noted.items[at]);
-    run->noted.items[at] = run->noted.items[--run->noted.len];
-    run->noted.items[run->noted.len] = NULL;
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP_FREE char *entry = xasprintf("%s %s", journal_kind_name(kind), what[i]);
+        ssize_t at = find_noted(run, entry);
+
+        if (at < 0)
+            continue;
+        free(run->noted.items[at]);
+        run->noted.items[at] = run->noted.items[--run->noted.len];
+        run->noted.items[run->noted.len] = NULL;
+    }
 }
 
 int own_run_note(struct own_run *run, enum own_kind kind, const char *what, struct err *err)
@@ -225,7 +233,14 @@ int own_run_note(struct own_run *run, enum own_kind kind, const char *what, stru
 void own_run_forget(struct own_run *run, enum own_kind kind, const char *what)
 {
     pthread_mutex_lock(&run->mu);
-    forget_locked(run, kind, what);
+    forget_locked(run, kind, &what, 1);
+    pthread_mutex_unlock(&run->mu);
+}
+
+void own_run_forget_all(struct own_run *run, enum own_kind kind, const struct strvec *what)
+{
+    pthread_mutex_lock(&run->mu);
+    forget_locked(run, kind, (const char *const *)what->items, what->len);
     pthread_mutex_unlock(&run->mu);
 }
 
@@ -246,12 +261,17 @@ static int make_temp_dir(struct own_run *run, struct err *err)
         return -1;
     if (mkdir(path, 0711) < 0) {
         err_errno(err, "cannot create the temporary directory %s", path);
-        forget_locked(run, OWN_DIRECTORY, path);
+        forget_locked(run, OWN_DIRECTORY, (const char *const *)&path, 1);
         return -1;
     }
     run->temp_dir = steal_ptr(&path);
     chmod(run->temp_dir, 0711); /* whatever the umask */
     return 0;
+}
+
+char *own_run_state_dir(const struct own_run *run)
+{
+    return xstrndup(run->path, (size_t)(strrchr(run->path, '/') - run->path));
 }
 
 const char *own_run_temp_dir(struct own_run *run, struct err *err)

@@ -144,7 +144,8 @@ static void clean_up(const struct keeper_options *options)
     if (options->services->keep || own_run_journal(options->run, &journal, NULL) < 0)
         return;
     ctx_init_cleanup(&ctx, SWEEP_MS);
-    for (size_t i = 0; i < journal->endpoint_count; i++)
+    /* The last first: it may need the others. */
+    for (size_t i = journal->endpoint_count; i-- > 0;)
         clean &= sweep_until_done(&ctx, options, journal->endpoints[i]);
     ctx_release(&ctx);
     own_journals_free(journal, 1);

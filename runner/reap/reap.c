@@ -13,6 +13,7 @@ struct reaping {
     struct own_journal *journals;
     size_t journal_count;
     struct strvec endpoints; /* to be asked, each once */
+    size_t named_count;      /* of those: the first, which somebody has named */
     struct strmap swept;     /* those that were, without failure */
     struct strmap seen;      /* "KIND NAME": a thing may turn up in several sweeps */
     struct reap_result result;
@@ -49,15 +50,19 @@ static void add_endpoint(struct reaping *r, const char *url)
 
 static void choose_endpoints(struct reaping *r)
 {
-    for (const struct engine *const *engine = r->engines; *engine; engine++) {
-        if (r->request->all && (*engine)->sweep)
-            add_endpoint(r, (*engine)->name);
-    }
+    for (size_t i = 0; r->request->endpoints && i < r->request->endpoints->len; i++)
+        add_endpoint(r, r->request->endpoints->items[i]);
     for (size_t i = 0; i < r->journal_count; i++) {
         const struct own_journal *journal = &r->journals[i];
 
-        for (size_t k = 0; !journal->alive && k < journal->endpoint_count; k++)
+        /* The last first: it may need the others. */
+        for (size_t k = journal->endpoint_count; !journal->alive && k-- > 0;)
             add_endpoint(r, journal->endpoints[k]);
+    }
+    r->named_count = r->endpoints.len;
+    for (const struct engine *const *engine = r->engines; *engine; engine++) {
+        if (r->request->all && (*engine)->sweep && !((*engine)->capabilities & ENGINE_DEPLOYS))
+            add_endpoint(r, (*engine)->name);
     }
 }
 
@@ -101,7 +106,7 @@ static int sweep_endpoints(struct reaping *r, struct err *err)
             return -1;
         if (sweep_one(r, url, &why) == 0)
             strmap_set(&r->swept, url, "");
-        else
+        else if (i < r->named_count || why.code != ERR_NOT_FOUND) /* else it is not set up here */
             on_failed(r, url, &why);
     }
     return ctx_check(r->ctx, err);

@@ -5,6 +5,7 @@
  * left. */
 #pragma once
 
+#include "base/vec.h"
 #include "engine/engine.h"
 
 struct reap_request {
@@ -12,6 +13,8 @@ struct reap_request {
     /* Ask the default endpoint of every engine, also when no journal names it: for objects whose
      * journal was lost, e.g. in a reboot. */
     bool all;
+    /* Likewise these: URLs of engines; NULL: none. */
+    const struct strvec *endpoints;
     /* Called once for each thing: "container", "process", "directory", "journal" … */
     void (*found)(void *arg, const char *kind, const char *name, const char *run_id);
     /* An endpoint or journal that could not be dealt with; the others are gone on with. */

@@ -16,7 +16,8 @@ static int sweep_instance(const struct ctx *ctx, const struct engine *engine,
         total += count;
         empty = count ? 0 : empty + 1;
         /* A local engine has no requests in flight, and has looked twice itself. */
-        if (request->dry_run || (engine->capabilities & ENGINE_LOCAL))
+        if (request->dry_run ||
+            (engine->capabilities & (ENGINE_LOCAL | ENGINE_DEPLOYS)) == ENGINE_LOCAL)
             break;
         if (empty == 1 && ctx_sleep(ctx, SETTLE_MS, err) < 0)
             return -1;

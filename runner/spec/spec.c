@@ -4,7 +4,9 @@
 
 void spec_common_init(struct spec_common *common)
 {
-    *common = (struct spec_common){.timeout_ms = SPEC_UNSET, .grace_ms = SPEC_UNSET};
+    *common = (struct spec_common){.timeout_ms = SPEC_UNSET,
+                                   .grace_ms = SPEC_UNSET,
+                                   .schedule_timeout_ms = SPEC_UNSET};
 }
 
 void spec_resources_init(struct spec_resources *resources)
@@ -29,6 +31,11 @@ void spec_matrix_init(struct spec_matrix *matrix)
     *matrix = (struct spec_matrix){.max_parallel = SPEC_UNSET};
 }
 
+void spec_fan_out_init(struct spec_fan_out *fan_out)
+{
+    *fan_out = (struct spec_fan_out){.max_parallel = SPEC_UNSET};
+}
+
 void spec_ready_init(struct spec_ready *ready)
 {
     *ready = (struct spec_ready){.timeout_ms = SPEC_UNSET, .interval_ms = SPEC_UNSET};
@@ -45,6 +52,58 @@ void spec_service_init(struct spec_service *service)
 
     *service = (struct spec_service){.name = name, .grace_ms = SPEC_UNSET};
     spec_container_init(&service->container);
+}
+
+void spec_config_init(struct spec_config *config)
+{
+    *config = (struct spec_config){.depth = SPEC_UNSET};
+}
+
+void spec_deployment_init(struct spec_deployment *deployment)
+{
+    *deployment = (struct spec_deployment){.timeout_ms = SPEC_UNSET};
+}
+
+const char *spec_deployment_type_name(enum spec_deployment_type type)
+{
+    static const char *const names[] = {
+        [SPEC_DEPLOYMENT_COMPOSE] = "docker-compose",
+        [SPEC_DEPLOYMENT_SWARM] = "docker-swarm",
+        [SPEC_DEPLOYMENT_KUBERNETES] = "kubernetes",
+    };
+
+    return names[type];
+}
+
+const char *spec_type_name(enum spec_type type)
+{
+    static const char *const names[SPEC_TYPE_COUNT] = {
+        [SPEC_TYPE_UNSET] = "",
+        [SPEC_TYPE_FETCH_CODE] = "fetch_code",
+        [SPEC_TYPE_BUILD] = "build",
+        [SPEC_TYPE_TEST] = "test",
+        [SPEC_TYPE_SECURITY_SCAN] = "security_scan",
+        [SPEC_TYPE_DEPLOY] = "deploy",
+        [SPEC_TYPE_NOTIFY] = "notify",
+        [SPEC_TYPE_CUSTOM] = "custom",
+    };
+
+    return names[type];
+}
+
+void spec_json_release(struct spec_json *json)
+{
+    json_decref(json->value);
+    free(json->strings);
+    *json = (struct spec_json){0};
+}
+
+static void free_json(struct spec_json *json)
+{
+    if (!json)
+        return;
+    spec_json_release(json);
+    free(json);
 }
 
 static void release_strs(struct spec_strs *strs)
@@ -156,6 +215,7 @@ static void release_common(struct spec_common *common)
     free(common->user.text);
     free(common->resources);
     free(common->pull);
+    free_json(common->kubernetes);
 }
 
 static void free_security(struct spec_security *security)
@@ -176,6 +236,7 @@ static void release_container(struct spec_container *container)
     free(container->network.text);
     release_strs(&container->entrypoint);
     free_security(container->security);
+    free_json(container->kubernetes);
 }
 
 static void free_container(struct spec_container *container)
@@ -195,6 +256,15 @@ static void free_caches(struct spec_cache *caches, size_t count)
         free(caches[i].store.text);
     }
     free(caches);
+}
+
+static void free_deployment(struct spec_deployment *deployment)
+{
+    if (!deployment)
+        return;
+    free(deployment->name.text);
+    free(deployment->config.text);
+    free(deployment);
 }
 
 static void free_plugin(struct spec_plugin *plugin)
@@ -218,6 +288,29 @@ static void free_language(struct spec_language *language)
     free(language->version.text);
     free(language->image.text);
     free(language);
+}
+
+static void free_config(struct spec_config *config)
+{
+    if (!config)
+        return;
+    free(config->path.text);
+    release_strs(&config->args);
+    release_strs(&config->targets);
+    free(config->repository.text);
+    free(config->ref.text);
+    free(config->username.text);
+    free(config->password.text);
+    free(config->image.text);
+    free(config->report.text);
+    release_strs(&config->source);
+    free(config->destination.text);
+    free(config->url.text);
+    free(config->message.text);
+    free(config->body.text);
+    release_pairs(&config->headers);
+    release_pairs(&config->settings);
+    free(config);
 }
 
 static void free_ready(struct spec_ready *ready)
@@ -283,8 +376,20 @@ static void release_step(struct spec_step *step)
     free_container(step->container);
     free_plugin(step->plugin);
     free_language(step->language);
+    free_deployment(step->deployment);
+    free_config(step->config);
     release_artifacts(&step->artifacts);
     free_ready(step->ready);
+}
+
+static void free_fan_out(struct spec_fan_out *fan_out)
+{
+    if (!fan_out)
+        return;
+    release_strs(&fan_out->run_on);
+    release_strs(&fan_out->serial);
+    free(fan_out->max_failures.text);
+    free(fan_out);
 }
 
 static void release_job(struct spec_job *job)
@@ -294,6 +399,7 @@ static void release_job(struct spec_job *job)
     free_flow(job->flow);
     free_retry(job->retry);
     free_matrix(job->matrix);
+    free_fan_out(job->fan_out);
     free_concurrency(job->concurrency);
     free_caches(job->caches, job->cache_count);
     release_services(&job->services);
@@ -332,6 +438,21 @@ static void release_secret(struct spec_secret *secret)
     free(secret->path.text);
 }
 
+void spec_hosts_release(struct spec_hosts *hosts)
+{
+    for (size_t i = 0; i < hosts->len; i++) {
+        struct spec_host *host = &hosts->items[i];
+
+        free(host->name.text);
+        free(host->engine.text);
+        release_strs(&host->roles);
+        release_pairs(&host->environment);
+        release_pairs(&host->vars);
+    }
+    free(hosts->items);
+    *hosts = (struct spec_hosts){0};
+}
+
 void spec_pipeline_free(struct spec_pipeline *pipeline)
 {
     if (!pipeline)
@@ -349,6 +470,8 @@ void spec_pipeline_free(struct spec_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->secret_count; i++)
         release_secret(&pipeline->secrets[i]);
     free(pipeline->secrets);
+    spec_hosts_release(&pipeline->hosts);
+    free(pipeline->hosts_file.text);
     free_concurrency(pipeline->concurrency);
     for (size_t i = 0; i < pipeline->stage_count; i++)
         release_stage(&pipeline->stages[i]);

@@ -8,6 +8,7 @@
  * Source: pipeline file reference, sections 1 to 3 and 6. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,14 @@ struct spec_match {
 struct spec_matches {
     struct spec_match *items;
     size_t len;
+};
+
+/* A value of any shape, as JSON, with what its string values may hold of ${…} not yet expanded. */
+struct spec_json {
+    struct src_pos pos;
+    json_t *value;           /* NULL: not set */
+    struct src_pos *strings; /* of its string values, in the order in which they are written */
+    size_t string_count;
 };
 
 enum spec_isolation { SPEC_ISOLATION_UNSET, SPEC_ISOLATION_STEP, SPEC_ISOLATION_JOB };
@@ -110,6 +119,8 @@ struct spec_common {
     uint8_t checkout;  /* enum spec_checkout */
     int64_t timeout_ms;
     int64_t grace_ms;
+    int64_t schedule_timeout_ms;
+    struct spec_json *kubernetes; /* of the pod; never on a step */
 };
 
 struct spec_dependency {
@@ -220,6 +231,131 @@ struct spec_language {
     struct spec_str image;
 };
 
+enum spec_deployment_type {
+    SPEC_DEPLOYMENT_UNSET,
+    SPEC_DEPLOYMENT_COMPOSE,
+    SPEC_DEPLOYMENT_SWARM,
+    SPEC_DEPLOYMENT_KUBERNETES,
+};
+/* How long what a deployment has made stays. */
+enum spec_lifetime {
+    SPEC_LIFETIME_UNSET, /* persistent */
+    SPEC_LIFETIME_PERSISTENT,
+    SPEC_LIFETIME_PIPELINE,
+    SPEC_LIFETIME_STAGE,
+    SPEC_LIFETIME_JOB,
+};
+enum spec_deployment_version {
+    SPEC_DEPLOYMENT_VERSION_UNSET,
+    SPEC_DEPLOYMENT_V1,
+    SPEC_DEPLOYMENT_V2,
+};
+
+/* What the key `service` of a step brings up. */
+struct spec_deployment {
+    struct src_pos pos;
+    enum spec_deployment_type type;
+    struct spec_str name;
+    enum spec_deployment_version version;
+    struct spec_str config; /* a path, or the text itself; expanded by whoever reads it */
+    enum spec_lifetime lifetime;
+    enum spec_bool wait;
+    enum spec_bool prune;
+    int64_t timeout_ms;
+};
+
+enum spec_type {
+    SPEC_TYPE_UNSET,
+    SPEC_TYPE_FETCH_CODE,
+    SPEC_TYPE_BUILD,
+    SPEC_TYPE_TEST,
+    SPEC_TYPE_SECURITY_SCAN,
+    SPEC_TYPE_DEPLOY,
+    SPEC_TYPE_NOTIFY,
+    SPEC_TYPE_CUSTOM,
+    SPEC_TYPE_COUNT,
+};
+
+/* The program that does what a type is for. */
+enum spec_tool {
+    SPEC_TOOL_UNSET,
+    SPEC_TOOL_MAKE,
+    SPEC_TOOL_CMAKE,
+    SPEC_TOOL_GO,
+    SPEC_TOOL_CARGO,
+    SPEC_TOOL_NPM,
+    SPEC_TOOL_MAVEN,
+    SPEC_TOOL_GRADLE,
+    SPEC_TOOL_PYTEST,
+    SPEC_TOOL_TRIVY,
+    SPEC_TOOL_GITLEAKS,
+    SPEC_TOOL_SEMGREP,
+    SPEC_TOOL_BANDIT,
+    SPEC_TOOL_COPY,
+    SPEC_TOOL_RSYNC,
+    SPEC_TOOL_COUNT,
+};
+
+/* The least that counts as a finding. */
+enum spec_severity {
+    SPEC_SEVERITY_UNSET,
+    SPEC_SEVERITY_LOW,
+    SPEC_SEVERITY_MEDIUM,
+    SPEC_SEVERITY_HIGH,
+    SPEC_SEVERITY_CRITICAL,
+    SPEC_SEVERITY_COUNT,
+};
+
+/* How a message becomes the body of a request. */
+enum spec_message_format {
+    SPEC_MESSAGE_UNSET, /* json */
+    SPEC_MESSAGE_JSON,
+    SPEC_MESSAGE_DISCORD,
+    SPEC_MESSAGE_DINGTALK,
+    SPEC_MESSAGE_WECOM,
+    SPEC_MESSAGE_PLAIN,
+    SPEC_MESSAGE_COUNT,
+};
+
+enum spec_method {
+    SPEC_METHOD_UNSET, /* POST */
+    SPEC_METHOD_GET,
+    SPEC_METHOD_POST,
+    SPEC_METHOD_PUT,
+    SPEC_METHOD_PATCH,
+    SPEC_METHOD_DELETE,
+    SPEC_METHOD_COUNT,
+};
+
+/* What a step of a type is to do; of the members only those of its type are ever set. */
+struct spec_config {
+    struct src_pos pos;
+    enum spec_tool tool;
+    struct spec_str path; /* where it works, in the step's workdir */
+    struct spec_strs args;
+    struct spec_strs targets;
+    struct spec_str repository;
+    struct spec_str ref;
+    struct spec_str username;
+    struct spec_str password;
+    int64_t depth;
+    enum spec_bool submodules;
+    enum spec_bool clean;
+    struct spec_str image; /* to be scanned */
+    struct spec_str report;
+    enum spec_severity severity;
+    enum spec_bool remove; /* what the source has not */
+    struct spec_strs source;
+    struct spec_str destination;
+    struct spec_str url;
+    struct spec_str message;
+    struct spec_str body;
+    struct spec_pairs headers;
+    enum spec_message_format format;
+    enum spec_method method;
+    struct spec_pairs settings; /* custom: all keys; lists and maps as JSON text */
+};
+
 /* Keys of a step that shape its container; apart because most steps have none. */
 struct spec_container {
     struct spec_str platform;
@@ -231,6 +367,7 @@ struct spec_container {
     enum spec_bool sandbox;
     struct spec_security *security;
     int64_t pull_timeout_ms;
+    struct spec_json *kubernetes; /* of the container in its pod */
 };
 
 /* How to tell that something in the background is ready; all that is given must hold. */
@@ -277,7 +414,10 @@ struct spec_step {
     struct spec_container *container; /* NULL: none of its keys was given */
     struct spec_plugin *plugin;
     struct spec_language *language;
+    struct spec_deployment *deployment;
+    enum spec_type type;
     enum spec_bool background;
+    struct spec_config *config;
     struct spec_ready *ready;
     struct spec_artifacts artifacts;
 };
@@ -317,6 +457,15 @@ struct spec_post {
     struct spec_str cancelled;
 };
 
+/* How a job is spread over hosts; apart because most jobs have none of it. */
+struct spec_fan_out {
+    struct spec_strs run_on; /* names, roles and globs; with "!" or "&" in front */
+    struct spec_strs serial; /* sizes of batches: numbers or percentages */
+    struct spec_str max_failures;
+    int64_t max_parallel;
+    enum spec_bool ignore_errors;
+};
+
 struct spec_job {
     struct src_pos pos;
     struct spec_common common;
@@ -324,6 +473,7 @@ struct spec_job {
     struct spec_flow *flow;
     struct spec_retry *retry;
     struct spec_matrix *matrix;
+    struct spec_fan_out *fan_out; /* NULL: none of its keys was given */
     struct spec_concurrency *concurrency;
     struct spec_cache *caches;
     size_t cache_count;
@@ -383,6 +533,21 @@ struct spec_input {
     struct spec_strs options;
 };
 
+/* A machine of the inventory. */
+struct spec_host {
+    struct src_pos pos;
+    struct spec_str name;
+    struct spec_str engine; /* not set: ssh://NAME */
+    struct spec_strs roles;
+    struct spec_pairs environment;
+    struct spec_pairs vars; /* lists and maps as JSON text */
+};
+
+struct spec_hosts {
+    struct spec_host *items;
+    size_t len;
+};
+
 struct spec_pipeline {
     char *file; /* as shown in messages */
     struct src_pos pos;
@@ -398,6 +563,8 @@ struct spec_pipeline {
     struct spec_strs env_files;
     struct spec_secret *secrets;
     size_t secret_count;
+    struct spec_hosts hosts; /* those of `hosts`, then those of `hosts_file` */
+    struct spec_str hosts_file;
     struct spec_concurrency *concurrency;
     struct spec_stage *finally; /* run at the end, whatever happened */
     size_t finally_count;
@@ -408,9 +575,20 @@ void spec_common_init(struct spec_common *common);
 void spec_resources_init(struct spec_resources *resources);
 void spec_retry_init(struct spec_retry *retry);
 void spec_matrix_init(struct spec_matrix *matrix);
+void spec_fan_out_init(struct spec_fan_out *fan_out);
 void spec_ready_init(struct spec_ready *ready);
 void spec_container_init(struct spec_container *container);
 void spec_service_init(struct spec_service *service);
+void spec_config_init(struct spec_config *config);
+void spec_deployment_init(struct spec_deployment *deployment);
+/* As in the file: "docker-compose". */
+const char *spec_deployment_type_name(enum spec_deployment_type type);
+/* Frees what it holds, and leaves it empty. */
+void spec_hosts_release(struct spec_hosts *hosts);
+/* Frees what it holds. */
+void spec_json_release(struct spec_json *json);
+/* "fetch_code" …; never NULL. */
+const char *spec_type_name(enum spec_type type);
 void spec_pipeline_free(struct spec_pipeline *pipeline);
 
 #define CLEANUP_SPEC_PIPELINE CLEANUP(spec_pipeline_cleanup)

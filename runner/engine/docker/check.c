@@ -4,10 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/last_line.h"
+#include "engine/docker/beside.h"
 #include "engine/docker/place.h"
 #include "helper/helper.h"
-
-#define EXIT_POLL_MS 10
 
 /* The id of the container that runs it; the caller frees. NULL: none. */
 static char *find_container(struct docker_place *place, const struct runnable *running)
@@ -32,66 +31,6 @@ static int on_output(void *arg, enum docker_output stream, const char *data, siz
     return 0;
 }
 
-static int read_to_end(const struct ctx *ctx, struct http_stream *stream, struct last_line *said,
-                       struct err *err)
-{
-    struct docker_frames frames;
-    struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
-
-    docker_frames_init(&frames, false, on_output, said);
-    for (;;) {
-        switch (docker_frames_pump(&frames, stream, err)) {
-        case DOCKER_PUMP_ERROR:
-            return -1;
-        case DOCKER_PUMP_END:
-            return 0;
-        case DOCKER_PUMP_MORE:
-            break;
-        case DOCKER_PUMP_IDLE:
-            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
-                return -1;
-        }
-    }
-}
-
-/* The output can end a little before the daemon knows of the exit. */
-static int await_exit(const struct ctx *ctx, struct docker_client *client, const char *exec,
-                      int64_t *ret_code, struct err *err)
-{
-    struct docker_exec state;
-
-    do {
-        if (docker_exec_inspect(ctx, client, exec, &state, err) < 0)
-            return -1;
-        if (!state.running)
-            break;
-    } while (ctx_sleep(ctx, EXIT_POLL_MS, err) == 0);
-    if (state.running)
-        return -1;
-    *ret_code = state.exit_code;
-    return 0;
-}
-
-/* Runs the helper in the container; `request` (may be NULL) goes to its standard input, whose end
- * ends it and all that it runs. */
-static int run_helper(const struct ctx *ctx, struct docker_client *client, const char *container,
-                      const char *const *cmd, const struct buf *request, struct last_line *said,
-                      int64_t *ret_code, struct err *err)
-{
-    const struct docker_exec_create create = {.cmd = cmd, .stdin_open = request != NULL};
-    CLEANUP_FREE char *exec = NULL;
-    CLEANUP_HTTP_STREAM struct http_stream *stream = NULL;
-
-    if (docker_exec_create(ctx, client, container, &create, &exec, err) < 0 ||
-        docker_exec_start(ctx, client, exec, false, &stream, err) < 0)
-        return -1;
-    if (request && http_stream_write_all(ctx, stream, request->data, request->len, err) < 0)
-        return -1;
-    if (read_to_end(ctx, stream, said, err) < 0)
-        return -1;
-    return await_exit(ctx, client, exec, ret_code, err);
-}
-
 static int ask(const struct ctx *ctx, struct docker_place *place, const char *container,
                const char *const *cmd, const struct buf *request, struct last_line *said,
                int64_t *ret_code, struct err *err)
@@ -102,7 +41,7 @@ static int ask(const struct ctx *ctx, struct docker_place *place, const char *co
 
     if (instance_client_take(place->instance, &client, err) < 0)
         return -1;
-    result = run_helper(ctx, client, container, cmd, request, said, ret_code, &why);
+    result = beside_run(ctx, client, container, cmd, request, on_output, said, ret_code, &why);
     instance_client_give(place->instance, client);
     /* A container that just ends makes the daemon refuse in many ways: none of them is for good. */
     if (result < 0)
@@ -228,12 +167,9 @@ static int check_image(const struct ctx *ctx, struct docker_place *place, const 
 /* The host of the daemon as this process reaches it. */
 static char *daemon_host(const struct docker_instance *instance)
 {
-    const char *authority = strstr(instance->endpoint.url, "://");
-
-    if (instance->self.place != SELF_ELSEWHERE || !authority)
+    if (instance->self.place != SELF_ELSEWHERE)
         return xstrdup("127.0.0.1");
-    authority += 3;
-    return xstrndup(authority, strcspn(authority, ":/"));
+    return docker_endpoint_host(&instance->endpoint);
 }
 
 int docker_place_published(const struct ctx *ctx, struct place *opaque,

@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 
 #include "apis/docker/network.h"
+#include "apis/docker/timestamp.h"
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/tar.h"
 #include "engine/docker/place.h"
-#include "engine/docker/timestamp.h"
 
 #define SEEN_TRIES 5
 
@@ -107,12 +107,15 @@ static ssize_t read_tree(void *arg, char *data, size_t size, struct err *err)
 static int fill_copy(const struct ctx *ctx, struct docker_place *place,
                      struct docker_client *client, struct err *err)
 {
+    CLEANUP_IGNORE struct ignore *ignore = NULL;
     struct tar_tree *tree;
     struct docker_tar tar = {.read = read_tree};
     int result;
 
-    if (tar_tree_open(place->workspace, &tree, err) < 0)
+    if (ignore_read(place->workspace, &ignore, err) < 0 ||
+        tar_tree_open(place->workspace, &tree, err) < 0)
         return -1;
+    tar_tree_ignore(tree, ignore);
     tar.arg = tree;
     result = docker_container_archive_put(ctx, client, place->holder, place->workspace, &tar, err);
     tar_tree_close(tree);
@@ -357,6 +360,17 @@ char *place_holder_name(const struct ctx *ctx, struct docker_place *place)
     name = place->holder_ready ? xstrdup(place->holder) : NULL;
     gate_leave(&place->holder_busy);
     return name;
+}
+
+bool place_has_copy(const struct ctx *ctx, struct docker_place *place)
+{
+    bool has;
+
+    if (gate_enter(ctx, &place->holder_busy, NULL) < 0)
+        return true;
+    has = place->volume != NULL;
+    gate_leave(&place->holder_busy);
+    return has;
 }
 
 /* Holding holder_busy. */

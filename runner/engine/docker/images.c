@@ -101,8 +101,9 @@ static char *entry_key(const struct image_source *source, const char *platform)
 {
     CLEANUP_BUF struct buf key = BUF_INIT;
 
-    buf_addf(&key, "%s\n%s\n%s\n%s", source->image, platform ? platform : "",
-             source->registry ? source->registry : "", source->username ? source->username : "");
+    buf_addf(&key, "%s\n%s\n%s\n%s\n%s", source->image, platform ? platform : "",
+             source->registry ? source->registry : "", source->username ? source->username : "",
+             source->password ? source->password : "");
     for (size_t i = 0; i < source->pull_count; i++)
         buf_addf(&key, "\n%d", (int)source->pull[i]);
     return buf_steal(&key);
@@ -211,18 +212,20 @@ static void set_pulling(struct request *request, bool pulling)
     pthread_mutex_unlock(&request->cache->mu);
 }
 
+/* The daemon would send what it gets to any registry: a password goes to its own only. */
 static int find_credentials(const struct ctx *ctx, const struct image_source *source,
                             struct docker_credentials *ret, struct err *err)
 {
     CLEANUP(docker_image_ref_release) struct docker_image_ref ref = {0};
     const char *registry = source->registry;
+    bool given;
 
     if (docker_image_ref_parse(source->image, &ref, err) < 0)
         return -1;
-    if (!registry || !*registry || !source->username)
-        registry = ref.registry;
-    return docker_credentials_find(ctx, (const char *const *)environ, registry, source->username,
-                                   source->password, ret, err);
+    given = !registry || !*registry || docker_same_registry(registry, ref.registry);
+    return docker_credentials_find(ctx, (const char *const *)environ, ref.registry,
+                                   given ? source->username : NULL, given ? source->password : NULL,
+                                   ret, err);
 }
 
 static int pull(const struct ctx *ctx, struct request *request, struct err *err)
@@ -246,35 +249,6 @@ static int pull(const struct ctx *ctx, struct request *request, struct err *err)
     set_pulling(request, false);
     end_progress(request);
     return result;
-}
-
-static bool same_architecture(const char *a, const char *b)
-{
-    static const char *const aliases[][2] = {{"x86_64", "amd64"},
-                                             {"x86-64", "amd64"},
-                                             {"aarch64", "arm64"},
-                                             {"i386", "386"}};
-
-    for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++) {
-        if (strcasecmp(a, aliases[i][0]) == 0)
-            a = aliases[i][1];
-    }
-    return strcasecmp(a, b) == 0;
-}
-
-/* Whether the image is of the platform, OS/ARCHITECTURE[/VARIANT], as far as it can be told: what
- * the daemon thinks of it is told when the container is created. */
-static bool is_of_platform(const struct docker_image *image, const char *platform)
-{
-    const char *slash = platform ? strchr(platform, '/') : NULL;
-    CLEANUP_FREE char *os = NULL;
-    CLEANUP_FREE char *architecture = NULL;
-
-    if (!slash || !image->os || !image->architecture)
-        return true;
-    os = xstrndup(platform, (size_t)(slash - platform));
-    architecture = xstrndup(slash + 1, strcspn(slash + 1, "/"));
-    return strcasecmp(os, image->os) == 0 && same_architecture(architecture, image->architecture);
 }
 
 static int pull_and_inspect(const struct ctx *ctx, struct request *request,
@@ -305,7 +279,7 @@ static int try_policy(const struct ctx *ctx, struct request *request, enum spec_
 
     if (policy != SPEC_PULL_ALWAYS) {
         if (docker_image_inspect(ctx, request->client, image, ret, &missing) == 0) {
-            if (policy == SPEC_PULL_NEVER || is_of_platform(ret, request->platform))
+            if (policy == SPEC_PULL_NEVER || docker_image_is_of(ret, request->platform))
                 return 0;
             docker_image_release(ret);
         } else if (missing.code != ERR_NOT_FOUND) {

@@ -6,14 +6,15 @@
 
 #include "apis/docker/container.h"
 #include "apis/docker/network.h"
+#include "apis/docker/timestamp.h"
 #include "apis/docker/volume.h"
 #include "apis/http/retry.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/logger.h"
+#include "engine/docker/address.h"
 #include "engine/docker/docker.h"
 #include "engine/docker/sweep.h"
-#include "engine/docker/timestamp.h"
 #include "engine/docker/watchdog.h"
 
 #define CLEANUP_MS       60000
@@ -21,7 +22,6 @@
 #define AHEAD_THREADS    4
 #define BEHIND_THREADS   4
 #define REMOVE_ATTEMPTS  8
-#define SCHEME           "docker://"
 
 int instance_client_take(struct docker_instance *instance, struct docker_client **ret,
                          struct err *err)
@@ -128,8 +128,13 @@ static int removal_failed(const struct ctx *ctx, struct docker_instance *instanc
     return retry_wait(ctx, retry, -1, &wait);
 }
 
-int instance_remove_container(const struct ctx *ctx, struct docker_instance *instance,
-                              struct docker_client *client, const char *container, struct err *err)
+typedef int remove_fn(const struct ctx *ctx, struct docker_client *client, const char *name,
+                      struct err *err);
+
+/* Until it is gone, or nothing more can be done about it. */
+static int remove_object(const struct ctx *ctx, struct docker_instance *instance,
+                         struct docker_client *client, const char *name, remove_fn *remove,
+                         struct err *err)
 {
     struct err local = ERR_INIT;
     struct retry retry;
@@ -137,8 +142,7 @@ int instance_remove_container(const struct ctx *ctx, struct docker_instance *ins
     retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
                                               .base_ms = 50,
                                               .max_delay_ms = 5000});
-    while (docker_container_remove(ctx, client, container,
-                                   DOCKER_REMOVE_FORCE | DOCKER_REMOVE_VOLUMES, &local) < 0) {
+    while (remove(ctx, client, name, &local) < 0) {
         int gone = removal_failed(ctx, instance, &retry, &local);
 
         if (gone > 0)
@@ -153,28 +157,17 @@ int instance_remove_container(const struct ctx *ctx, struct docker_instance *ins
     return 0;
 }
 
-int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instance,
-                           struct docker_client *client, const char *volume, struct err *err)
+static int remove_container(const struct ctx *ctx, struct docker_client *client, const char *name,
+                            struct err *err)
 {
-    struct err local = ERR_INIT;
-    struct retry retry;
+    return docker_container_remove(ctx, client, name, DOCKER_REMOVE_FORCE | DOCKER_REMOVE_VOLUMES,
+                                   err);
+}
 
-    retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
-                                              .base_ms = 50,
-                                              .max_delay_ms = 5000});
-    while (docker_volume_remove(ctx, client, volume, true, &local) < 0) {
-        int gone = removal_failed(ctx, instance, &retry, &local);
-
-        if (gone > 0)
-            break;
-        if (gone < 0) {
-            if (err)
-                *err = local;
-            return -1;
-        }
-    }
-    instance_answered(instance);
-    return 0;
+static int remove_volume(const struct ctx *ctx, struct docker_client *client, const char *name,
+                         struct err *err)
+{
+    return docker_volume_remove(ctx, client, name, true, err);
 }
 
 /* What is left in it may be a container that is not ours to remove, as that of the runner. */
@@ -191,35 +184,35 @@ static void empty_network(const struct ctx *ctx, struct docker_client *client, c
     docker_network_release(&found);
 }
 
+/* That it is in use is said with 403, and is over when it has been emptied. */
+static int remove_network(const struct ctx *ctx, struct docker_client *client, const char *name,
+                          struct err *err)
+{
+    if (docker_network_remove(ctx, client, name, err) == 0)
+        return 0;
+    if (err->code == ERR_DENIED || err->code == ERR_CONFLICT) {
+        empty_network(ctx, client, name);
+        err->code = ERR_CONFLICT;
+    }
+    return -1;
+}
+
+int instance_remove_container(const struct ctx *ctx, struct docker_instance *instance,
+                              struct docker_client *client, const char *container, struct err *err)
+{
+    return remove_object(ctx, instance, client, container, remove_container, err);
+}
+
+int instance_remove_volume(const struct ctx *ctx, struct docker_instance *instance,
+                           struct docker_client *client, const char *volume, struct err *err)
+{
+    return remove_object(ctx, instance, client, volume, remove_volume, err);
+}
+
 int instance_remove_network(const struct ctx *ctx, struct docker_instance *instance,
                             struct docker_client *client, const char *network, struct err *err)
 {
-    struct err local = ERR_INIT;
-    struct retry retry;
-
-    retry_init(&retry, &(struct retry_policy){.attempts = REMOVE_ATTEMPTS,
-                                              .base_ms = 50,
-                                              .max_delay_ms = 5000});
-    while (docker_network_remove(ctx, client, network, &local) < 0) {
-        /* That it is in use is said with 403. */
-        bool in_use = local.code == ERR_DENIED || local.code == ERR_CONFLICT;
-        int gone;
-
-        if (in_use) {
-            empty_network(ctx, client, network);
-            local.code = ERR_CONFLICT;
-        }
-        gone = removal_failed(ctx, instance, &retry, &local);
-        if (gone > 0)
-            break;
-        if (gone < 0) {
-            if (err)
-                *err = local;
-            return -1;
-        }
-    }
-    instance_answered(instance);
-    return 0;
+    return remove_object(ctx, instance, client, network, remove_network, err);
 }
 
 static void release(struct docker_instance *instance)
@@ -240,27 +233,6 @@ static void release(struct docker_instance *instance)
     free(instance);
 }
 
-/* The daemon of the environment; when the engine URL names one, that is it unless they are the
- * same: then the environment knows its certificates. */
-static int find_endpoint(const struct engine_services *services, const char *url,
-                         struct docker_endpoint *ret, struct err *err)
-{
-    const char *const *environment = (const char *const *)environ;
-    const char *address = strncmp(url, SCHEME, strlen(SCHEME)) == 0 ? url + strlen(SCHEME) : NULL;
-    struct docker_endpoint own = {0};
-
-    if (!address)
-        return docker_endpoint_find(services->docker_host, environment, ret, err);
-    if (docker_endpoint_find(services->docker_host, environment, &own, NULL) == 0) {
-        if (strcmp(own.url, address) == 0) {
-            *ret = own;
-            return 0;
-        }
-        docker_endpoint_release(&own);
-    }
-    return docker_endpoint_find(address, environment, ret, err);
-}
-
 static int init(struct docker_instance *instance, const struct engine_services *services,
                 const char *url, struct err *err)
 {
@@ -276,14 +248,14 @@ static int init(struct docker_instance *instance, const struct engine_services *
     if (gate_init(&instance->starts, cpus > 0 ? 2 * (unsigned)cpus : 2, err) < 0 ||
         tools_init(&instance->tools, err) < 0 || image_cache_init(&instance->images, err) < 0)
         return -1;
-    return find_endpoint(services, url, &instance->endpoint, err);
+    return docker_find_endpoint(services, url, &instance->endpoint, err);
 }
 
 int instance_begin(const struct ctx *ctx, struct docker_instance *instance,
                    struct docker_client *client, struct err *err)
 {
     /* The engine URL that finds this daemon again, whatever the environment says then. */
-    CLEANUP_FREE char *url = xasprintf(SCHEME "%s", instance->endpoint.url);
+    CLEANUP_FREE char *url = xasprintf(DOCKER_SCHEME "%s", instance->endpoint.url);
 
     if (own_run_note(instance->services->run, OWN_ENDPOINT, url, err) < 0)
         return -1;
@@ -305,6 +277,9 @@ static int greet(const struct ctx *ctx, struct docker_instance *instance, struct
     if (docker_client_new(&instance->endpoint, 0, &client, err) < 0)
         return -1;
     result = docker_client_ping(ctx, client, err);
+    /* What answers 404 is there, but no Docker. */
+    if (result < 0 && err && err->code == ERR_NOT_FOUND)
+        err->code = ERR_PROTOCOL;
     instance->api_minor = docker_client_api_minor(client);
     if (result == 0)
         result = self_find(ctx, client, &instance->endpoint, &instance->self, err);
@@ -370,6 +345,13 @@ void docker_instance_prefetch(const struct ctx *ctx, struct engine_instance *ins
     image_prefetch(ctx, (struct docker_instance *)instance, source, platform);
 }
 
+static const char *swarm_of(const struct docker_info *info)
+{
+    if (!info->swarm_state || strcmp(info->swarm_state, "active") != 0)
+        return "no swarm";
+    return info->swarm_manager ? "swarm manager" : "swarm worker";
+}
+
 int docker_instance_probe(const struct ctx *ctx, struct engine_instance *opaque, struct buf *report,
                           struct err *err)
 {
@@ -384,9 +366,34 @@ int docker_instance_probe(const struct ctx *ctx, struct engine_instance *opaque,
     instance_client_give(instance, client);
     if (result < 0)
         return -1;
-    buf_addf(report, "%s (API 1.%d) at %s from %s: %s, %s, cgroup v%s, %lld CPUs, %lld MiB",
+    buf_addf(report, "%s (API 1.%d) at %s from %s: %s, %s, cgroup v%s, %lld CPUs, %lld MiB, %s",
              info.server_version, instance->api_minor, instance->endpoint.url,
              instance->endpoint.source, info.operating_system, info.storage_driver,
-             info.cgroup_version, (long long)info.cpu_count, (long long)(info.memory_bytes >> 20));
+             info.cgroup_version, (long long)info.cpu_count, (long long)(info.memory_bytes >> 20),
+             swarm_of(&info));
     return 0;
+}
+
+const char *docker_instance_mend(const struct err *err)
+{
+    if (err->code == ERR_NOT_FOUND)
+        return "install and start Docker or podman, or name a daemon with --docker-host or "
+               "DOCKER_HOST";
+    if (err->code == ERR_INVALID || err->code == ERR_PROTOCOL)
+        return "correct --docker-host, DOCKER_HOST or DOCKER_CONTEXT, whichever says it";
+    if (err->code != ERR_UNAVAILABLE)
+        return NULL;
+    switch (err->errnum) {
+    case EACCES:
+    case EPERM:
+        return "let this user use the socket: add the user to its group (sudo usermod -aG docker "
+               "USER) and log in again";
+    case ECONNREFUSED:
+    case ENOENT:
+        return "start the daemon (sudo systemctl start docker), or name another with "
+               "--docker-host or DOCKER_HOST";
+    default:
+        return "see whether the address is right and the daemon listens there; certificates for "
+               "TLS come from DOCKER_CERT_PATH or the context";
+    }
 }

@@ -11,10 +11,10 @@
 #include "apis/docker/endpoint.h"
 #include "base/gate.h"
 #include "base/vec.h"
+#include "base/workers.h"
 #include "engine/docker/images.h"
 #include "engine/docker/self.h"
 #include "engine/docker/tools.h"
-#include "engine/docker/workers.h"
 #include "engine/engine.h"
 
 struct docker_instance {
@@ -46,6 +46,7 @@ void docker_instance_prefetch(const struct ctx *ctx, struct engine_instance *ins
                               const struct image_source *source, const char *platform);
 int docker_instance_probe(const struct ctx *ctx, struct engine_instance *instance,
                           struct buf *report, struct err *err);
+const char *docker_instance_mend(const struct err *err);
 
 /* Before anything is made on the daemon: leaves word of it, and starts the watchdog. */
 int instance_begin(const struct ctx *ctx, struct docker_instance *instance,

@@ -548,16 +548,9 @@ static void remove_place(struct docker_place *place)
     instance_client_give(place->instance, client);
 }
 
-bool docker_place_shares_workspace(const struct ctx *ctx, struct place *given)
+bool docker_place_shares_workspace(const struct ctx *ctx, struct place *place)
 {
-    struct docker_place *place = (struct docker_place *)given;
-    bool shares;
-
-    if (gate_enter(ctx, &place->holder_busy, NULL) < 0)
-        return false;
-    shares = !place->volume;
-    gate_leave(&place->holder_busy);
-    return shares;
+    return !place_has_copy(ctx, (struct docker_place *)place);
 }
 
 void docker_place_close(struct place *opaque)

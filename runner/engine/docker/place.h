@@ -84,6 +84,8 @@ char *place_object_name(struct docker_place *place);
 /* Whether the holder has ended, as it does when contact was lost for a moment; the next call of
  * place_holder_ensure() then makes another. */
 bool place_holder_is_lost(const struct ctx *ctx, struct docker_place *place);
+/* Whether it works on a copy of the workspace, which may be an empty one. */
+bool place_has_copy(const struct ctx *ctx, struct docker_place *place);
 /* Removes holder and workspace. */
 void place_holder_remove(const struct ctx *ctx, struct docker_place *place,
                          struct docker_client *client);

@@ -155,6 +155,20 @@ static const struct docker_mount_point *find_mount(const struct docker_container
     return best;
 }
 
+static bool is_of_host(const struct docker_mount_point *mount)
+{
+    return mount && (strcmp(mount->type, "bind") == 0 || strcmp(mount->type, "volume") == 0);
+}
+
+/* Of a volume too the source is its directory on the host. */
+char *self_host_path(const struct self *self, const char *path)
+{
+    const struct docker_mount_point *mount = find_mount(&self->container, path);
+
+    return is_of_host(mount) ? xasprintf("%s%s", mount->source, below(path, mount->destination))
+                             : NULL;
+}
+
 int self_translate(const struct self *self, const char *path, int api_minor, struct self_path *ret,
                    struct err *err)
 {
@@ -166,7 +180,7 @@ int self_translate(const struct self *self, const char *path, int api_minor, str
         return 0;
     }
     mount = find_mount(&self->container, path);
-    if (!mount || (strcmp(mount->type, "bind") != 0 && strcmp(mount->type, "volume") != 0))
+    if (!is_of_host(mount))
         return err_set(err, ERR_NOT_FOUND,
                        "%s is a path inside the runner's own container (%s), which the Docker host "
                        "cannot see; mount a host directory or volume there (-v %s:%s)",
@@ -177,8 +191,6 @@ int self_translate(const struct self *self, const char *path, int api_minor, str
                                   .source = xstrdup(mount->name),
                                   .subpath = *rest ? xstrdup(rest + 1) : NULL};
     else
-        /* Of a volume too the source is its directory on the host. */
-        *ret = (struct self_path){.type = DOCKER_MOUNT_BIND,
-                                  .source = xasprintf("%s%s", mount->source, rest)};
+        *ret = (struct self_path){.type = DOCKER_MOUNT_BIND, .source = self_host_path(self, path)};
     return 0;
 }

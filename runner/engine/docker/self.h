@@ -43,6 +43,10 @@ void self_release(struct self *self);
 int self_translate(const struct self *self, const char *path, int api_minor, struct self_path *ret,
                    struct err *err) __attribute__((warn_unused_result));
 
+/* Where `path` is on the daemon's host, of SELF_IN_CONTAINER; the caller's. NULL: it is in nothing
+ * that is mounted from there. */
+char *self_host_path(const struct self *self, const char *path);
+
 /* --- parts, apart for tests --- */
 
 /* Container ids that the text of /proc/self/mountinfo and /proc/self/cgroup hint at. */

@@ -9,116 +9,39 @@
 
 #include "apis/http/retry.h"
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "engine/docker/instance.h"
 #include "engine/docker/oom.h"
-#include "helper/helper.h"
-#include "helper/reply.h"
+#include "engine/helped.h"
 
 #define KILL_WAIT_MS   15000 /* from SIGKILL to the end of the output */
 #define SIGNAL_WAIT_MS 2000
 #define DRAIN_WAIT_MS  5000 /* for the end of the output behind the exit */
 #define LOST_WAIT_MS   12000
-#define HEAD_SIZE      512
 
 struct session {
     struct step_container *container;
-    struct output *output;
-    const struct ctx *ctx; /* bounds the writes to output */
-    struct buf request;
-    size_t sent;
-    struct helper_reply reply;
+    struct helped helped;
+    size_t sent; /* of the request */
     bool stream_ended;
-    bool started;         /* said so */
-    char head[HEAD_SIZE]; /* how standard error begins: the helper's own messages stand there */
-    size_t head_len;      /* may grow beyond HEAD_SIZE, then it is none */
 };
-
-static void add_arguments(struct buf *request, const struct runnable *runnable,
-                          const struct docker_image *image)
-{
-    const char *const *entrypoint = runnable->container->entrypoint;
-    const char *const *arguments = runnable->argv;
-
-    if (!entrypoint)
-        entrypoint = (const char *const *)image->entrypoint.items;
-    for (; entrypoint && *entrypoint; entrypoint++)
-        helper_request_string(request, HELPER_ARG, *entrypoint);
-    if (!arguments && !runnable->container->entrypoint)
-        arguments = (const char *const *)image->cmd.items;
-    for (; arguments && *arguments; arguments++)
-        helper_request_string(request, HELPER_ARG, *arguments);
-}
-
-static int make_request(struct session *session, const struct runnable *runnable,
-                        const struct docker_image *image, struct err *err)
-{
-    struct buf *request = &session->request;
-    CLEANUP_FREE char *directory = xasprintf(".runner-%s", runnable->id);
-
-    helper_request_begin(request);
-    add_arguments(request, runnable, image);
-    if (runnable->environment)
-        helper_request_env(request, runnable->environment);
-    if (runnable->workdir)
-        helper_request_string(request, HELPER_CWD, runnable->workdir);
-    if (runnable->not_found)
-        helper_request_string(request, HELPER_NOT_FOUND, runnable->not_found);
-    if (runnable->tty)
-        helper_request_string(request, HELPER_TTY, "");
-    helper_request_string(request, HELPER_MARK, session->reply.mark);
-    helper_request_string(request, HELPER_DIRECTORY, directory);
-    for (size_t i = 0; i < runnable->file_count; i++)
-        helper_request_file(request, runnable->files[i].name, runnable->files[i].data,
-                            runnable->files[i].size, runnable->files[i].executable);
-    for (size_t i = 0; i < runnable->return_count; i++) {
-        const struct runnable_return *file = &runnable->returns[i];
-
-        helper_request_return(request, file->name, file->variable, file->max_bytes);
-        helper_reply_expect(&session->reply, file->max_bytes);
-    }
-    return helper_request_end(request, err);
-}
-
-static int write_stdout(void *arg, const char *data, size_t len, struct err *err)
-{
-    struct session *session = arg;
-
-    (void)err;
-    session->output->write(session->output, session->ctx, OUTPUT_STDOUT, data, len);
-    return 0;
-}
-
-static int write_stderr(void *arg, const char *data, size_t len, struct err *err)
-{
-    struct session *session = arg;
-
-    (void)err;
-    if (session->head_len + len <= HEAD_SIZE)
-        memcpy(session->head + session->head_len, data, len);
-    session->head_len += len;
-    session->output->write(session->output, session->ctx, OUTPUT_STDERR, data, len);
-    return 0;
-}
 
 static int on_output(void *arg, enum docker_output stream, const char *data, size_t len,
                      struct err *err)
 {
     struct session *session = arg;
 
-    if (stream == DOCKER_OUTPUT_STDOUT)
-        return helper_reply_feed(&session->reply, HELPER_STDOUT, data, len, write_stdout, session,
-                                 err);
-    return helper_reply_feed(&session->reply, HELPER_STDERR, data, len, write_stderr, session, err);
+    return helped_feed(&session->helped,
+                       stream == DOCKER_OUTPUT_STDOUT ? HELPER_STDOUT : HELPER_STDERR, data, len,
+                       err);
 }
 
 /* As much as goes in without waiting. */
 static int send_request(struct session *session, struct err *err)
 {
-    while (session->sent < session->request.len) {
-        ssize_t n =
-            http_stream_write(session->container->stream, session->request.data + session->sent,
-                              session->request.len - session->sent, err);
+    while (session->sent < session->helped.request.len) {
+        ssize_t n = http_stream_write(session->container->stream,
+                                      session->helped.request.data + session->sent,
+                                      session->helped.request.len - session->sent, err);
 
         if (n == HTTP_STREAM_AGAIN)
             return 0;
@@ -131,7 +54,7 @@ static int send_request(struct session *session, struct err *err)
 
 static bool is_over(const struct session *session)
 {
-    return session->stream_ended || helper_reply_done(&session->reply);
+    return session->stream_ended || helped_done(&session->helped);
 }
 
 /* Waits until something can be read, written, or the container has exited. */
@@ -142,7 +65,7 @@ static int idle(const struct ctx *ctx, struct session *session, struct err *err)
     struct pollfd pollfd = {.fd = http_stream_fd(container->stream), .events = POLLIN};
     int ready;
 
-    if (session->sent < session->request.len)
+    if (session->sent < session->helped.request.len)
         pollfd.events |= POLLOUT;
     ready =
         docker_client_poll(ctx, container->client, &pollfd, 1, exited ? DRAIN_WAIT_MS : -1, err);
@@ -152,25 +75,17 @@ static int idle(const struct ctx *ctx, struct session *session, struct err *err)
     return ready < 0 ? -1 : 0;
 }
 
-static void tell_start(struct session *session)
-{
-    if (session->started || session->sent < session->request.len)
-        return;
-    session->started = true;
-    if (session->output->started)
-        session->output->started(session->output);
-}
-
 /* Moves everything until the program is over; -1 when the context ended or contact was lost. */
 static int drive(const struct ctx *ctx, struct session *session, struct err *err)
 {
     struct step_container *container = session->container;
 
-    session->ctx = ctx;
+    session->helped.ctx = ctx;
     while (!is_over(session)) {
         if (ctx_check(ctx, err) < 0 || send_request(session, err) < 0)
             return -1;
-        tell_start(session);
+        if (session->sent == session->helped.request.len)
+            helped_begun(&session->helped);
         switch (docker_frames_pump(&container->frames, container->stream, err)) {
         case DOCKER_PUMP_ERROR:
             return -1;
@@ -197,7 +112,7 @@ static void send_signal(struct session *session, int number)
 
     ctx_init_cleanup(&ctx, SIGNAL_WAIT_MS);
     helper_signal(message, number);
-    if (session->sent == session->request.len &&
+    if (session->sent == session->helped.request.len &&
         http_stream_write_all(&ctx, container->stream, message, sizeof(message), NULL) == 0)
         return;
     if (docker_container_kill(&ctx, container->client, container->id, NULL, NULL) < 0)
@@ -215,21 +130,26 @@ static void kill_container(struct session *session)
         return; /* its output has no end: nothing more can be done */
 }
 
+/* Through the helper, which has files to remove; else past it. */
+static void kill_program(struct session *session)
+{
+    CLEANUP_CTX struct ctx ctx;
+
+    ctx_init_cleanup(&ctx, DRAIN_WAIT_MS);
+    send_signal(session, SIGKILL);
+    if (drive(&ctx, session, NULL) < 0)
+        kill_container(session);
+}
+
 /* The context ended: TERM, the grace, KILL. */
 static void end_program(const struct ctx *ctx, struct session *session, int64_t grace_ms)
 {
-    CLEANUP_CTX struct ctx grace = {.cancel = {.event_fd = -1}};
-    CLEANUP_CTX struct ctx last = {.cancel = {.event_fd = -1}};
+    CLEANUP_CTX struct ctx grace;
 
     ctx_init_grace(&grace, ctx, grace_ms);
     send_signal(session, SIGTERM);
-    if (drive(&grace, session, NULL) == 0)
-        return;
-    /* Through the helper, which has files to remove. */
-    ctx_init_cleanup(&last, DRAIN_WAIT_MS);
-    send_signal(session, SIGKILL);
-    if (drive(&last, session, NULL) < 0)
-        kill_container(session);
+    if (drive(&grace, session, NULL) < 0)
+        kill_program(session);
 }
 
 /* What the container's state says now, for people. */
@@ -269,44 +189,19 @@ static void record_loss(struct session *session, const struct err *why, struct e
     char state[112];
 
     buf_addf(&text, "contact with Docker is lost, trying to get it back: %s", why->message);
-    session->output->note(session->output, text.data);
+    session->helped.output->note(session->helped.output, text.data);
     describe_container(session, state, sizeof(state));
     *ret = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
     snprintf(ret->detail, sizeof(ret->detail), "contact with Docker was lost (%.100s); %.110s",
              why->message, state);
 }
 
-/* A line of the helper's own about a program that could not be run is the detail. */
-static void record_message(const struct session *session, const struct runnable *runnable,
-                           struct exit_record *ret)
+static void record_exit(const struct ctx *ctx, struct session *session, int code,
+                        struct exit_record *ret)
 {
-    size_t len = session->head_len;
-    bool own;
-
-    if (len == 0 || len > HEAD_SIZE || len > sizeof(ret->detail) || session->head[len - 1] != '\n')
-        return;
-    len--;
-    own = len > strlen(HELPER_MESSAGE_PREFIX) &&
-          memcmp(session->head, HELPER_MESSAGE_PREFIX, strlen(HELPER_MESSAGE_PREFIX)) == 0;
-    if (!own && runnable->not_found)
-        own = strlen(runnable->not_found) == len &&
-              memcmp(session->head, runnable->not_found, len) == 0;
-    if (own && !memchr(session->head, '\n', len)) {
-        memcpy(ret->detail, session->head, len);
-        ret->detail[len] = '\0';
-    }
-}
-
-static void record_exit(const struct ctx *ctx, struct session *session,
-                        const struct runnable *runnable, int code, struct exit_record *ret)
-{
-    *ret = (struct exit_record){.kind = EXIT_CODE, .code = code};
-    if (code == HELPER_EXIT_CANNOT || code == HELPER_EXIT_NOT_FOUND)
-        record_message(session, runnable, ret);
-    if (code != 0 && oom_killed(ctx, session->container, code)) {
-        ret->reason = REASON_OOM;
-        oom_describe(session->container->memory_bytes, ret->detail, sizeof(ret->detail));
-    }
+    helped_record(&session->helped, code, ret);
+    if (code != 0 && oom_killed(ctx, session->container, &session->helped.reply, code))
+        helped_record_oom(session->container->memory_bytes, ret);
 }
 
 /* The container ended and nobody has told how the program did. Either the helper could not go on,
@@ -320,12 +215,10 @@ static int find_code_of_container(const struct ctx *ctx, struct session *session
 
     if (container->shared)
         return err_set(err, ERR_LOST, "the container that the steps share ended");
-    if (docker_frames_end(&container->frames, err) < 0 ||
-        helper_reply_flush(&session->reply, HELPER_STDOUT, write_stdout, session, err) < 0 ||
-        helper_reply_flush(&session->reply, HELPER_STDERR, write_stderr, session, err) < 0 ||
+    if (docker_frames_end(&container->frames, err) < 0 || helped_flush(&session->helped, err) < 0 ||
         docker_wait_result(ctx, container->wait, &code, err) < 0)
         return -1;
-    if (session->sent < session->request.len)
+    if (session->sent < session->helped.request.len)
         return err_set(err, ERR_LOST, "the container ended before the step began");
     if (code != HELPER_EXIT_CANNOT && code <= 128)
         return err_set(err, ERR_LOST, "the end of its output is missing");
@@ -335,27 +228,10 @@ static int find_code_of_container(const struct ctx *ctx, struct session *session
 
 static int find_code(const struct ctx *ctx, struct session *session, int *ret, struct err *err)
 {
-    if (!helper_reply_done(&session->reply))
+    if (!helped_done(&session->helped))
         return find_code_of_container(ctx, session, ret, err);
-    *ret = helper_reply_code(&session->reply);
+    *ret = helper_reply_code(&session->helped.reply);
     return 0;
-}
-
-static void give_back(struct session *session, const struct runnable *runnable)
-{
-    struct output *output = session->output;
-
-    if (!output->returned || !helper_reply_done(&session->reply))
-        return;
-    for (size_t i = 0; i < runnable->return_count; i++) {
-        const struct helper_file *file = &session->reply.files.items[i];
-        enum returned_state state = file->state == HELPER_WHOLE       ? RETURNED_WHOLE
-                                    : file->state == HELPER_TRUNCATED ? RETURNED_TRUNCATED
-                                                                      : RETURNED_UNREADABLE;
-
-        output->returned(output, &runnable->returns[i], state, file->data.data,
-                         state == RETURNED_UNREADABLE ? 0 : file->data.len);
-    }
 }
 
 /* How the program ended that was to end; nothing if that cannot be had. */
@@ -369,13 +245,25 @@ static void record_end(struct session *session, struct exit_record *ret)
         *ret = (struct exit_record){.kind = EXIT_CODE, .code = code};
 }
 
-static void init(struct session *session, struct step_container *container, struct output *output)
+static void init(struct session *session, struct step_container *container,
+                 const struct runnable *runnable, struct output *output)
 {
-    *session =
-        (struct session){.container = container, .output = output, .request = (struct buf)BUF_INIT};
-    helper_reply_init(&session->reply);
-    container->begun_ms = clock_monotonic_ms();
+    *session = (struct session){.container = container};
+    helped_init(&session->helped, runnable, output);
     docker_frames_init(&container->frames, false, on_output, session);
+}
+
+/* What the image has is kept where nothing else is said. */
+static int make_request(struct session *session, const struct docker_image *image, struct err *err)
+{
+    const struct helped_how how = {
+        .entrypoint = (const char *const *)image->entrypoint.items,
+        .arguments = session->helped.runnable->container->entrypoint
+                         ? NULL
+                         : (const char *const *)image->cmd.items,
+    };
+
+    return helped_request(&session->helped, &how, err);
 }
 
 enum session_end session_run(const struct ctx *ctx, struct step_container *container,
@@ -389,26 +277,25 @@ enum session_end session_run(const struct ctx *ctx, struct step_container *conta
     int code = -1;
 
     *ret_reusable = false;
-    init(&session, container, output);
-    if (make_request(&session, runnable, image, err) < 0) {
+    init(&session, container, runnable, output);
+    if (make_request(&session, image, err) < 0) {
         end = SESSION_FAILED;
     } else if (drive(ctx, &session, &why) == 0 && find_code(ctx, &session, &code, &why) == 0) {
-        record_exit(ctx, &session, runnable, code, ret);
-        give_back(&session, runnable);
+        record_exit(ctx, &session, code, ret);
+        helped_give_back(&session.helped);
         *ret_reusable = container->shared;
     } else if (ctx_done(ctx)) {
         end_program(ctx, &session, runnable->grace_ms);
-        give_back(&session, runnable);
-        *ret_reusable = container->shared && helper_reply_done(&session.reply);
+        helped_give_back(&session.helped);
+        *ret_reusable = container->shared && helped_done(&session.helped);
         record_end(&session, ret);
         ctx_check(ctx, err);
         end = SESSION_FAILED;
-    } else if (session.sent < session.request.len) {
+    } else if (session.sent < session.helped.request.len) {
         end = SESSION_NOT_BEGUN;
     } else {
         record_loss(&session, &why, ret);
     }
-    buf_release(&session.request);
-    helper_reply_release(&session.reply);
+    helped_release(&session.helped);
     return end;
 }

@@ -16,7 +16,6 @@ struct step_container {
     char *key;            /* of its recipe */
     bool shared;          /* the helper serves one program after the other */
     int64_t memory_bytes; /* its limit, 0: none */
-    int64_t begun_ms;     /* CLOCK_MONOTONIC: when its present program was asked for */
     bool busy;            /* a shared one has a program */
     struct http_stream *stream;
     struct docker_frames frames;

@@ -4,9 +4,9 @@
 
 #include "apis/docker/container.h"
 #include "apis/docker/network.h"
+#include "apis/docker/timestamp.h"
 #include "apis/docker/volume.h"
 #include "base/alloc.h"
-#include "engine/docker/timestamp.h"
 
 #define NS_PER_S     INT64_C(1000000000)
 #define YOUNG_S      60

@@ -26,26 +26,32 @@ void tools_release(struct tools *tools)
     free(tools->volume);
 }
 
-static int check_architecture(const struct ctx *ctx, struct docker_client *client, struct err *err)
+/* The helper for the machine of the daemon. */
+static int find_program(const struct ctx *ctx, struct docker_client *client,
+                        struct helper_program *ret, struct err *err)
 {
     json_t *version;
     const char *architecture;
-    int result = 0;
+    int result;
 
     if (docker_system_version(ctx, client, &version, err) < 0)
         return -1;
     architecture = json_string_value(json_object_get(version, "Arch"));
-    if (architecture && strcmp(architecture, helper_architecture()) != 0)
-        result = err_set(err, ERR_UNSUPPORTED,
-                         "the Docker host is %s, but this runner was built for %s and brings no "
-                         "helper for other machines; use a runner of that architecture",
-                         architecture, helper_architecture());
+    if (!architecture)
+        architecture = helper_architecture();
+    result = helper_program_find(architecture, ret);
+    if (result < 0)
+        err_set(err, ERR_UNSUPPORTED,
+                "the Docker host is %s, and this runner was built without a helper for such "
+                "machines; use a runner of that architecture",
+                architecture);
     json_decref(version);
     return result;
 }
 
-static int ensure_image(const struct ctx *ctx, struct docker_client *client, const char *hash,
-                        const char *image, struct err *err)
+static int ensure_image(const struct ctx *ctx, struct docker_client *client,
+                        const struct helper_program *program, const char *hash, const char *image,
+                        struct err *err)
 {
     static const char *const changes[] = {"ENTRYPOINT [\"" TOOLS_HELPER "\"]", NULL};
     CLEANUP_DOCKER_IMAGE struct docker_image found = {0};
@@ -59,7 +65,7 @@ static int ensure_image(const struct ctx *ctx, struct docker_client *client, con
         return -1;
     }
     tar_add_directory(&tar, TOOLS_MOUNT + 1, 0755);
-    tar_add_file(&tar, TOOLS_HELPER + 1, 0755, helper_program, helper_program_size());
+    tar_add_file(&tar, TOOLS_HELPER + 1, 0755, program->data, program->size);
     tar_add_end(&tar);
     return docker_image_import(ctx, client, IMAGE_REPOSITORY, hash,
                                &(struct docker_tar){.data = tar.data, .len = tar.len}, changes,
@@ -69,7 +75,8 @@ static int ensure_image(const struct ctx *ctx, struct docker_client *client, con
 /* Through a container that has the volume mounted and never runs. Docker would fill an empty volume
  * from the image by itself when the container is created, podman only when it starts. */
 static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
-                       struct docker_client *client, struct err *err)
+                       struct docker_client *client, const struct helper_program *program,
+                       struct err *err)
 {
     CLEANUP_STRMAP struct strmap labels = {0};
     struct docker_mount mount = {.type = DOCKER_MOUNT_VOLUME,
@@ -87,7 +94,7 @@ static int fill_volume(const struct ctx *ctx, struct docker_instance *instance,
 
     ctx_init_cleanup(&cleanup, REMOVE_MS);
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
-    tar_add_file(&tar, strrchr(TOOLS_HELPER, '/') + 1, 0755, helper_program, helper_program_size());
+    tar_add_file(&tar, strrchr(TOOLS_HELPER, '/') + 1, 0755, program->data, program->size);
     tar_add_end(&tar);
     if (docker_container_create(ctx, client, &create, &id, err) < 0)
         return -1;
@@ -105,23 +112,25 @@ static int make(const struct ctx *ctx, struct docker_instance *instance,
     CLEANUP_STRMAP struct strmap labels = {0};
     struct docker_volume volume = {0};
     struct docker_volume_create create = {.labels = &labels};
+    struct helper_program program;
     char hash[HELPER_HASH_SIZE];
 
-    helper_program_hash(hash);
+    if (find_program(ctx, client, &program, err) < 0)
+        return -1;
+    helper_program_hash(&program, hash);
     free(instance->tools.image);
     instance->tools.image = xasprintf(IMAGE_REPOSITORY ":%s", hash);
     if (!instance->tools.volume)
         instance->tools.volume = xasprintf("runner-%s-helper", own_run_id(instance->services->run));
-    if (check_architecture(ctx, client, err) < 0 ||
-        instance_begin(ctx, instance, client, err) < 0 ||
-        ensure_image(ctx, client, hash, instance->tools.image, err) < 0)
+    if (instance_begin(ctx, instance, client, err) < 0 ||
+        ensure_image(ctx, client, &program, hash, instance->tools.image, err) < 0)
         return -1;
     instance_labels(instance, "helper", own_run_id(instance->services->run), &labels);
     create.name = instance->tools.volume;
     if (docker_volume_create(ctx, client, &create, &volume, err) < 0)
         return -1;
     docker_volume_release(&volume);
-    return fill_volume(ctx, instance, client, err);
+    return fill_volume(ctx, instance, client, &program, err);
 }
 
 int tools_ensure(const struct ctx *ctx, struct docker_instance *instance,

@@ -48,6 +48,7 @@ static int create(const struct ctx *ctx, struct docker_instance *instance,
     char program[PATH_MAX] = "";
     const char *entrypoint[] = {program, NULL};
     const char *cmd[] = {"watchdog", "--run", run, NULL};
+    const bool init = true;
     struct docker_create options = {.name = name,
                                     .image = self->image_id,
                                     .entrypoint = entrypoint,
@@ -60,7 +61,7 @@ static int create(const struct ctx *ctx, struct docker_instance *instance,
                                     .stdin_once = true,
                                     .attach_stdin = true,
                                     .auto_remove = true,
-                                    .init = true};
+                                    .init = &init};
 
     if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
         return err_errno(err, "cannot find the runner's own program");

@@ -1,0 +1,63 @@
+/* What a runner has on a host: connections, a private directory with the helper, and lanes to
+ * relays that the helper runs there (engine/remote/lane.h).
+ *
+ * The directory is made by the same command that brings the helper and starts the first relay; from
+ * then on the relays hold it, and the last of them to end removes it: when it is told to, or when
+ * nothing is heard of the runner for LANE_LEASE_MS. So nothing stays, whatever becomes of the
+ * runner or of the connection.
+ *
+ * Threads: any; one of its own keeps the lanes alive that nobody uses. */
+#pragma once
+
+#include "engine/remote/lane.h"
+#include "engine/ssh/links.h"
+
+struct machine {
+    struct remote remote; /* what is started there; `helper` once it is ready */
+    struct links links;
+    char *name;           /* USER@HOST:PORT */
+    char *directory_name; /* of the directory, without those that it is in */
+    bool keep;            /* the directory stays */
+
+    struct gate making; /* guards these: */
+    bool ready;
+    bool plain; /* no helper runs there: plain.h */
+    char *directory;
+    char *helper;
+    char *home;  /* where a login begins */
+    char *uname; /* "Linux x86_64" */
+
+    struct ctx background;
+    pthread_t keeper;
+    bool keeping;
+    pthread_mutex_t mu; /* guards the lanes and: */
+    struct lane *lanes;
+    unsigned lane_count;
+    unsigned place_count;
+};
+
+/* `target` is borrowed; `run_id` names the directory. No I/O. */
+int machine_init(struct machine *machine, const struct ssh_target *target, const char *run_id,
+                 bool keep, struct err *err) __attribute__((warn_unused_result));
+/* Ends everything there and waits for that, as far as the host can be reached; nobody uses a lane.
+ */
+void machine_release(struct machine *machine);
+
+/* Brings the helper, once, or finds that there is none for such a machine. ERR_UNSUPPORTED:
+ * commands do not run there, or nothing that is brought. */
+int machine_ensure(const struct ctx *ctx, struct machine *machine, struct err *err)
+    __attribute__((warn_unused_result));
+/* The name of a directory, for one step; the caller's. */
+char *machine_unique_name(struct machine *machine);
+/* A lane that nobody else uses; after machine_ensure(), unless it is plain. */
+int machine_take_lane(const struct ctx *ctx, struct machine *machine, struct lane **ret,
+                      struct err *err) __attribute__((warn_unused_result));
+void machine_give_lane(struct machine *machine, struct lane *lane, bool reusable);
+
+/* Runs a command for its output, which is short, and its messages; neither may be NULL. `input`
+ * (NULL: none) is all it reads. The exit code of one that a signal ended is 128 and the signal. */
+int machine_ask(const struct ctx *ctx, struct machine *machine, const char *command,
+                const struct buf *input, struct buf *output, struct buf *messages, int *ret_code,
+                struct err *err) __attribute__((warn_unused_result));
+/* Adds a word for a POSIX shell, csh and fish. */
+void machine_quote(struct buf *out, const char *word);
