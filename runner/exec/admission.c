@@ -50,9 +50,10 @@ static enum admission ask_order(const struct admission_question *q, struct buf *
 
     if (s->order != PLAN_ORDER_SERIAL || (q->flow && q->flow->asks_status))
         return ADMISSION_RUN;
-    if (!s->failed && !s->cancelled)
+    if (!s->before.failed && !s->before.cancelled)
         return ADMISSION_RUN;
-    buf_addstr(why, s->failed ? "something before it failed" : "something before it was cancelled");
+    buf_addstr(why, s->before.failed ? "something before it failed"
+                                     : "something before it was cancelled");
     return ADMISSION_DEPENDENCY;
 }
 
@@ -87,7 +88,7 @@ bool admission_passes(const struct admission_question *q, struct node *node)
         return false;
     case ADMISSION_ERROR:
         outcome_children_not_started(q->run, node);
-        outcome_error(q->run, q->run->ctx, node, &err);
+        outcome_error(q->run, q->ctx, node, q->flow, &err);
         return false;
     }
     return false;

@@ -15,6 +15,7 @@ enum admission {
 /* What it is about. */
 struct admission_question {
     struct run *run;
+    const struct ctx *ctx; /* of the level above, or that of what always runs */
     const struct siblings *siblings;
     uint32_t index;
     const struct plan_flow *flow; /* NULL: it says nothing */

@@ -170,32 +170,52 @@ static void tell(struct run *run, const struct node *node, const struct artifact
                    a->expires_ms ? until : "");
 }
 
+static int parse_globs(const struct item *item, struct glob **ret, struct err *err)
+{
+    return glob_parse((const char *const *)item->globs.items, item->globs.len, GLOB_TREE, ret, err);
+}
+
+/* What every artifact of the owner is called. */
+static void begin_request(const struct keeping *k, const char *job_id, const char *name,
+                          struct artifact_request *request)
+{
+    *request = (struct artifact_request){.run = k->run->id,
+                                         .pipeline = k->run->plan->name,
+                                         .job = k->owner->job_node->name,
+                                         .job_id = job_id,
+                                         .name = name,
+                                         .expire_ms = ARTIFACT_EXPIRE_DEFAULT_MS};
+}
+
+static int save_in(const struct keeping *k, const struct ctx *ctx, const char *url,
+                   const struct artifact_request *request, struct err *err)
+{
+    CLEANUP_ARTIFACT struct artifact saved = {0};
+    struct object_store *store;
+
+    if (stores_get(k->run->artifacts->stores, url, &store, err) < 0 ||
+        artifact_save(ctx, store, request, &saved, err) < 0)
+        return -1;
+    tell(k->run, k->owner->node, &saved);
+    remember(k->run->artifacts, k->owner->job, store, &saved);
+    return 0;
+}
+
 static int save(const struct keeping *k, const struct ctx *ctx, const struct item *item,
                 struct err *err)
 {
     CLEANUP_FREE char *job_id = id_in_run(k->run, k->owner->job_node);
     CLEANUP_GLOB struct glob *glob = NULL;
-    CLEANUP_ARTIFACT struct artifact saved = {0};
-    struct artifact_request request = {.run = k->run->id,
-                                       .pipeline = k->run->plan->name,
-                                       .job = k->owner->job_node->name,
-                                       .job_id = job_id,
-                                       .name = item->name,
-                                       .root = k->run->plan->workdir,
-                                       .expire_ms = ARTIFACT_EXPIRE_DEFAULT_MS};
-    struct object_store *store;
+    struct artifact_request request;
 
+    begin_request(k, job_id, item->name, &request);
+    request.root = k->owner->files.root;
+    request.shown_root = k->run->plan->workdir;
     if ((item->expire_in && artifact_parse_expiry(item->expire_in, &request.expire_ms, err) < 0) ||
-        glob_parse((const char *const *)item->globs.items, item->globs.len, GLOB_TREE, &glob, err) <
-            0 ||
-        stores_get(k->run->artifacts->stores, item->store, &store, err) < 0)
+        parse_globs(item, &glob, err) < 0)
         return -1;
     request.glob = glob;
-    if (artifact_save(ctx, store, &request, &saved, err) < 0)
-        return -1;
-    tell(k->run, k->owner->node, &saved);
-    remember(k->run->artifacts, k->owner->job, store, &saved);
-    return 0;
+    return save_in(k, ctx, item->store, &request, err);
 }
 
 static int keep_one(const struct keeping *k, const struct ctx *ctx,
@@ -205,12 +225,10 @@ static int keep_one(const struct keeping *k, const struct ctx *ctx,
 
     if (expand(k, spec, &item, err) < 0)
         return err_wrap(err, "artifacts");
-    if (k->owner->apart)
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "artifacts \"%s\": steps on the engine %s worked on a copy of the workdir, from "
-            "which nothing comes back",
-            item.name, k->owner->apart);
+    if (k->owner->missing.code != ERR_NONE) {
+        *err = k->owner->missing;
+        return err_wrap(err, "artifacts \"%s\"", item.name);
+    }
     if (save(k, ctx, &item, err) < 0)
         return err_wrap(err, "artifacts \"%s\"", item.name);
     return 0;
@@ -261,22 +279,34 @@ static bool any_due(const struct spec_artifacts *specs, enum state state)
     return false;
 }
 
+/* Fills k->settings, which borrow from `values` and `runtime`. */
+static int resolve(struct keeping *k, const struct ctx *ctx, struct values *values,
+                   struct plan_runtime *runtime, struct err *err)
+{
+    const struct artifacts_owner *o = k->owner;
+    const struct plan_scope *scope = o->step ? &o->step->scope : &o->job->scope;
+
+    *values = (struct values){.run = k->run,
+                              .ctx = ctx,
+                              .job = o->job,
+                              .job_node = o->job_node,
+                              .siblings = o->siblings,
+                              .index = o->index};
+    values_init(runtime, values, o->environment);
+    if (plan_settings_resolve(k->run->plan, scope, runtime, &k->settings, NULL, NULL, err) < 0)
+        return err_wrap(err, "artifacts");
+    return 0;
+}
+
 static int keep_in(struct keeping *k, const struct ctx *ctx, const struct spec_artifacts *specs,
                    enum state state, struct err *err)
 {
-    const struct artifacts_owner *o = k->owner;
-    struct values values = {.run = k->run,
-                            .job = o->job,
-                            .job_node = o->job_node,
-                            .siblings = o->siblings,
-                            .index = o->index};
-    const struct plan_scope *scope = o->step ? &o->step->scope : &o->job->scope;
     struct plan_runtime runtime;
+    struct values values;
     int result;
 
-    values_init(&runtime, &values, o->environment);
-    if (plan_settings_resolve(k->run->plan, scope, &runtime, &k->settings, NULL, NULL, err) < 0)
-        return err_wrap(err, "artifacts");
+    if (resolve(k, ctx, &values, &runtime, err) < 0)
+        return -1;
     result = keep_all(k, ctx, specs, state, err);
     plan_settings_release(&k->settings);
     return result;
@@ -290,18 +320,49 @@ static const struct spec_artifacts *specs_of(const struct artifacts_owner *owner
     return owner->job->spec ? &owner->job->spec->artifacts : NULL;
 }
 
-void artifacts_look_apart(struct artifacts_owner *owner, const struct ctx *ctx,
-                          struct places *places)
+/* What cannot be expanded will be told when it is to be kept. */
+static int bring_one(const struct keeping *k, const struct ctx *ctx, struct collection *files,
+                     const struct spec_artifact *spec, struct err *err)
+{
+    CLEANUP(item_release) struct item item = {0};
+    CLEANUP_GLOB struct glob *glob = NULL;
+
+    if (expand(k, spec, &item, NULL) < 0 || parse_globs(&item, &glob, NULL) < 0)
+        return 0;
+    return collection_bring(files, ctx, glob, err);
+}
+
+static void bring(struct run *run, const struct ctx *ctx, struct artifacts_owner *owner,
+                  const struct spec_artifacts *specs, enum state state)
+{
+    struct keeping k = {.run = run, .owner = owner};
+    struct plan_runtime runtime;
+    struct values values;
+
+    if (resolve(&k, ctx, &values, &runtime, NULL) < 0)
+        return;
+    for (size_t i = 0; i < specs->len && owner->missing.code == ERR_NONE; i++) {
+        if (is_due(&specs->items[i], state) &&
+            bring_one(&k, ctx, &owner->files, &specs->items[i], &owner->missing) < 0)
+            break;
+    }
+    plan_settings_release(&k.settings);
+}
+
+void artifacts_collect(struct run *run, const struct ctx *ctx, struct artifacts_owner *owner,
+                       struct places *places, const struct open_place *place, enum state state)
 {
     const struct spec_artifacts *specs = specs_of(owner);
-    struct ctx grace;
+    struct ctx late;
 
-    owner->apart = NULL;
-    if (!specs || !specs->len)
+    owner->missing = (struct err)ERR_INIT;
+    if (!specs || !any_due(specs, state))
         return;
-    ctx_init_grace(&grace, ctx, EXEC_POST_BUDGET_MS);
-    owner->apart = places_apart(places, &grace);
-    ctx_release(&grace);
+    ctx_init_grace(&late, ctx, EXEC_POST_BUDGET_MS);
+    late.label = "artifacts";
+    collection_begin(&owner->files, run, places, place, &late);
+    bring(run, ctx_done(ctx) ? &late : ctx, owner, specs, state);
+    ctx_release(&late);
 }
 
 void artifacts_keep(struct run *run, const struct ctx *ctx, const struct artifacts_owner *owner,
@@ -326,6 +387,24 @@ void artifacts_keep(struct run *run, const struct ctx *ctx, const struct artifac
         event_bus_note(run->bus, owner->node, "%s", err.message);
     }
     ctx_release(&late);
+}
+
+int artifacts_keep_directory(struct run *run, const struct ctx *ctx,
+                             const struct artifacts_owner *owner, const char *directory,
+                             const char *name, struct err *err)
+{
+    const struct keeping k = {.run = run, .owner = owner};
+    CLEANUP_FREE char *job_id = id_in_run(run, owner->job_node);
+    const char *const all[] = {"**"};
+    CLEANUP_GLOB struct glob *glob = NULL;
+    struct artifact_request request;
+
+    begin_request(&k, job_id, name, &request);
+    request.root = directory;
+    if (glob_parse(all, 1, GLOB_TREE, &glob, err) < 0)
+        return -1;
+    request.glob = glob;
+    return save_in(&k, ctx, NULL, &request, err);
 }
 
 /* --- taking --- */
@@ -398,7 +477,7 @@ static int take_item(struct run *run, const struct ctx *ctx, const struct spec_a
 int artifacts_take(struct run *run, const struct ctx *ctx, const struct plan_job *job,
                    const struct node *node, struct err *err)
 {
-    struct values values = {.run = run, .job = job, .job_node = node};
+    struct values values = {.run = run, .ctx = ctx, .job = job, .job_node = node};
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     struct plan_runtime runtime;
 

@@ -2,7 +2,7 @@
  * before they begin. See artifact/artifact.h for what they are. */
 #pragma once
 
-#include "exec/places.h"
+#include "exec/collection.h"
 #include "exec/run.h"
 
 /* The stores that are in use, and what has been kept so far. */
@@ -21,16 +21,23 @@ struct artifacts_owner {
     const struct siblings *siblings;  /* of the step; NULL: none */
     uint32_t index;                   /* of the step among them */
     const struct strmap *environment; /* of its expressions; NULL: none */
-    const char *apart;                /* as of places_apart(): its files are not to be had */
+    struct collection files;          /* where they are; filled by artifacts_collect() */
+    struct err missing;               /* why not all of them are */
 };
 
-/* Fills owner->apart, if there is anything to keep; `ctx` may have ended. */
-void artifacts_look_apart(struct artifacts_owner *owner, const struct ctx *ctx,
-                          struct places *places);
+/* Brings the files of what has ended as `state` says, while its places are open: that of a step, or
+ * (`place` NULL) all of them. `ctx` may have ended. The caller ends owner->files. */
+void artifacts_collect(struct run *run, const struct ctx *ctx, struct artifacts_owner *owner,
+                       struct places *places, const struct open_place *place, enum state state);
 /* What has ended as `outcome` says keeps its files, even if `ctx` has ended. A failure that counts
  * turns a success into a failure. */
 void artifacts_keep(struct run *run, const struct ctx *ctx, const struct artifacts_owner *owner,
                     struct outcome *outcome);
+/* Keeps all that is in a directory, in the local store, for as long as artifacts are usually kept.
+ */
+int artifacts_keep_directory(struct run *run, const struct ctx *ctx,
+                             const struct artifacts_owner *owner, const char *directory,
+                             const char *name, struct err *err) __attribute__((warn_unused_result));
 /* Brings the files of other jobs into the workdir. */
 int artifacts_take(struct run *run, const struct ctx *ctx, const struct plan_job *job,
                    const struct node *node, struct err *err) __attribute__((warn_unused_result));

@@ -211,15 +211,17 @@ static int attend_running(struct background *b, const struct ctx *ctx, struct er
 /* 0, or -1 when it will never be ready. *next_ms: when to come again at the latest. */
 static int attend(struct background *b, const struct ctx *ctx, int64_t *next_ms, struct err *err)
 {
+    /* Once each: it may begin, or end, at any moment. */
     bool ended = atomic_load(&b->ended);
+    bool started = atomic_load(&b->out.started);
 
-    if (!b->what.ready && (atomic_load(&b->out.started) || (ended && b->result == 0))) {
+    if (!b->what.ready && (started || (ended && b->result == 0))) {
         set_up(b);
         return 0;
     }
     if (ended)
         return ended_too_early(b, err);
-    if (!atomic_load(&b->out.started))
+    if (!started)
         return 0;
     if (attend_running(b, ctx, err) < 0)
         return -1;

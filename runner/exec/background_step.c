@@ -16,7 +16,7 @@ static void step_free(struct background_step *step)
 }
 
 static int start(struct job_run *j, const struct ctx *ctx, struct background_step *step,
-                 struct err *err)
+                 struct caching *caching, struct err *err)
 {
     struct background_what what = {.node = &j->node->children[step->index],
                                    .timeout_ms =
@@ -24,9 +24,10 @@ static int start(struct job_run *j, const struct ctx *ctx, struct background_ste
                                    .label = step->label};
 
     if (backgrounds_init(&step->group, j->run, err) < 0 ||
-        slot_fill(j, &step->slot, step->index, err) < 0 ||
-        places_get(&j->places, ctx, &step->slot.step, &what.open, err) < 0)
+        slot_fill(j, ctx, &step->slot, step->index, err) < 0 ||
+        places_get(&j->places, ctx, &step->slot.step, step->index, &what.open, err) < 0)
         return -1;
+    caching_deliver(caching, ctx, &what.open);
     context_runnable_make(j, step->index, &step->slot.step, &step->what);
     what.runnable = &step->what.runnable;
     what.ready = step->slot.step.lowered->ready;
@@ -49,7 +50,7 @@ static void outcome_of_early_end(const struct background *b, struct outcome *ret
 }
 
 bool background_step_start(struct job_run *j, const struct ctx *ctx, uint32_t index,
-                           struct outcome *ret, char **ret_tail)
+                           struct caching *caching, struct outcome *ret, char **ret_tail)
 {
     struct background_step *step = xcalloc(1, sizeof(*step));
     const struct background *failed = NULL;
@@ -59,7 +60,7 @@ bool background_step_start(struct job_run *j, const struct ctx *ctx, uint32_t in
     step->index = index;
     step->group.changed_fd = -1;
     step->label = timeout_label(&j->node->children[index]);
-    if (start(j, ctx, step, &err) == 0 &&
+    if (start(j, ctx, step, caching, &err) == 0 &&
         backgrounds_await(&step->group, ctx, &failed, &err) == 0) {
         pthread_mutex_lock(&j->mu);
         vec_push(&j->background, step);
@@ -93,15 +94,16 @@ static void end_step(struct job_run *j, struct background_step *step)
 {
     struct background *b = step->background;
     struct node *node = &j->node->children[step->index];
+    bool over = ctx_done(&j->ctx); /* perhaps not before `post`, which does not mind */
     struct outcome outcome;
 
     if (b->result < 0 && b->record.kind != EXIT_LOST)
         event_bus_note(j->run->bus, node, "stopped with its job: exit code %d", b->record.code);
     if (b->result == 0)
         outcome_of_record(&b->record, &outcome);
-    else if (ctx_done(&j->ctx)) /* what ran in the foreground at that time tells why */
-        outcome = (struct outcome){.state = STATE_CANCELLED};
-    else if (b->err.code == ERR_CANCELLED)
+    else if (over && siblings_outcome(&j->steps, j->steps.count, &j->ctx) != PLAN_POST_SUCCESS)
+        outcome = (struct outcome){.state = STATE_CANCELLED}; /* and not by itself */
+    else if (over || b->err.code == ERR_CANCELLED)
         outcome_of_stopped(b, &outcome);
     else
         outcome_of_error(&b->ctx, &b->err, &outcome);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/vec.h"
+#include "exec/collection.h"
 #include "exec/stores.h"
 
 enum { PATHS_HASH_DIGITS = 12, CANDIDATES_MAX = 3 };
@@ -117,8 +118,8 @@ static int prepare(const struct caching *c, const struct plan_settings *settings
 /* --- restoring --- */
 
 /* 1: restored, 0: it is not there. */
-static int restore_object(const struct caching *c, const struct ctx *ctx,
-                          const struct cache_entry *entry, const char *object, struct err *err)
+static int restore_object(struct caching *c, const struct ctx *ctx, const struct cache_entry *entry,
+                          const char *object, struct err *err)
 {
     int64_t begin_ms = clock_monotonic_ms();
     CLEANUP_BUF struct buf from = BUF_INIT;
@@ -129,7 +130,8 @@ static int restore_object(const struct caching *c, const struct ctx *ctx,
 
     if (entry->store->ops->get(ctx, entry->store, object, &fd, NULL, err) < 0)
         return err->code == ERR_NOT_FOUND ? 0 : -1;
-    if (archive_unpack(ctx, fd, c->run->plan->workdir, &stats, err) < 0)
+    if (archive_unpack_names(ctx, fd, c->run->plan->workdir, c->of_step ? &c->restored : NULL,
+                             &stats, err) < 0)
         return -1;
     format_bytes(stats.bytes, size);
     clock_format_duration(clock_monotonic_ms() - begin_ms, duration, sizeof(duration));
@@ -153,7 +155,7 @@ static int by_age(const void *a, const void *b)
 }
 
 /* The newest whose key begins so; one that turns out to be damaged gives way to the next. */
-static int restore_beginning(const struct caching *c, const struct ctx *ctx,
+static int restore_beginning(struct caching *c, const struct ctx *ctx,
                              const struct cache_entry *entry, const char *beginning,
                              struct err *err)
 {
@@ -180,7 +182,7 @@ static int restore_beginning(const struct caching *c, const struct ctx *ctx,
     return 0;
 }
 
-static int restore_any(const struct caching *c, const struct ctx *ctx,
+static int restore_any(struct caching *c, const struct ctx *ctx,
                        const struct plan_settings *settings, const struct spec_cache *spec,
                        const struct cache_entry *entry)
 {
@@ -195,7 +197,7 @@ static int restore_any(const struct caching *c, const struct ctx *ctx,
     return found;
 }
 
-static void restore_one(const struct caching *c, const struct ctx *ctx,
+static void restore_one(struct caching *c, const struct ctx *ctx,
                         const struct plan_settings *settings, const struct spec_cache *spec,
                         struct cache_entry *entry)
 {
@@ -220,7 +222,7 @@ static int check_engine(const struct caching *c, const struct plan_settings *set
     if (settings->checkout == SPEC_CHECKOUT_NONE)
         return err_set(err, ERR_UNSUPPORTED,
                        "\"cache\" is about the workdir, which nothing sees with checkout: none");
-    if (!engine || engine->shares_workspace)
+    if (!engine || engine->shares_workspace || engine->get)
         return 0;
     return err_set(err, ERR_UNSUPPORTED,
                    "\"cache\" does not work with the engine %s yet: its workspace is not the "
@@ -250,11 +252,44 @@ int caching_restore(struct caching *c, const struct ctx *ctx, const struct plan_
     return 0;
 }
 
+/* Files and links, and of directories those in which nothing came. */
+static void list_paths(const struct strvec *names, struct strvec *ret)
+{
+    for (size_t i = 0; i < names->len; i++) {
+        const char *name = names->items[i];
+        size_t len = strlen(name);
+
+        if (name[len - 1] != '/')
+            strvec_push(ret, name);
+        else if (i + 1 == names->len || strncmp(names->items[i + 1], name, len) != 0)
+            strvec_push_owned(ret, xstrndup(name, len - 1));
+    }
+}
+
+void caching_deliver(struct caching *c, const struct ctx *ctx, const struct open_place *place)
+{
+    CLEANUP_STRVEC struct strvec paths = {0};
+    struct err err = ERR_INIT;
+
+    if (c->restored.len && !place->fresh && !open_place_shares_workdir(place, ctx)) {
+        list_paths(&c->restored, &paths);
+        if (!place->engine->put)
+            err_set(&err, ERR_UNSUPPORTED, "the engine %s has a copy of the workdir already",
+                    place->engine->name);
+        else if (place->engine->put(ctx, place->place, (const char *const *)paths.items, &err) < 0)
+            err_wrap(&err, "%s", place->engine->name);
+        if (err.code != ERR_NONE)
+            event_bus_note(c->run->bus, c->node,
+                           "warning: what caches have restored is missing: %s", err.message);
+    }
+    strvec_release(&c->restored);
+}
+
 /* --- saving --- */
 
 struct packing {
-    const char *workdir;
-    const struct cache_entry *entry;
+    const char *root;
+    const struct glob *glob;
     struct archive_stats stats;
 };
 
@@ -268,39 +303,55 @@ static int write_sink(void *arg, const void *data, size_t len, struct err *err)
 static int produce(void *arg, const struct ctx *ctx, struct object_sink *sink, struct err *err)
 {
     struct packing *packing = arg;
-    const struct strvec *paths = &packing->entry->paths;
-    CLEANUP_GLOB struct glob *glob = NULL;
 
-    if (glob_parse((const char *const *)paths->items, paths->len, GLOB_TREE, &glob, err) < 0 ||
-        archive_pack(ctx, packing->workdir, glob, write_sink, sink, &packing->stats, err) < 0)
+    if (archive_pack(ctx, packing->root, packing->glob, write_sink, sink, &packing->stats, err) < 0)
         return -1;
     if (!packing->stats.entries)
         return err_set(err, ERR_NOT_FOUND, "no file matches its paths");
     return 0;
 }
 
+/* Packs what the places have. */
+static int store_files(const struct ctx *ctx, const struct cache_entry *entry,
+                       struct collection *files, int64_t *ret_bytes, struct object_info *ret_info,
+                       struct err *err)
+{
+    const struct strvec *paths = &entry->paths;
+    CLEANUP_GLOB struct glob *glob = NULL;
+    struct packing packing = {0};
+    const struct object_source source = {.produce = produce, .arg = &packing};
+
+    if (glob_parse((const char *const *)paths->items, paths->len, GLOB_TREE, &glob, err) < 0 ||
+        collection_bring(files, ctx, glob, err) < 0)
+        return -1;
+    packing.root = files->root;
+    packing.glob = glob;
+    if (entry->store->ops->put(ctx, entry->store, entry->object, &source, ret_info, err) < 0)
+        return -1;
+    *ret_bytes = packing.stats.bytes;
+    return 0;
+}
+
 static void save_one(const struct caching *c, const struct ctx *ctx,
-                     const struct cache_entry *entry)
+                     const struct cache_entry *entry, struct collection *files)
 {
     int64_t begin_ms = clock_monotonic_ms();
-    struct packing packing = {.workdir = c->run->plan->workdir, .entry = entry};
-    const struct object_source source = {.produce = produce, .arg = &packing};
     struct object_info info;
     struct err err = ERR_INIT;
     char duration[CLOCK_DURATION_SIZE];
     char size[32];
     char packed[32];
+    int64_t bytes;
 
     if (entry->store->ops->head(ctx, entry->store, entry->object, NULL, &err) == 0) {
         event_bus_note(c->run->bus, c->node, "cache %s not saved: it is there already", entry->key);
         return;
     }
-    if ((err.code != ERR_NOT_FOUND) ||
-        entry->store->ops->put(ctx, entry->store, entry->object, &source, &info, &err) < 0) {
+    if (err.code != ERR_NOT_FOUND || store_files(ctx, entry, files, &bytes, &info, &err) < 0) {
         note_error(c, "saved", entry->key, &err);
         return;
     }
-    format_bytes(packing.stats.bytes, size);
+    format_bytes(bytes, size);
     format_bytes(info.size_bytes, packed);
     clock_format_duration(clock_monotonic_ms() - begin_ms, duration, sizeof(duration));
     event_bus_note(c->run->bus, c->node, "cache %s saved: %s, packed %s, in %s", entry->key, size,
@@ -314,28 +365,36 @@ static bool wants_save(const struct spec_cache *spec, const struct cache_entry *
     return spec->when == SPEC_ALWAYS || failed == (spec->when == SPEC_ON_FAILURE);
 }
 
-void caching_save(struct caching *c, const struct ctx *ctx, struct places *places, bool failed)
+static void save_all(const struct caching *c, const struct ctx *ctx, struct collection *files,
+                     bool failed)
 {
-    const char *elsewhere;
-    struct ctx grace;
-
-    if (!c->entries)
-        return;
-    ctx_init_grace(&grace, ctx, EXEC_POST_BUDGET_MS);
-    elsewhere = places_apart(places, &grace);
     for (size_t i = 0; i < c->count; i++) {
         const struct cache_entry *entry = &c->entries[i];
 
         if (!wants_save(&c->specs[i], entry, failed))
             continue;
-        if (elsewhere)
+        if (files->unable)
             event_bus_note(c->run->bus, c->node,
                            "warning: cache %s not saved: steps on the engine %s worked on a copy "
                            "of the workdir",
-                           entry->key, elsewhere);
+                           entry->key, files->unable);
         else
-            save_one(c, ctx_done(ctx) ? &grace : ctx, entry);
+            save_one(c, ctx, entry, files);
     }
+}
+
+void caching_save(struct caching *c, const struct ctx *ctx, struct places *places,
+                  const struct open_place *place, bool failed)
+{
+    struct collection files;
+    struct ctx grace;
+
+    if (!c->entries)
+        return;
+    ctx_init_grace(&grace, ctx, EXEC_POST_BUDGET_MS);
+    collection_begin(&files, c->run, places, place, &grace);
+    save_all(c, ctx_done(ctx) ? &grace : ctx, &files, failed);
+    collection_end(&files);
     ctx_release(&grace);
 }
 
@@ -347,5 +406,6 @@ void caching_release(struct caching *c)
         strvec_release(&c->entries[i].paths);
     }
     free(c->entries);
+    strvec_release(&c->restored);
     c->entries = NULL;
 }

@@ -8,6 +8,7 @@
  * not there: it never fails a run. */
 #pragma once
 
+#include "base/vec.h"
 #include "exec/places.h"
 #include "exec/run.h"
 #include "plan/settings.h"
@@ -20,6 +21,9 @@ struct caching {
     const struct spec_cache *specs;
     size_t count;
     struct cache_entry *entries; /* `count` of them; NULL: nothing was restored */
+    struct strvec restored;      /* paths of what has come into the workdir, of directories with a
+                                    slash behind; only of a step's */
+    bool of_step;
 };
 
 /* Expands the keys, which stay as they are until the end, and restores. -1: a string of the file
@@ -27,8 +31,14 @@ struct caching {
 int caching_restore(struct caching *caching, const struct ctx *ctx, const struct plan_scope *scope,
                     const struct plan_runtime *runtime, struct err *err)
     __attribute__((warn_unused_result));
-/* `ctx` is that of the job or step: when it has ended, what is to be saved all the same has
+/* A step that runs in a place with a workspace of its own, which was open before, gets there what
+ * has been restored for it. */
+void caching_deliver(struct caching *caching, const struct ctx *ctx,
+                     const struct open_place *place);
+/* `place` is that of the step; NULL: all that are open.
+ *
+ * `ctx` is that of the job or step: when it has ended, what is to be saved all the same has
  * EXEC_POST_BUDGET_MS. `failed`: it failed so that it counts, or was cancelled. */
 void caching_save(struct caching *caching, const struct ctx *ctx, struct places *places,
-                  bool failed);
+                  const struct open_place *place, bool failed);
 void caching_release(struct caching *caching);

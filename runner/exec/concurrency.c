@@ -18,11 +18,12 @@ static void tell(void *arg, const char *text)
 }
 
 /* The group's name; NULL in *ret when it comes to nothing. */
-static int expand_group(struct run *run, const struct spec_concurrency *concurrency,
-                        const struct plan_scope *scope, char **ret, struct err *err)
+static int expand_group(struct run *run, const struct ctx *ctx,
+                        const struct spec_concurrency *concurrency, const struct plan_scope *scope,
+                        char **ret, struct err *err)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
-    struct values values = {.run = run};
+    struct values values = {.run = run, .ctx = ctx};
     struct plan_runtime runtime;
     char *group;
 
@@ -54,7 +55,7 @@ int concurrency_enter(struct run *run, const struct ctx *ctx,
     *ret = NULL;
     if (!concurrency)
         return 0;
-    if (expand_group(run, concurrency, scope, &group, err) < 0)
+    if (expand_group(run, ctx, concurrency, scope, &group, err) < 0)
         return -1;
     if (!group)
         return 0;

@@ -143,8 +143,7 @@ static int files_hold(const struct admission_question *q, const struct plan_sett
         return 0;
     if (expand_globs(q, settings, globs, &list, err) < 0)
         return -1;
-    if (ask(q->run->ctx, q->run->plan->workdir, (const char *const *)list.items, list.len, ret,
-            err) < 0)
+    if (ask(q->ctx, q->run->plan->workdir, (const char *const *)list.items, list.len, ret, err) < 0)
         return err_wrap(err, "\"when.%s\" cannot be told", key);
     if (!*ret)
         buf_addf(why, "\"when.%s\" does not hold: %s", key, otherwise);
@@ -157,6 +156,7 @@ int conditions_hold(const struct admission_question *q, bool *ret, struct buf *w
     const struct plan_flow *flow = q->flow;
     const struct spec_when *when = flow->spec->when;
     struct values values = {.run = q->run,
+                            .ctx = q->ctx,
                             .job = q->job,
                             .job_node = q->job_node,
                             .siblings = q->siblings,

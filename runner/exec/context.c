@@ -70,6 +70,8 @@ void context_document(const struct job_run *j, uint32_t index, const struct lowe
 
     json_object_set_new(pipeline, "id", string(j->run->id));
     json_object_set_new(job, "matrix", strmap_to_json(&j->plan->matrix));
+    if (j->plan->host)
+        json_object_set_new(job, "host", string(j->plan->host->spec->name.text));
     json_object_set_new(self, "id", string(j->plan->steps[index].id));
     json_object_set_new(self, "attempt", json_integer(node->attempt ? node->attempt : 1));
     json_object_set_new(root, "api", json_integer(CONTEXT_API));

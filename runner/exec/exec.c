@@ -8,6 +8,7 @@
 #include "exec/admission.h"
 #include "exec/artifacts.h"
 #include "exec/concurrency.h"
+#include "exec/deployments.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
 #include "exec/services.h"
@@ -18,6 +19,7 @@
 static void name_job(const struct event_bus *bus, struct node *node, const struct plan_job *job)
 {
     node_set_name(bus, node, job->name);
+    node->host = job->host ? job->host->spec->name.text : NULL;
     node->is_post = job->kind == PLAN_POST;
     node_add_children(node, job->step_count);
     for (uint32_t i = 0; i < job->step_count; i++) {
@@ -59,17 +61,34 @@ static const struct plan_flow *flow_of_stage(void *arg, uint32_t index)
     return s->run->plan->stages[index].flow;
 }
 
+/* Runs it if it is to run: `ctx` is the one that ends it. */
+static void run_if_admitted(struct stages_run *s, const struct ctx *ctx, uint32_t index,
+                            enum plan_post outcome)
+{
+    const struct plan_stage *stage = &s->run->plan->stages[index];
+    struct node *node = &s->run->root->children[index];
+    const struct admission_question question = {.run = s->run,
+                                                .ctx = ctx,
+                                                .siblings = &s->stages,
+                                                .index = index,
+                                                .flow = stage->flow,
+                                                .scope = &stage->scope,
+                                                .always = node->is_post};
+
+    if (admission_passes(&question, node))
+        stage_run(s->run, ctx, stage, node, outcome);
+}
+
 /* What runs whatever happened before has a budget of its own, which only a hurry cuts short. */
 static void run_on_budget(struct stages_run *s, uint32_t index, int64_t budget_ms,
                           enum plan_post outcome)
 {
-    struct node *node = &s->run->root->children[index];
-    CLEANUP_FREE char *label = timeout_label(node);
+    CLEANUP_FREE char *label = timeout_label(&s->run->root->children[index]);
     struct ctx own;
 
     ctx_init_grace(&own, s->ctx, budget_ms);
     own.label = label;
-    stage_run(s->run, &own, &s->run->plan->stages[index], node, outcome);
+    run_if_admitted(s, &own, index, outcome);
     ctx_release(&own);
 }
 
@@ -99,23 +118,15 @@ static void run_plain(struct stages_run *s, uint32_t index)
 {
     const struct plan_stage *stage = &s->run->plan->stages[index];
     struct node *node = &s->run->root->children[index];
-    const struct admission_question question = {.run = s->run,
-                                                .siblings = &s->stages,
-                                                .index = index,
-                                                .flow = stage->flow,
-                                                .scope = &stage->scope,
-                                                .always = stage->kind == PLAN_FINALLY};
 
     if (stage->left_out)
         outcome_not_started(s->run, node, STATE_SKIPPED, REASON_POLICY, stage->left_out);
-    else if (stage->kind != PLAN_FINALLY && ctx_done(s->ctx))
-        outcome_rest(s->run, s->ctx, node);
-    else if (!admission_passes(&question, node))
-        return;
     else if (stage->kind == PLAN_FINALLY)
         run_on_budget(s, index, finally_budget_ms(s, stage), PLAN_POST_ALWAYS);
+    else if (ctx_done(s->ctx))
+        outcome_rest(s->run, s->ctx, node);
     else
-        stage_run(s->run, s->ctx, stage, node, PLAN_POST_ALWAYS);
+        run_if_admitted(s, s->ctx, index, PLAN_POST_ALWAYS);
 }
 
 /* The first stage that fails or is cancelled says whether the user has ended the run. What comes
@@ -170,7 +181,9 @@ static void run_stages(struct run *run, const struct ctx *ctx, struct node *root
                                       .run = run_item,
                                       .arg = &s};
 
+    siblings_begin(&s.stages);
     schedule_run(&schedule);
+    siblings_end(&s.stages);
     prefetch_end(s.prefetch);
     pthread_mutex_destroy(&s.mu);
 }
@@ -206,7 +219,7 @@ static bool enter_group(struct run *run, const struct ctx *ctx, struct node *roo
     } else {
         node_set_state(run->bus, root, STATE_RUNNING, NULL);
         outcome_children_not_started(run, root);
-        outcome_error(run, ctx, root, &err);
+        outcome_error(run, ctx, root, NULL, &err);
     }
     return false;
 }
@@ -215,7 +228,7 @@ static bool enter_group(struct run *run, const struct ctx *ctx, struct node *roo
 static void run_with_services(struct run *run, const struct ctx *ctx, struct node *root,
                               struct outcome *ret)
 {
-    struct values values = {.run = run};
+    struct values values = {.run = run, .ctx = ctx};
     struct plan_runtime runtime;
     struct services *services = NULL;
     const struct services_what what = {.spec = &run->plan->spec->services,
@@ -231,7 +244,25 @@ static void run_with_services(struct run *run, const struct ctx *ctx, struct nod
     run->services = services;
     run_stages(run, ctx, root);
     services_stop(services);
+    services_free(services);
     outcome_of_children(ctx, root, ret);
+}
+
+/* What its steps deploy for as long as it runs goes when it has ended. */
+static void run_with_deployments(struct run *run, const struct ctx *ctx, struct node *root,
+                                 struct outcome *ret)
+{
+    struct err err = ERR_INIT;
+
+    run->deployments = deployments_new(run, &err);
+    if (!run->deployments) {
+        outcome_children_not_started(run, root);
+        outcome_of_error(ctx, &err, ret);
+        return;
+    }
+    run_with_services(run, ctx, root, ret);
+    deployments_close(run->deployments, root);
+    deployments_free(steal_ptr(&run->deployments));
 }
 
 static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *root)
@@ -244,12 +275,12 @@ static void run_pipeline(struct run *run, const struct ctx *ctx, struct node *ro
     announce_timeout(run, root, plan_timeout_ms(&run->plan->scope));
     if (workdir_prepare(run->plan->workdir, &made, &err) < 0) {
         outcome_children_not_started(run, root);
-        outcome_error(run, ctx, root, &err);
+        outcome_error(run, ctx, root, NULL, &err);
         return;
     }
-    run_with_services(run, ctx, root, &outcome);
+    run_with_deployments(run, ctx, root, &outcome);
     instances_free(steal_ptr(&run->instances));
-    outcome_apply(run, root, NULL, &outcome);
+    outcome_apply(run, NULL, root, NULL, &outcome);
     outcome_release(&outcome);
     clean_workdir(run, root, made);
 }

@@ -41,7 +41,8 @@ static struct entry *new_entry(const struct instances *instances, const char *ur
     struct entry *entry;
 
     if (!engine) {
-        err_set(err, ERR_UNSUPPORTED, "engine \"%s\" is not known", url);
+        err_set(err, ERR_UNSUPPORTED, "the engine \"%.*s\" is not supported yet by this version",
+                (int)strcspn(url, ":"), url);
         return NULL;
     }
     entry = xcalloc(1, sizeof(*entry));

@@ -6,6 +6,7 @@
 #include "exec/artifacts.h"
 #include "exec/caching.h"
 #include "exec/concurrency.h"
+#include "exec/fan_out.h"
 #include "exec/job.h"
 #include "exec/retry.h"
 #include "exec/schedule.h"
@@ -55,6 +56,7 @@ static void run_plain(struct job_run *j, uint32_t index)
     struct node *node = &j->node->children[index];
     CLEANUP_STRMAP struct strmap environment = {0};
     const struct admission_question question = {.run = j->run,
+                                                .ctx = &j->ctx,
                                                 .siblings = &j->steps,
                                                 .index = index,
                                                 .flow = step->flow,
@@ -95,59 +97,67 @@ static void run_steps(struct job_run *j)
                                  .order = schedule.order,
                                  .flow = flow_of_step,
                                  .arg = j};
+    siblings_begin(&j->steps);
     schedule_run(&schedule);
+    siblings_end(&j->steps);
 }
 
-/* Between what caches and other jobs bring, and what caches take. */
-static int run_with_files(struct job_run *j, struct err *err)
-{
-    struct values values = {.run = j->run, .job = j->plan, .job_node = j->node};
-    struct caching caching = {.run = j->run, .node = j->node};
-    struct plan_runtime runtime;
-    int result;
-
-    if (j->plan->spec) {
-        caching.specs = j->plan->spec->caches;
-        caching.count = j->plan->spec->cache_count;
-    }
-    values_init(&runtime, &values, NULL);
-    result = caching_restore(&caching, &j->ctx, &j->plan->scope, &runtime, err);
-    if (result == 0)
-        result = artifacts_take(j->run, &j->ctx, j->plan, j->node, err);
-    if (result == 0) {
-        run_steps(j);
-        background_steps_end(j);
-        caching_save(&caching, &j->ctx, &j->places,
-                     siblings_outcome(&j->steps, j->steps.count, &j->ctx) != PLAN_POST_SUCCESS);
-    }
-    caching_release(&caching);
-    return result;
-}
-
-/* Its services run from before the first step until behind the last one. */
-static void run_with_services(struct job_run *j, struct outcome *ret)
+/* Services run from before the first step until behind the last one. */
+static int start_services(struct job_run *j, struct outcome *ret)
 {
     static const struct spec_services none = {0};
-    struct values values = {.run = j->run};
-    struct plan_runtime runtime;
     const struct services_what what = {.spec = j->plan->spec ? &j->plan->spec->services : &none,
                                        .scope = &j->plan->scope,
-                                       .runtime = &runtime,
+                                       .runtime = &j->services_runtime,
                                        .node = j->node,
+                                       .places = &j->places,
                                        .outer = j->run->services};
-    struct err err = ERR_INIT;
 
-    values_init(&runtime, &values, NULL);
+    j->services_values = (struct values){.run = j->run, .ctx = &j->ctx};
+    values_init(&j->services_runtime, &j->services_values, NULL);
+    j->places.services = j->run->services;
     if (services_start(j->run, &j->ctx, &what, &j->services, ret) < 0)
-        return;
-    j->places.services = j->services ? j->services : j->run->services;
-    if (run_with_files(j, &err) == 0)
-        outcome_of_children(&j->ctx, j->node, ret);
-    else
-        outcome_of_error(&j->ctx, &err, ret);
+        return -1;
+    if (j->services)
+        j->places.services = j->services;
+    return 0;
 }
 
-/* One attempt. The strings of *ret go to the caller. owner->apart is filled. */
+/* What caches and other jobs bring comes first: places that have a copy of the workdir may be
+ * opened for the services. */
+static int bring_files(struct job_run *j, struct caching *caching, struct err *err)
+{
+    struct values values = {.run = j->run, .ctx = &j->ctx, .job = j->plan, .job_node = j->node};
+    struct plan_runtime runtime;
+
+    if (j->plan->spec) {
+        caching->specs = j->plan->spec->caches;
+        caching->count = j->plan->spec->cache_count;
+    }
+    values_init(&runtime, &values, NULL);
+    if (caching_restore(caching, &j->ctx, &j->plan->scope, &runtime, err) < 0)
+        return -1;
+    return artifacts_take(j->run, &j->ctx, j->plan, j->node, err);
+}
+
+static void run_in_places(struct job_run *j, struct outcome *ret)
+{
+    struct caching caching = {.run = j->run, .node = j->node};
+    struct err err = ERR_INIT;
+
+    if (bring_files(j, &caching, &err) < 0) {
+        outcome_of_error(&j->ctx, &err, ret);
+    } else if (start_services(j, ret) == 0) {
+        run_steps(j);
+        background_steps_end(j);
+        caching_save(&caching, &j->ctx, &j->places, NULL,
+                     siblings_outcome(&j->steps, j->steps.count, &j->ctx) != PLAN_POST_SUCCESS);
+        outcome_of_children(&j->ctx, j->node, ret);
+    }
+    caching_release(&caching);
+}
+
+/* One attempt. The strings of *ret go to the caller. owner->files are what it has left. */
 static void attempt(struct run *run, const struct ctx *parent, const struct plan_job *job,
                     struct node *node, enum plan_post outcome, struct outcome *ret,
                     struct artifacts_owner *owner)
@@ -160,13 +170,15 @@ static void attempt(struct run *run, const struct ctx *parent, const struct plan
     ctx_init(&j.ctx, parent);
     ctx_set_timeout(&j.ctx, plan_timeout_ms(&job->scope), label);
     slots_init(&j);
-    if (places_init(&j.places, run, node, &err) == 0)
-        run_with_services(&j, ret);
+    if (places_init(&j.places, &j, &err) == 0)
+        run_in_places(&j, ret);
     else
         outcome_of_error(&j.ctx, &err, ret);
-    artifacts_look_apart(owner, parent, &j.places);
-    places_release(&j.places);
     services_stop(j.services);
+    collection_end(&owner->files);
+    artifacts_collect(run, parent, owner, &j.places, NULL, ret->state);
+    places_release(&j.places);
+    services_free(j.services);
     slots_release(&j);
     strmap_release(&j.environment);
     vec_release(&j.background);
@@ -183,8 +195,17 @@ static void end_pending(struct run *run, const struct ctx *ctx, struct node *nod
     }
 }
 
+/* The job and the others of its fan-out are told of its failure before anybody else is. */
+static void end_job(struct run *run, const struct ctx *ctx, const struct plan_job *job,
+                    struct node *node, struct fan_out *fan_out, struct outcome *end)
+{
+    if (fan_out && outcome_counts(ctx, node, job->flow, end))
+        end->ignored = fan_out_failed(fan_out, job->batch);
+    outcome_apply(run, ctx, node, job->flow, end);
+}
+
 static void run_attempts(struct run *run, const struct ctx *ctx, const struct plan_job *job,
-                         struct node *node, enum plan_post outcome)
+                         struct node *node, enum plan_post outcome, struct fan_out *fan_out)
 {
     const struct spec_retry *retry = job->spec ? job->spec->retry : NULL;
     struct artifacts_owner owner = {.job = job, .job_node = node, .node = node};
@@ -201,27 +222,33 @@ static void run_attempts(struct run *run, const struct ctx *ctx, const struct pl
         if (!again) {
             end_pending(run, ctx, node);
             artifacts_keep(run, ctx, &owner, &end);
-            outcome_apply(run, node, job->flow, &end);
+            end_job(run, ctx, job, node, fan_out, &end);
         }
         outcome_release(&end);
     } while (again);
+    collection_end(&owner.files);
 }
 
 void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
-             enum plan_post outcome)
+             enum plan_post outcome, struct fan_out *fan_out)
 {
     const struct spec_concurrency *concurrency = job->spec ? job->spec->concurrency : NULL;
     struct own_group *group;
+    struct outcome end;
     struct err err = ERR_INIT;
 
     if (concurrency_enter(run, ctx, concurrency, &job->scope, node, &group, &err) == 0) {
-        run_attempts(run, ctx, job, node, outcome);
+        run_attempts(run, ctx, job, node, outcome, fan_out);
         own_group_leave(group);
     } else if (ctx_done(ctx)) {
         outcome_rest(run, ctx, node);
     } else {
         node_set_state(run->bus, node, STATE_RUNNING, NULL);
         outcome_children_not_started(run, node);
-        outcome_error(run, ctx, node, &err);
+        if (err.code == ERR_UNAVAILABLE)
+            atomic_store(&run->unavailable, true);
+        outcome_of_error(ctx, &err, &end);
+        end_job(run, ctx, job, node, fan_out, &end);
+        outcome_release(&end);
     }
 }

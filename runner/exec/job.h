@@ -3,6 +3,7 @@
 
 #include "exec/admission.h"
 #include "exec/background.h"
+#include "exec/caching.h"
 #include "exec/context.h"
 #include "exec/lowering.h"
 #include "exec/places.h"
@@ -39,8 +40,10 @@ struct job_run {
     enum plan_post outcome; /* of a job of hooks: what they are for */
     struct siblings steps;
     struct places places;
-    struct services *services; /* of the job; NULL: none */
-    struct slot *slots;        /* of a serial job: the next steps, by index modulo their number */
+    struct services *services;     /* of the job; NULL: none */
+    struct values services_values; /* what they were lowered with */
+    struct plan_runtime services_runtime;
+    struct slot *slots; /* of a serial job: the next steps, by index modulo their number */
     VEC(struct lowering)
     outdated; /* announced to an engine, but not what will run: alive until places are closed */
 
@@ -56,10 +59,11 @@ uint32_t job_environment(struct job_run *j, struct strmap *ret);
 
 /* background_step.c */
 
-/* One attempt to start a step in the background: true when it is ready and goes on until the job
- * ends, else false with how it failed; the strings of *ret and *ret_tail go to the caller. */
+/* One attempt to start a step in the background, with what `caching` has restored: true when it is
+ * ready and goes on until the job ends, else false with how it failed; the strings of *ret and
+ * *ret_tail go to the caller. */
 bool background_step_start(struct job_run *j, const struct ctx *ctx, uint32_t index,
-                           struct outcome *ret, char **ret_tail);
+                           struct caching *caching, struct outcome *ret, char **ret_tail);
 /* Ends all that goes on, and says how it ended. */
 void background_steps_end(struct job_run *j);
 
@@ -68,9 +72,9 @@ void step_run(struct job_run *j, const struct ctx *ctx, uint32_t index);
 
 /* slots.c */
 
-/* Fills the slot with the step, unless it holds it as it is now. */
-int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *err)
-    __attribute__((warn_unused_result));
+/* Fills the slot with the step, unless it holds it as it is now. `ctx` ends what that asks. */
+int slot_fill(struct job_run *j, const struct ctx *ctx, struct slot *slot, uint32_t index,
+              struct err *err) __attribute__((warn_unused_result));
 void slot_clear(struct slot *slot);
 void slots_init(struct job_run *j);
 /* The slot of a step; NULL where the job is not serial, and slots are the caller's. */
@@ -78,7 +82,7 @@ struct slot *slots_get(struct job_run *j, uint32_t index);
 /* Lowers the steps behind `index` and tells the engine of those that run in the same place, so that
  * it can hide the start of what comes next behind what runs now. What cannot be lowered now is
  * tried again, and reported, when its turn comes. */
-void slots_look_ahead(struct job_run *j, uint32_t index, const struct lowering *step,
-                      const struct open_place *open);
+void slots_look_ahead(struct job_run *j, const struct ctx *ctx, uint32_t index,
+                      const struct lowering *step, const struct open_place *open);
 /* When the places are closed. */
 void slots_release(struct job_run *j);

@@ -6,22 +6,61 @@
 #include "exec/outputs.h"
 #include "exec/services.h"
 
-static void set_identity(const struct run *run, const struct node *node, uint32_t attempt,
-                         struct strmap *identity)
+static void set_identity(const struct run *run, const struct plan_step *step,
+                         const struct node *node, uint32_t attempt, struct strmap *identity)
 {
     strmap_set(identity, "PIPELINE_ID", run->id);
     strmap_set(identity, "PIPELINE_STAGE", node->parent->parent->name);
     strmap_set(identity, "PIPELINE_JOB", node->parent->name);
     strmap_set(identity, "PIPELINE_STEP", node->name);
+    if (step->scope.job->host)
+        strmap_set(identity, "PIPELINE_HOST", step->scope.job->host->spec->name.text);
     strmap_setf(identity, "PIPELINE_ATTEMPT", "%u", attempt);
 }
 
+/* A deployment goes to what the runner itself reaches: to the cluster or daemon that is the step's
+ * engine, if it can go there, or to the usual one. */
+static int deployment_url(const struct spec_deployment *spec, const struct plan_settings *settings,
+                          char **ret, struct err *err)
+{
+    static const char *const engines[] = {[SPEC_DEPLOYMENT_COMPOSE] = "docker-compose",
+                                          [SPEC_DEPLOYMENT_SWARM] = "docker-swarm",
+                                          [SPEC_DEPLOYMENT_KUBERNETES] = "manifests"};
+    const char *address = strstr(settings->engine, "://");
+    size_t len = address ? (size_t)(address - settings->engine) : strlen(settings->engine);
+    CLEANUP_FREE char *name = xstrndup(settings->engine, len);
+    bool cluster = strcmp(name, "kubernetes") == 0 || strcmp(name, "k8s") == 0;
+    bool docker = strcmp(name, "docker") == 0;
+
+    if (!cluster && !docker && strcmp(name, "host") != 0)
+        return err_set(err, ERR_INVALID,
+                       "a service is deployed from where the runner is, not by the engine %s; "
+                       "write engine: host at the step",
+                       settings->engine);
+    if (cluster && spec->type != SPEC_DEPLOYMENT_KUBERNETES)
+        return err_set(err, ERR_INVALID,
+                       "a service of the type %s goes to the Docker that the runner reaches, not "
+                       "to the engine %s; write engine: host at the step",
+                       spec_deployment_type_name(spec->type), settings->engine);
+    *ret = xasprintf("%s%s", engines[spec->type], cluster && address ? address : "");
+    return 0;
+}
+
 /* The URL of the engine that runs the step; plugins and languages bring an image with them. */
-static char *engine_url(const struct plan_step *step, const struct plan_settings *settings)
+static int engine_url(const struct plan_step *step, const struct plan_settings *settings,
+                      char **ret, struct err *err)
 {
     bool container = strcmp(settings->engine, "host") != 0;
 
-    return xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
+    if (step->spec->deployment)
+        return deployment_url(step->spec->deployment, settings, ret, err);
+    if (plan_engine_is_remote(settings->engine) && step_implies_container(step->spec))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a plugin or language runs in a container, and the engine %.*s has none; "
+                       "write engine: docker at the step",
+                       (int)strcspn(settings->engine, ":"), settings->engine);
+    *ret = xstrdup(!container && step_implies_container(step->spec) ? "docker" : settings->engine);
+    return 0;
 }
 
 /* The directory that takes the place of the pipeline's workdir, and of what is said to be in it. */
@@ -58,11 +97,14 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
 
     if (plan_settings_resolve(plan, &step->scope, runtime, &ret->settings, NULL, NULL, err) < 0)
         return -1;
-    ret->url = engine_url(step, &ret->settings);
+    if (engine_url(step, &ret->settings, &ret->url, err) < 0) {
+        lowering_release(ret);
+        return -1;
+    }
     engine = engine_find(run->options->engines, ret->url);
     context.local = engine && (engine->capabilities & ENGINE_LOCAL);
     ret->settings.local = context.local;
-    set_identity(run, node, attempt, &ret->identity);
+    set_identity(run, step, node, attempt, &ret->identity);
     services_environment(services, context.local, &ret->identity);
     node_id(node, run->id, &id);
     context.id = id.data;
@@ -72,9 +114,12 @@ int lowering_make(const struct run *run, const struct plan *plan, const struct p
         lowering_release(ret);
         return -1;
     }
+    if (engine && (engine->capabilities & ENGINE_REMOTE) && !ret->settings.workdir_given &&
+        ret->lowered->runnable.workdir == ret->settings.workdir)
+        ret->lowered->runnable.workdir = NULL;
     ret->lowered->runnable.returns = outputs_files;
     ret->lowered->runnable.return_count = OUTPUTS_FILES;
-    secrets_mask_step(run, ret->url, &ret->lowered->shape.source);
+    secrets_mask_step(run, ret->url, ret->lowered);
     return 0;
 }
 

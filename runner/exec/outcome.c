@@ -35,14 +35,20 @@ static char *timeout_error(const struct ctx *ctx)
     return xasprintf("%.*s timeout after %s: context deadline exceeded", word, from->label, limit);
 }
 
+static bool is_timeout_of(const struct ctx *ctx, enum state state, enum reason reason,
+                          const char *error)
+{
+    CLEANUP_FREE char *expected = NULL;
+
+    if (state != STATE_FAILED || reason != REASON_TIMEOUT || !ctx_expired(ctx))
+        return false;
+    expected = timeout_error(ctx);
+    return error && strcmp(error, expected) == 0;
+}
+
 bool outcome_is_timeout_of(const struct ctx *ctx, const struct node *node)
 {
-    CLEANUP_FREE char *error = NULL;
-
-    if (node->state != STATE_FAILED || node->reason != REASON_TIMEOUT || !ctx_expired(ctx))
-        return false;
-    error = timeout_error(ctx);
-    return node->error && strcmp(node->error, error) == 0;
+    return is_timeout_of(ctx, (enum state)node->state, (enum reason)node->reason, node->error);
 }
 
 bool outcome_timed_out(const struct ctx *ctx)
@@ -81,10 +87,10 @@ void outcome_of_error(const struct ctx *ctx, const struct err *err, struct outco
         ret->state = STATE_CANCELLED;
         return;
     }
-    ret->by_engine = !by_ctx;
     ret->error = by_ctx ? timeout_error(ctx) : xstrdup(err->message);
     ret->message = xstrdup(err->message);
     ret->result = (struct node_result){.reason = reason_of(err->code),
+                                       .by_engine = !by_ctx,
                                        .error = ret->error,
                                        .message = ret->message};
 }
@@ -105,8 +111,11 @@ void outcome_of_record(const struct exit_record *record, struct outcome *ret)
         return;
     }
     if (record->kind == EXIT_LOST) {
-        ret->result.reason = REASON_LOST;
-        buf_addstr(&error, "lost: no exit record");
+        /* An engine that knows why there is none says that instead. */
+        if (record->reason == REASON_NONE || record->reason == REASON_LOST) {
+            ret->result.reason = REASON_LOST;
+            buf_addstr(&error, "lost: no exit record");
+        }
     } else if (record->kind == EXIT_SIGNAL) {
         buf_addf(&error, "ended by signal %d (SIG%s)", record->signal,
                  sigabbrev_np(record->signal) ? sigabbrev_np(record->signal) : "?");
@@ -114,40 +123,78 @@ void outcome_of_record(const struct exit_record *record, struct outcome *ret)
         buf_addf(&error, "exit code %d", record->code);
     }
     if (*record->detail)
-        buf_addf(&error, ": %s", record->detail);
+        buf_addf(&error, "%s%s", error.len ? ": " : "", record->detail);
+    else if (!error.len)
+        buf_addstr(&error, reason_name(record->reason));
     ret->result.error = ret->error = buf_steal(&error);
 }
 
-static bool allows(const struct plan_flow *flow, const struct outcome *outcome)
+static bool lists_code(const struct spec_allow_failure *allow, bool has_code, int code)
 {
-    const struct spec_allow_failure *allow = flow && flow->spec ? &flow->spec->allow_failure : NULL;
-
-    if (!allow || outcome->state != STATE_FAILED)
-        return false;
-    if (allow->any == SPEC_TRUE)
-        return true;
-    for (size_t i = 0; outcome->result.has_exit_code && i < allow->code_count; i++) {
-        if (allow->codes[i] == outcome->result.exit_code)
+    for (size_t i = 0; has_code && i < allow->code_count; i++) {
+        if (allow->codes[i] == code)
             return true;
     }
     return false;
 }
 
-void outcome_apply(struct run *run, struct node *node, const struct plan_flow *flow,
-                   struct outcome *outcome)
+/* Whether steps below the node have failed, and all of them with a code that is listed. */
+static bool lists_codes_below(const struct spec_allow_failure *allow, const struct node *node)
 {
-    outcome->result.allowed = allows(flow, outcome);
+    bool any = false;
+
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        const struct node *child = &node->children[i];
+
+        if (!node_has_failed(child))
+            continue;
+        if (child->level == NODE_STEP ? !lists_code(allow, child->has_exit_code, child->exit_code)
+                                      : !lists_codes_below(allow, child))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static bool allows(const struct plan_flow *flow, const struct ctx *above, const struct node *node,
+                   const struct outcome *outcome)
+{
+    const struct spec_allow_failure *allow = flow && flow->spec ? &flow->spec->allow_failure : NULL;
+    const struct node_result *result = &outcome->result;
+
+    if (outcome->state != STATE_FAILED ||
+        (above && is_timeout_of(above, outcome->state, result->reason, result->error)))
+        return false;
+    if (outcome->ignored || (allow && allow->any == SPEC_TRUE))
+        return true;
+    if (!allow)
+        return false;
+    return node->level == NODE_STEP ? lists_code(allow, result->has_exit_code, result->exit_code)
+                                    : lists_codes_below(allow, node);
+}
+
+bool outcome_counts(const struct ctx *above, const struct node *node, const struct plan_flow *flow,
+                    const struct outcome *outcome)
+{
+    return outcome->state == STATE_FAILED && !allows(flow, above, node, outcome);
+}
+
+void outcome_apply(struct run *run, const struct ctx *above, struct node *node,
+                   const struct plan_flow *flow, struct outcome *outcome)
+{
+    outcome->result.allowed = allows(flow, above, node, outcome);
     node_set_state(run->bus, node, outcome->state, &outcome->result);
 }
 
-void outcome_error(struct run *run, const struct ctx *ctx, struct node *node, const struct err *err)
+void outcome_error(struct run *run, const struct ctx *above, struct node *node,
+                   const struct plan_flow *flow, const struct err *err)
 {
     struct outcome outcome;
 
     if (err->code == ERR_UNAVAILABLE)
         atomic_store(&run->unavailable, true);
-    outcome_of_error(ctx, err, &outcome);
-    outcome_apply(run, node, NULL, &outcome);
+    outcome_of_error(above, err, &outcome);
+    outcome_apply(run, above, node, flow, &outcome);
     outcome_release(&outcome);
 }
 
@@ -157,10 +204,15 @@ static char *failure_of(const struct node *child, const char *why)
                      child->name, why ? why : "");
 }
 
+bool outcome_was_cut_short(const struct ctx *ctx, const struct node *child)
+{
+    return child->state == STATE_CANCELLED || (child->reason == REASON_DEPENDENCY && ctx_done(ctx));
+}
+
 void outcome_of_children(const struct ctx *ctx, const struct node *node, struct outcome *ret)
 {
     const struct node *failed = NULL;
-    bool cancelled = false; /* a child that was meant to run did not, or not to its end */
+    bool cancelled = false;
     struct err err = ERR_INIT;
 
     *ret = (struct outcome){.state = STATE_SUCCEEDED};
@@ -170,8 +222,7 @@ void outcome_of_children(const struct ctx *ctx, const struct node *node, struct 
         /* The failure of `post` counts when all was well before it. */
         if (cancelled && child->is_post)
             continue;
-        cancelled = cancelled || child->state == STATE_CANCELLED ||
-                    (child->reason == REASON_DEPENDENCY && ctx_done(ctx));
+        cancelled = cancelled || outcome_was_cut_short(ctx, child);
         /* Of several failed children the one that failed first tells why. */
         if (node_has_failed(child) && (!failed || child->ended_at_ms < failed->ended_at_ms))
             failed = child;
@@ -187,9 +238,11 @@ void outcome_of_children(const struct ctx *ctx, const struct node *node, struct 
         return;
     }
     ret->state = STATE_FAILED;
+    ret->failed = failed;
     ret->error = failure_of(failed, failed->error);
     ret->message = failure_of(failed, node_message(failed));
     ret->result = (struct node_result){.reason = (enum reason)failed->reason,
+                                       .by_engine = failed->by_engine,
                                        .error = ret->error,
                                        .message = ret->message};
 }

@@ -104,6 +104,11 @@ static void output_returned(struct output *output, const struct runnable_return 
         out->outputs.err = err;
 }
 
+static void output_keep(struct output *output, const char *log, const void *data, size_t len)
+{
+    kept_logs_add(&((struct step_output *)output)->logs, log, data, len);
+}
+
 void step_output_init(struct step_output *out, struct run *run, const struct node *node)
 {
     *out = (struct step_output){.output = {.write = output_write,
@@ -111,10 +116,12 @@ void step_output_init(struct step_output *out, struct run *run, const struct nod
                                            .note = output_note,
                                            .progress = output_progress,
                                            .started = output_started,
+                                           .keep = output_keep,
                                            .returned = output_returned},
                                 .changed_fd = -1,
                                 .lines = {BUF_INIT, BUF_INIT}};
     log_pump_init(&out->pump, run->flusher, run->bus, node);
+    kept_logs_init(&out->logs, run, node);
 }
 
 char *step_output_finish(struct step_output *out)

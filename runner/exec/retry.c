@@ -8,13 +8,16 @@
 
 static bool is_cause(const char *text, const struct outcome *outcome)
 {
+    const struct node_result *result = &outcome->result;
+    const struct node *step = outcome->failed; /* of a job */
     int64_t code;
 
     if (parse_int64(text, &code, NULL) == 0)
-        return outcome->result.has_exit_code && outcome->result.exit_code == code;
+        return step ? step->has_exit_code && step->exit_code == code
+                    : result->has_exit_code && result->exit_code == code;
     if (strcmp(text, "engine") == 0)
-        return outcome->by_engine && outcome->result.reason == REASON_ERROR;
-    return strcmp(text, reason_name(outcome->result.reason)) == 0;
+        return result->by_engine && result->reason == REASON_ERROR;
+    return strcmp(text, reason_name(result->reason)) == 0;
 }
 
 static bool is_among(const struct spec_strs *causes, const struct outcome *outcome)

@@ -9,6 +9,8 @@
 #include "log/pump.h"
 
 struct artifacts;
+struct deployments;
+struct fan_out;
 struct services;
 
 struct run {
@@ -22,6 +24,7 @@ struct run {
     struct node *root;
     struct limit *jobs; /* how many jobs run at a time in the whole pipeline */
     struct artifacts *artifacts;
+    struct deployments *deployments;
     const char *id;
     const struct services *services; /* of the pipeline; NULL: none */
     bool cancelled;                  /* see exec.h; of the thread that runs the stages */
@@ -43,16 +46,17 @@ uint32_t stage_width(const struct run *run, const struct plan_stage *stage);
 /* `ctx` is the one that ends it; of a hook, `outcome` is what it is for. */
 void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
                struct node *node, enum plan_post outcome);
-/* job.c: runs the steps of a job. `outcome` likewise. */
+/* job.c: runs the steps of a job. `outcome` likewise; `fan_out`: what the job is one of, NULL: of
+ * nothing. */
 void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job, struct node *node,
-             enum plan_post outcome);
+             enum plan_post outcome, struct fan_out *fan_out);
 
 /* secrets.c: has the run's mask hide more than the secrets that were known before the run. */
 /* Passwords that the pipeline holds, as far as they are known beforehand. */
 void secrets_mask_known(const struct run *run);
 /* Those that a step which is about to start will use: all, whatever they are made of. */
 void secrets_mask_step(const struct run *run, const char *engine_url,
-                       const struct image_source *source);
+                       const struct step_lowered *lowered);
 /* The lines of a $PIPELINE_MASK. *said keeps a remark from being made twice. ERR_LIMIT,
  * ERR_INVALID: not all of it can be hidden. */
 int secrets_mask_lines(struct event_bus *bus, const struct node *node, enum returned_state state,
@@ -63,8 +67,9 @@ int secrets_mask_lines(struct event_bus *bus, const struct node *node, enum retu
 
 struct outcome {
     enum state state;
-    bool by_engine;            /* an error of the engine, not of what it ran */
     struct node_result result; /* its strings are those below, or borrowed */
+    const struct node *failed; /* of a level: the child by which it failed; else NULL */
+    bool ignored;              /* a failure that does not count, whatever `flow` says */
     char *error;
     char *message;
     char *tail; /* may be NULL, and that of `result` another one */
@@ -75,14 +80,21 @@ void outcome_release(struct outcome *outcome);
 void outcome_of_error(const struct ctx *ctx, const struct err *err, struct outcome *ret);
 /* By the exit record of a step. */
 void outcome_of_record(const struct exit_record *record, struct outcome *ret);
+/* Whether a child was meant to run but did not, or not to its end, because the context of its
+ * parent ended. */
+bool outcome_was_cut_short(const struct ctx *ctx, const struct node *child);
 /* By the states of the children; `ctx` is that of the node. */
 void outcome_of_children(const struct ctx *ctx, const struct node *node, struct outcome *ret);
-/* Ends the node; whether a failure counts is for `flow` (may be NULL) to say. */
-void outcome_apply(struct run *run, struct node *node, const struct plan_flow *flow,
-                   struct outcome *outcome);
-/* Ends a node because of an error of its own. */
-void outcome_error(struct run *run, const struct ctx *ctx, struct node *node,
-                   const struct err *err);
+/* Whether outcome_apply() will end the node with a failure that counts. */
+bool outcome_counts(const struct ctx *above, const struct node *node, const struct plan_flow *flow,
+                    const struct outcome *outcome);
+/* Ends the node; whether a failure counts is for `flow` (may be NULL) to say, unless the time of
+ * `above` was up, the context of the level above: that always counts. NULL: there is none. */
+void outcome_apply(struct run *run, const struct ctx *above, struct node *node,
+                   const struct plan_flow *flow, struct outcome *outcome);
+/* Ends a node because of an error of its own, met with the context of the level above. */
+void outcome_error(struct run *run, const struct ctx *above, struct node *node,
+                   const struct plan_flow *flow, const struct err *err);
 /* Whether it was the limit of `ctx`, not a tighter one below it, that the node ended by. */
 bool outcome_is_timeout_of(const struct ctx *ctx, const struct node *node);
 /* Whether the time of a context is up and nothing else ended it before. */

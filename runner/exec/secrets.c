@@ -13,12 +13,14 @@ static void mask_password(const struct run *run, const char *password)
 }
 
 void secrets_mask_step(const struct run *run, const char *engine_url,
-                       const struct image_source *source)
+                       const struct step_lowered *lowered)
 {
     if (!run->bus->mask)
         return;
     mask_add_url(run->bus->mask, engine_url);
-    mask_password(run, source->password);
+    mask_password(run, lowered->shape.source.password);
+    for (size_t i = 0; i < lowered->passwords.len; i++)
+        mask_password(run, lowered->passwords.items[i]);
 }
 
 static bool may_hold_password(const struct spec_str *engine)
@@ -53,12 +55,32 @@ static void mask_plugin(const struct run *run, const struct plan_step *step)
     mask_password(run, password);
 }
 
+static void mask_config(const struct run *run, const struct plan_step *step)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    const struct spec_config *config = step->spec->config;
+    CLEANUP_FREE char *password = NULL;
+    CLEANUP_FREE char *repository = NULL;
+    bool late = false;
+
+    if (!config || (!config->password.text && !config->repository.text) ||
+        plan_settings_resolve(run->plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
+        return;
+    if (plan_expand(run->plan, &settings, &config->password, &password, &late, NULL, NULL) == 0)
+        mask_password(run, password);
+    if (plan_expand(run->plan, &settings, &config->repository, &repository, &late, NULL, NULL) ==
+            0 &&
+        repository)
+        mask_add_url(run->bus->mask, repository);
+}
+
 static void mask_job(const struct run *run, const struct plan_job *job)
 {
     mask_scope(run, &job->scope);
     for (uint32_t i = 0; i < job->step_count; i++) {
         mask_scope(run, &job->steps[i].scope);
         mask_plugin(run, &job->steps[i]);
+        mask_config(run, &job->steps[i]);
     }
 }
 

@@ -21,6 +21,7 @@ struct services {
     const struct services *outer;
     struct ctx ctx;         /* ends when they are stopped, not before */
     struct open_place open; /* where all of them run; `place` NULL: not open */
+    bool shared;            /* that is one of the job's places */
     struct background_group group;
     struct service *items;
     size_t len;
@@ -49,9 +50,29 @@ static int lower(struct services *services, const struct services_what *what,
     if (service_lower(services->run->plan, what->scope, what->runtime, spec, id.data,
                       &service->lowered, err) < 0)
         return -1;
-    secrets_mask_step(services->run, service->lowered->url,
-                      &service->lowered->lowered->shape.source);
+    secrets_mask_step(services->run, service->lowered->url, service->lowered->lowered);
     return 0;
+}
+
+static int open_own(struct services *services, const struct ctx *ctx,
+                    const struct services_what *what, const struct runnable *const *expected,
+                    struct err *err)
+{
+    struct open_place *open = &services->open;
+    CLEANUP_BUF struct buf id = BUF_INIT;
+    const struct plan_settings *settings = &services->items[0].lowered->settings;
+    struct place_options options = {.name = what->node->name,
+                                    .workspace = services->run->plan->workdir,
+                                    .services = true,
+                                    .expected = expected,
+                                    .expected_count = services->len,
+                                    .kubernetes = settings->kubernetes,
+                                    .timeout_ms = plan_timeout_ms(what->scope),
+                                    .schedule_timeout_ms = settings->schedule_timeout_ms};
+
+    add_place_id(services, what->node, &id);
+    options.id = id.data;
+    return open->engine->open(ctx, open->instance, &options, &open->place, err);
 }
 
 /* On the engine of their level, which is the same for all of them. */
@@ -60,18 +81,23 @@ static int open_place(struct services *services, const struct ctx *ctx,
 {
     const char *url = services->items[0].lowered->url;
     struct open_place *open = &services->open;
-    CLEANUP_BUF struct buf id = BUF_INIT;
-    struct place_options options = {.name = what->node->name,
-                                    .workspace = services->run->plan->workdir,
-                                    .services = true};
+    CLEANUP_FREE const struct runnable **expected = xcalloc(services->len, sizeof(*expected));
+    struct open_place beside_steps = {0};
 
     if (instances_get(services->run->instances, ctx, url, &open->instance, &open->engine, err) < 0)
         return -1;
     if (!(open->engine->capabilities & ENGINE_SERVICES))
         return err_set(err, ERR_UNSUPPORTED, "the engine %s has no services", open->engine->name);
-    add_place_id(services, what->node, &id);
-    options.id = id.data;
-    return open->engine->open(ctx, open->instance, &options, &open->place, err);
+    for (size_t i = 0; i < services->len; i++)
+        expected[i] = &services->items[i].lowered->lowered->runnable;
+    if (what->places && (open->engine->capabilities & ENGINE_PODS) &&
+        places_open_for(what->places, ctx, url, expected, services->len, &beside_steps, err) < 0)
+        return -1;
+    services->shared = beside_steps.place != NULL;
+    if (!services->shared)
+        return open_own(services, ctx, what, expected, err);
+    *open = beside_steps;
+    return 0;
 }
 
 static int start_one(struct services *services, struct service *service, struct err *err)
@@ -138,9 +164,19 @@ static int await_all(struct services *services, const struct ctx *ctx, struct se
     return 0;
 }
 
-static void services_free(struct services *services)
+void services_stop(struct services *services)
 {
-    if (services->open.place)
+    if (!services)
+        return;
+    backgrounds_cancel(&services->group);
+    backgrounds_join(&services->group);
+}
+
+void services_free(struct services *services)
+{
+    if (!services)
+        return;
+    if (services->open.place && !services->shared)
         services->open.engine->close(services->open.place);
     backgrounds_release(&services->group);
     ctx_release(&services->ctx);
@@ -163,7 +199,7 @@ static void outcome_of_service(const struct ctx *ctx, const struct service *fail
     outcome_of_error(ctx, &named, ret);
     if (failed && failed->background && atomic_load(&failed->background->ended) &&
         failed->background->result == 0)
-        ret->by_engine = false;
+        ret->result.by_engine = false;
 }
 
 int services_start(struct run *run, const struct ctx *ctx, const struct services_what *what,
@@ -189,8 +225,7 @@ int services_start(struct run *run, const struct ctx *ctx, const struct services
         *ret = services;
         return 0;
     }
-    backgrounds_cancel(&services->group);
-    backgrounds_join(&services->group);
+    services_stop(services);
     if (err.code == ERR_UNAVAILABLE)
         atomic_store(&run->unavailable, true);
     outcome_of_service(ctx, failed, &err, ret_end);
@@ -198,15 +233,6 @@ int services_start(struct run *run, const struct ctx *ctx, const struct services
         ret_end->result.tail = ret_end->tail = steal_ptr(&failed->background->tail);
     services_free(services);
     return -1;
-}
-
-void services_stop(struct services *services)
-{
-    if (!services)
-        return;
-    backgrounds_cancel(&services->group);
-    backgrounds_join(&services->group);
-    services_free(services);
 }
 
 /* --- looking --- */

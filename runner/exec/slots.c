@@ -5,8 +5,10 @@
 #include "base/logger.h"
 #include "exec/job.h"
 
-/* How many steps are lowered and announced beyond the running one. */
-enum { LOOKAHEAD = 2, SLOTS = LOOKAHEAD + 1 };
+/* How many steps are lowered and announced beyond the running one, unless that was in vain so often
+ * because each step changes the environment of the next: what was announced takes memory, and the
+ * engine time, until the end of the job. */
+enum { LOOKAHEAD = 2, SLOTS = LOOKAHEAD + 1, OUTDATED_MAX = 16 };
 
 void slots_init(struct job_run *j)
 {
@@ -68,7 +70,8 @@ static void drop_outdated(struct job_run *j, struct slot *slot, uint32_t index)
         slot_clear(slot);
 }
 
-int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *err)
+int slot_fill(struct job_run *j, const struct ctx *ctx, struct slot *slot, uint32_t index,
+              struct err *err)
 {
     uint32_t attempt = j->node->children[index].attempt;
 
@@ -76,8 +79,12 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
     if (slot->step.lowered)
         return 0;
     slot->environment_version = job_environment(j, &slot->environment);
-    slot->values = (struct values){
-        .run = j->run, .job = j->plan, .job_node = j->node, .siblings = &j->steps, .index = index};
+    slot->values = (struct values){.run = j->run,
+                                   .ctx = ctx,
+                                   .job = j->plan,
+                                   .job_node = j->node,
+                                   .siblings = &j->steps,
+                                   .index = index};
     values_init(&slot->runtime, &slot->values, &slot->environment);
     if (lowering_make(j->run, j->run->plan, &j->plan->steps[index], &j->node->children[index],
                       &slot->runtime, attempt ? attempt : 1,
@@ -85,6 +92,7 @@ int slot_fill(struct job_run *j, struct slot *slot, uint32_t index, struct err *
         slot_clear(slot);
         return -1;
     }
+    slot->values.ctx = NULL; /* which may end before the slot is empty */
     log_settings(j->run, &slot->step);
     return 0;
 }
@@ -99,21 +107,20 @@ static bool is_foreseeable(const struct plan_step *step)
            step->post == PLAN_POST_SUCCESS;
 }
 
-void slots_look_ahead(struct job_run *j, uint32_t index, const struct lowering *step,
-                      const struct open_place *open)
+void slots_look_ahead(struct job_run *j, const struct ctx *ctx, uint32_t index,
+                      const struct lowering *step, const struct open_place *open)
 {
-    if (!j->slots)
+    if (!j->slots || !open->engine->prepare || j->outdated.len >= OUTDATED_MAX)
         return;
     for (uint32_t i = index + 1; i <= index + LOOKAHEAD && i < j->plan->step_count; i++) {
         struct slot *slot = slots_get(j, i);
 
         if (slot->announced && slot->values.index == i)
             continue;
-        if (!is_foreseeable(&j->plan->steps[i]) || slot_fill(j, slot, i, NULL) < 0 ||
+        if (!is_foreseeable(&j->plan->steps[i]) || slot_fill(j, ctx, slot, i, NULL) < 0 ||
             strcmp(slot->step.url, step->url) != 0 || slot->step.apart != step->apart)
             return;
         slot->announced = true;
-        if (open->engine->prepare)
-            open->engine->prepare(open->place, &slot->step.lowered->runnable);
+        open->engine->prepare(open->place, &slot->step.lowered->runnable);
     }
 }

@@ -4,6 +4,8 @@
 
 #include "base/alloc.h"
 #include "exec/admission.h"
+#include "exec/deployments.h"
+#include "exec/fan_out.h"
 #include "exec/run.h"
 #include "exec/schedule.h"
 
@@ -16,6 +18,7 @@ struct stage_run {
     struct siblings jobs;
     /* What a failure cancels: fast[g] the jobs of group g, fast[0] those of none. */
     struct ctx *fast;
+    struct fan_out *fan_outs;
     uint32_t fast_count; /* that have been made */
 };
 
@@ -109,7 +112,7 @@ static void run_post(struct stage_run *s, uint32_t index)
     }
     ctx_init_grace(&own, &s->ctx, EXEC_POST_BUDGET_MS);
     own.label = label;
-    job_run(s->run, &own, job, node, outcome);
+    job_run(s->run, &own, job, node, outcome, NULL);
     ctx_release(&own);
 }
 
@@ -118,7 +121,9 @@ static void run_plain(struct stage_run *s, uint32_t index)
     const struct plan_job *job = &s->plan->jobs[index];
     struct node *node = &s->node->children[index];
     const struct ctx *ctx = ctx_of_job(s, job);
+    struct fan_out *fan_out = fan_out_of(s->fan_outs, job);
     const struct admission_question question = {.run = s->run,
+                                                .ctx = ctx,
                                                 .siblings = &s->jobs,
                                                 .index = index,
                                                 .flow = job->flow,
@@ -132,14 +137,23 @@ static void run_plain(struct stage_run *s, uint32_t index)
         outcome_rest(s->run, ctx, node);
         return;
     }
-    if (!admission_passes(&question, node))
-        return;
-    if (limit_enter(s->run->jobs, ctx, NULL) < 0) {
-        outcome_rest(s->run, ctx, node);
+    if (fan_out && !fan_out_may_begin(fan_out, job->batch)) {
+        outcome_not_started(s->run, node, STATE_SKIPPED, REASON_DEPENDENCY,
+                            "a host of a batch before it failed");
         return;
     }
-    job_run(s->run, ctx, job, node, s->outcome);
-    limit_leave(s->run->jobs);
+    if (admission_passes(&question, node)) {
+        if (limit_enter(s->run->jobs, ctx, NULL) < 0) {
+            outcome_rest(s->run, ctx, node);
+            return;
+        }
+        job_run(s->run, ctx, job, node, s->outcome, fan_out);
+        limit_leave(s->run->jobs);
+    } else if (fan_out && node_has_failed(node)) {
+        fan_out_failed(fan_out, job->batch);
+    }
+    if (fan_out && fan_out_is_over(fan_out))
+        ctx_cancel(&s->fast[job->group], CTX_CAUSE_FAIL_FAST);
     if (node_has_failed(node))
         fail_fast(s, job);
 }
@@ -175,14 +189,20 @@ static void run_jobs(struct stage_run *s)
                                 .order = schedule.order,
                                 .flow = flow_of_job,
                                 .arg = s};
+    siblings_begin(&s->jobs);
     schedule_run(&schedule);
+    siblings_end(&s->jobs);
     free(limits);
 }
 
 void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *stage,
                struct node *node, enum plan_post outcome)
 {
-    struct stage_run s = {.run = run, .plan = stage, .node = node, .outcome = outcome};
+    struct stage_run s = {.run = run,
+                          .plan = stage,
+                          .node = node,
+                          .outcome = outcome,
+                          .fan_outs = fan_outs_new(stage)};
     CLEANUP_FREE char *label = timeout_label(node);
     int64_t timeout_ms = plan_timeout_ms(&stage->scope);
     struct outcome end;
@@ -194,13 +214,16 @@ void stage_run(struct run *run, const struct ctx *ctx, const struct plan_stage *
     announce_timeout(run, node, timeout_ms);
     if (make_fast(&s, &err) == 0) {
         run_jobs(&s);
+        deployments_close(run->deployments, node);
         outcome_of_children(&s.ctx, node, &end);
     } else {
         outcome_children_not_started(run, node);
         outcome_of_error(ctx, &err, &end);
     }
-    outcome_apply(run, node, stage->flow, &end);
+    /* The time that a stage of `finally` has is its own. */
+    outcome_apply(run, stage->kind == PLAN_FINALLY ? NULL : ctx, node, stage->flow, &end);
     outcome_release(&end);
     release_fast(&s);
+    fan_outs_free(s.fan_outs, stage);
     ctx_release(&s.ctx);
 }

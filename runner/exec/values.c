@@ -48,16 +48,23 @@ static bool step_value(const struct values *v, const char *const *path, size_t l
     return true;
 }
 
+static bool all_ended(const struct node *nodes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!state_is_final((enum state)nodes[i].state))
+            return false;
+    }
+    return true;
+}
+
 /* Of several jobs: the worst, as one of them decides what becomes of the stage. */
 static struct expr_value worst_status(const struct node *nodes, uint32_t count)
 {
     static const enum state order[] = {STATE_FAILED, STATE_CANCELLED, STATE_SUCCEEDED,
                                        STATE_SKIPPED};
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (!state_is_final((enum state)nodes[i].state))
-            return (struct expr_value)EXPR_VALUE_NULL;
-    }
+    if (!all_ended(nodes, count))
+        return (struct expr_value)EXPR_VALUE_NULL;
     for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
         for (uint32_t j = 0; j < count; j++) {
             if (nodes[j].state == order[i])
@@ -126,6 +133,29 @@ static struct expr_value pipeline_status(const struct values *v)
     return expr_string(state_name(cancelled ? STATE_CANCELLED : STATE_SUCCEEDED));
 }
 
+/* Whether what a name stands for cannot change any more. */
+static bool is_settled(const struct values *v, const char *const *path, size_t len)
+{
+    const struct plan_step *step;
+    const struct plan_stage *stage;
+    struct plan_jobs jobs;
+
+    if (len < 2)
+        return true;
+    if (strcmp(path[0], "steps") == 0) {
+        step = v->job ? plan_find_step(v->job, path[1]) : NULL;
+        return !step || all_ended(&v->job_node->children[step - v->job->steps], 1);
+    }
+    if (strcmp(path[0], "jobs") == 0)
+        return !plan_find_jobs(v->run->plan, path[1], &jobs) ||
+               all_ended(&v->run->root->children[jobs.stage].children[jobs.first], jobs.count);
+    if (strcmp(path[0], "stages") == 0) {
+        stage = plan_find_stage(v->run->plan, path[1]);
+        return !stage || all_ended(stage_node(v, stage), 1);
+    }
+    return strcmp(path[0], "pipeline") != 0 || strcmp(path[1], "status") != 0;
+}
+
 /* Names that are there but have no value are null: names that are not have been found before the
  * run, except where they are made of values. Looked up under the bus's lock: other threads end what
  * is asked for. */
@@ -135,8 +165,11 @@ static int value(void *arg, const char *const *path, size_t len, struct expr_val
     const struct values *v = arg;
     const struct plan_stage *stage;
 
-    (void)err;
     pthread_mutex_lock(&v->run->bus->mu);
+    if (v->ahead && !is_settled(v, path, len)) {
+        pthread_mutex_unlock(&v->run->bus->mu);
+        return err_set(err, ERR_INVALID, "%s.%s is not known yet", path[0], path[1]);
+    }
     if (len >= 2 && strcmp(path[0], "steps") == 0) {
         step_value(v, path, len, ret);
     } else if (len >= 2 && strcmp(path[0], "jobs") == 0) {
@@ -169,10 +202,10 @@ static int ask_files(const struct values *v, const char *function, const struct 
     for (size_t i = 0; i < count; i++)
         globs[i] = args[i].text;
     if (strcmp(function, "exists") == 0) {
-        result = files_exist(v->run->ctx, workdir, globs, count, &found, err);
+        result = files_exist(v->ctx, workdir, globs, count, &found, err);
         *ret = expr_bool(found);
     } else {
-        result = files_hash(v->run->ctx, workdir, globs, count, hash, err);
+        result = files_hash(v->ctx, workdir, globs, count, hash, err);
         *ret = expr_string(hash);
         if (result == 0)
             expr_value_own(ret);
@@ -190,11 +223,15 @@ static int call(void *arg, const char *function, const struct expr_value *args, 
 
     if (strcmp(function, "hashFiles") == 0 || strcmp(function, "exists") == 0)
         return ask_files(v, function, args, count, ret, err);
+    if (strcmp(function, "always") == 0) {
+        *ret = expr_bool(true);
+        return 0;
+    }
+    if (v->ahead)
+        return err_set(err, ERR_INVALID, "%s() is not known yet", function);
     if (v->siblings)
         state = siblings_before(v->siblings, v->index);
-    if (strcmp(function, "always") == 0)
-        *ret = expr_bool(true);
-    else if (strcmp(function, "success") == 0)
+    if (strcmp(function, "success") == 0)
         *ret = expr_bool(!state.failed && !state.cancelled);
     else if (strcmp(function, "failure") == 0)
         *ret = expr_bool(state.failed);

@@ -9,10 +9,12 @@
 /* Lives as long as the runtime that it fills is used. */
 struct values {
     struct run *run;
+    const struct ctx *ctx;           /* ends hashFiles() and exists() */
     const struct plan_job *job;      /* NULL: of a stage or job itself */
     const struct node *job_node;     /* likewise */
     const struct siblings *siblings; /* of what asks; NULL: it has none */
     uint32_t index;                  /* of what asks, among them */
+    bool ahead; /* what has not ended, and how things went, is not known: an error, not null */
 };
 
 /* `environment` may be NULL, see struct plan_runtime. */

@@ -138,6 +138,11 @@ static void report_unknown(struct decoder *d, const struct node_path *path, stru
         return;
     }
     name_map(&map, path, state->table);
+    if (state->table->elsewhere && find_field(state->table->elsewhere, key->text, &match)) {
+        decode_error(d, path, key->pos, "\"%s\" cannot be in %s here: it %s", key->text, map.data,
+                     state->table->elsewhere_hint);
+        return;
+    }
     level = level_with_key(key->text);
     if (level && level != state->table) {
         decode_error(d, path, key->pos, "unknown key \"%s\" in %s; it is a key of a %s", key->text,
@@ -260,8 +265,8 @@ static void decode_named(struct decoder *d, const struct node_path *path, const 
     }
 }
 
-static void decode_field(struct decoder *d, const struct node_path *path, const struct field *field,
-                         void *owner, const struct yaml_node *node)
+void decode_field(struct decoder *d, const struct node_path *path, const struct field *field,
+                  void *owner, const struct yaml_node *node)
 {
     char *member = (char *)owner + field->offset;
     void *allocated;
@@ -281,6 +286,41 @@ static void decode_field(struct decoder *d, const struct node_path *path, const 
     } else {
         decode_value(d, path, field, owner, node);
     }
+}
+
+/* A selector that is wrong has been reported where it stands, and so has a misspelt one. */
+static void decode_variant(struct decoder *d, const struct node_path *path,
+                           const struct field *field, void *owner, const struct yaml_node *map,
+                           const struct yaml_node *node)
+{
+    const struct yaml_node *selector = yaml_node_get(map, field->selector);
+    struct field chosen = *field;
+
+    if (!selector || yaml_node_is_null(selector) || !selector->len) {
+        if (!d->unknown_here)
+            decode_error(d, path, node->pos, "\"%s\" goes with \"%s\"; say which", field->name,
+                         field->selector);
+        return;
+    }
+    for (const struct enum_name *row = field->names;
+         selector->kind == YAML_KIND_SCALAR && row->name; row++) {
+        if (strcmp(row->name, selector->text) != 0)
+            continue;
+        chosen.kind = FIELD_OBJECT;
+        chosen.table = field->variants[row->value];
+        decode_field(d, path, &chosen, owner, node);
+    }
+}
+
+static void decode_other(struct decoder *d, const struct node_path *path,
+                         const struct field *others, void *object, const struct yaml_pair *pair)
+{
+    void *member = (char *)object + others->offset;
+
+    if (others->kind == FIELD_PAIRS)
+        decode_pair_of(d, path, others, member, pair);
+    else
+        decode_match(d, path, others, member, pair);
 }
 
 /* Whether the key that a deprecated one stands for is given as well; both must then say the same.
@@ -309,11 +349,8 @@ static void decode_pair(struct decoder *d, const struct node_path *path, struct 
     if (strncmp(pair->key->text, "x-", 2) == 0)
         return;
     if (!find_field(state->table, pair->key->text, &match)) {
-        const struct field *others = state->table->others;
-
-        if (others)
-            decode_match(d, path, others, (struct spec_matches *)((char *)object + others->offset),
-                         pair);
+        if (state->table->others)
+            decode_other(d, path, state->table->others, object, pair);
         else
             report_unknown(d, path, state, pair->key);
         return;
@@ -330,7 +367,12 @@ static void decode_pair(struct decoder *d, const struct node_path *path, struct 
     if (match.field->alias_of)
         decode_warning(d, path, pair->key->pos, "\"%s\" is deprecated; write \"%s\"",
                        pair->key->text, match.field->alias_of);
-    if (!is_superseded(d, path, match.field, state->node, pair->value))
+    if (match.field->kind == FIELD_VARIANT)
+        decode_variant(d, &here, match.field, owner_of(&match, object, state->node->pos),
+                       state->node, pair->value);
+    else if (state->table->json)
+        decode_json_member(d, &here, match.field, object, pair->value);
+    else if (!is_superseded(d, path, match.field, state->node, pair->value))
         decode_field(d, &here, match.field, owner_of(&match, object, state->node->pos),
                      pair->value);
 }
@@ -345,6 +387,34 @@ static void report_missing(struct decoder *d, const struct node_path *path,
     }
 }
 
+static bool is_given(const struct map_state *state, const char *key)
+{
+    struct match match;
+
+    return find_row(state->table, key, &match) && state->given[0] >> match.number & 1;
+}
+
+/* Of keys of which there must be exactly one. */
+static void check_one_of(struct decoder *d, const struct node_path *path,
+                         const struct map_state *state)
+{
+    CLEANUP_BUF struct buf keys = BUF_INIT;
+    const char *first = NULL;
+
+    for (const char *const *key = state->table->one_of; key && *key; key++) {
+        const struct yaml_node *node = yaml_node_get(state->node, *key);
+
+        buf_addf(&keys, "%s\"%s\"", !keys.len ? "" : key[1] ? ", " : " or ", *key);
+        if (is_given(state, *key) && first && node)
+            decode_error(d, path, node->pos, "\"%s\" and \"%s\" exclude each other; keep one",
+                         first, *key);
+        else if (is_given(state, *key))
+            first = *key;
+    }
+    if (keys.len && !first && !d->unknown_here)
+        decode_error(d, path, state->node->pos, "the %s needs %s", state->table->name, keys.data);
+}
+
 static void decode_map(struct decoder *d, const struct node_path *path, const struct table *table,
                        void *object, const struct yaml_node *node)
 {
@@ -355,6 +425,7 @@ static void decode_map(struct decoder *d, const struct node_path *path, const st
     for (size_t i = 0; i < node->len; i++)
         decode_pair(d, path, &state, object, &node->pairs[i]);
     report_missing(d, path, &state);
+    check_one_of(d, path, &state);
     if (table->check)
         table->check(d, path, object, node);
     d->unknown_here = unknown_above;

@@ -6,8 +6,8 @@
 #include "base/parse.h"
 #include "expr/expr.h"
 #include "load/decode.h"
-#include "load/yaml_json.h"
 #include "spec/spec.h"
+#include "yaml/yaml_json.h"
 
 typedef void decode_fn(struct decoder *d, const struct node_path *path, const struct field *field,
                        void *object, const struct yaml_node *node);
@@ -33,6 +33,10 @@ static const char *const expectations[FIELD_KIND_COUNT] = {
     [FIELD_OBJECT] = "a map",
     [FIELD_OBJECTS] = "a list",
     [FIELD_NAMED] = "a map",
+    [FIELD_JSON] = "a map or a list",
+    [FIELD_JSON_MAP] = "a map",
+    [FIELD_JSON_LIST] = "a list",
+    [FIELD_VARIANT] = "a map",
     [FIELD_IGNORED] = "anything",
     [FIELD_PLANNED] = "anything",
 };
@@ -113,8 +117,12 @@ static int check_expression(void *arg, const char *text, size_t len, size_t *off
     return check_syntax(text, len, offset, err);
 }
 
-/* What is interpolated when the run is planned must be well-formed now. */
-static void check_template(struct decoder *d, const struct node_path *path,
+bool decode_has_template(const char *text)
+{
+    return strstr(text, "${") || strstr(text, "{{");
+}
+
+void decode_check_template(struct decoder *d, const struct node_path *path,
                            const struct yaml_node *node)
 {
     static const struct interpolate_scope scope = {.expression = check_expression};
@@ -135,7 +143,7 @@ static struct spec_str copy_scalar(const struct yaml_node *node)
 static void store_string(struct decoder *d, const struct node_path *path, const struct field *field,
                          struct spec_str *ret, const struct yaml_node *node)
 {
-    check_template(d, path, node);
+    decode_check_template(d, path, node);
     if (field->check)
         field->check(d, path, field, node);
     *ret = copy_scalar(node);
@@ -251,7 +259,7 @@ static void check_templates_below(struct decoder *d, const struct node_path *pat
         check_templates_below(d, &(struct node_path){.up = path, .key = node->pairs[i].key->text},
                               node->pairs[i].value);
     if (node->kind == YAML_KIND_SCALAR)
-        check_template(d, path, node);
+        decode_check_template(d, path, node);
 }
 
 /* The text of a value of a map of strings; NULL when it has none, which has been reported. */
@@ -263,7 +271,7 @@ static char *pair_text(struct decoder *d, const struct node_path *path, const st
     char *text;
 
     if (node->kind == YAML_KIND_SCALAR) {
-        check_template(d, path, node);
+        decode_check_template(d, path, node);
         return yaml_node_is_null(node) ? xstrdup("") : xstrndup(node->text, node->len);
     }
     if (!(field->flags & FIELD_JSON_VALUES)) {
@@ -280,34 +288,36 @@ static char *pair_text(struct decoder *d, const struct node_path *path, const st
     return text;
 }
 
+void decode_pair_of(struct decoder *d, const struct node_path *path, const struct field *field,
+                    struct spec_pairs *pairs, const struct yaml_pair *pair)
+{
+    struct node_path here = {.up = path, .key = pair->key->text};
+    char *text;
+
+    if (!pair->key->len || strchr(pair->key->text, '=')) {
+        decode_error(d, path, pair->key->pos, "\"%s\" cannot be a name in \"%s\"", pair->key->text,
+                     field->name);
+        return;
+    }
+    text = pair_text(d, &here, field, pair->value);
+    if (!text)
+        return;
+    if (field->check)
+        field->check(d, &here, field, pair->value);
+    pairs->items = xreallocarray(pairs->items, pairs->len + 1, sizeof(*pairs->items));
+    pairs->items[pairs->len++] =
+        (struct spec_pair){xstrndup(pair->key->text, pair->key->len), {text, pair->value->pos}};
+}
+
 static void decode_pairs(struct decoder *d, const struct node_path *path, const struct field *field,
                          void *member, const struct yaml_node *node)
 {
-    struct spec_pairs *pairs = member;
-
     if (node->kind != YAML_KIND_MAPPING) {
         report_type(d, path, field, node);
         return;
     }
-    if (!node->len)
-        return;
-    pairs->items = xcalloc(node->len, sizeof(*pairs->items));
-    for (size_t i = 0; i < node->len; i++) {
-        const struct yaml_pair *pair = &node->pairs[i];
-        struct node_path here = {.up = path, .key = pair->key->text};
-        char *text;
-
-        if (!pair->key->len || strchr(pair->key->text, '=')) {
-            decode_error(d, path, pair->key->pos, "\"%s\" cannot be a name in \"%s\"",
-                         pair->key->text, field->name);
-            continue;
-        }
-        text = pair_text(d, &here, field, pair->value);
-        if (text)
-            pairs->items[pairs->len++] =
-                (struct spec_pair){xstrndup(pair->key->text, pair->key->len),
-                                   {text, pair->value->pos}};
-    }
+    for (size_t i = 0; i < node->len; i++)
+        decode_pair_of(d, path, field, member, &node->pairs[i]);
 }
 
 /* The position is that of the text itself, behind a quote, so that one within it can be found. */
@@ -516,6 +526,19 @@ static void decode_number(struct decoder *d, const struct node_path *path,
         *(int64_t *)member = value;
 }
 
+static void decode_tree(struct decoder *d, const struct node_path *path, const struct field *field,
+                        void *member, const struct yaml_node *node)
+{
+    bool fits = node->kind == YAML_KIND_MAPPING
+                    ? field->kind != FIELD_JSON_LIST
+                    : node->kind == YAML_KIND_SEQUENCE && field->kind != FIELD_JSON_MAP;
+
+    if (fits)
+        decode_json(d, path, member, node);
+    else
+        report_type(d, path, field, node);
+}
+
 void decode_value(struct decoder *d, const struct node_path *path, const struct field *field,
                   void *object, const struct yaml_node *node)
 {
@@ -535,6 +558,9 @@ void decode_value(struct decoder *d, const struct node_path *path, const struct 
         [FIELD_SIZE] = decode_number,
         [FIELD_MILLI] = decode_number,
         [FIELD_TEXT] = decode_text,
+        [FIELD_JSON] = decode_tree,
+        [FIELD_JSON_MAP] = decode_tree,
+        [FIELD_JSON_LIST] = decode_tree,
     };
 
     if (field->kind == FIELD_ENUMS)

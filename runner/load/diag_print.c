@@ -84,7 +84,7 @@ static bool find_excerpt(const struct buf *text, struct src_pos pos, struct exce
         line_end = text_end;
     if (line_end > line && line_end[-1] == '\r')
         line_end--;
-    ret->caret = pos.column - 1 < (size_t)(line_end - line) ? line + pos.column - 1 : line_end;
+    ret->caret = pos.column && pos.column <= line_end - line ? line + pos.column - 1 : line_end;
     ret->cut_before = (size_t)(ret->caret - line) > REACH;
     ret->cut_after = (size_t)(line_end - ret->caret) > REACH;
     ret->start = ret->cut_before ? ret->caret - REACH : line;
@@ -123,7 +123,33 @@ static size_t width_between(const char *from, const char *to)
     return width;
 }
 
-/* Hides PASSWORD of "://USER:PASSWORD@" in shown text. */
+static void hide(struct buf *out, const char *from, const char *to)
+{
+    for (; from < to; from++)
+        buf_addch(out, '*');
+}
+
+/* Whether what stands behind the colon of an authority may be a port. */
+static bool is_port(const char *text, const char *end)
+{
+    text += strspn(text, "0123456789");
+    return text >= end || *text == '/' || *text == '?' || *text == '#';
+}
+
+static void hide_passphrases(struct buf *shown)
+{
+    static const char key[] = "passphrase=";
+    char *at = strstr(shown->data, key);
+
+    while (at) {
+        at += strlen(key);
+        for (; *at && !strchr("& \"'", *at); at++)
+            *at = '*';
+        at = strstr(at, key);
+    }
+}
+
+/* Hides PASSWORD of "://USER:PASSWORD@" in shown text, which may end before the "@". */
 static void hide_passwords(struct buf *shown)
 {
     CLEANUP_BUF struct buf out = BUF_INIT;
@@ -131,15 +157,16 @@ static void hide_passwords(struct buf *shown)
     const char *scheme;
 
     while ((scheme = strstr(s, "://"))) {
-        size_t authority = strcspn(scheme + 3, " /\"'");
+        size_t authority = strcspn(scheme + 3, " \"'");
         const char *colon = memchr(scheme + 3, ':', authority);
         const char *at = memrchr(scheme + 3, '@', authority);
 
-        if (colon && at && colon < at) {
+        const char *end = at ? at : scheme + 3 + authority;
+
+        if (colon && colon < end && (at || !is_port(colon + 1, end))) {
             buf_add(&out, s, (size_t)(colon + 1 - s));
-            for (const char *c = colon + 1; c < at; c++)
-                buf_addch(&out, '*');
-            s = at;
+            hide(&out, colon + 1, end);
+            s = end;
         } else {
             buf_add(&out, s, (size_t)(scheme + 3 - s));
             s = scheme + 3;
@@ -148,6 +175,15 @@ static void hide_passwords(struct buf *shown)
     buf_addstr(&out, s);
     buf_reset(shown);
     buf_add(shown, out.data, out.len);
+    hide_passphrases(shown);
+}
+
+/* Inventories have them under keys such as ansible_password. */
+static bool holds_password(const struct excerpt *excerpt)
+{
+    CLEANUP_FREE char *text = xstrndup(excerpt->start, (size_t)(excerpt->end - excerpt->start));
+
+    return strcasestr(text, "pass") != NULL;
 }
 
 static void print_excerpt(struct buf *out, const struct excerpt *excerpt, uint32_t line,
@@ -191,25 +227,30 @@ char *diag_override(const struct load_source *source, const struct diag *diag)
     return xstrndup(text, override_path_length(text));
 }
 
-static void print_one(struct buf *out, const struct load_source *source, const struct diag *diag,
+static void print_one(struct buf *out, const struct load_source *main, const struct diag *diag,
                       bool colour)
 {
+    const struct load_source *source = load_source_at(main, diag->pos);
     bool is_error = diag->severity == DIAG_ERROR;
     struct excerpt excerpt;
     CLEANUP_FREE char *override = diag_override(source, diag);
 
     if (override)
-        buf_addf(out, "--set %s", override);
-    else
-        buf_addstr(out, source->name);
+        buf_addstr(out, "--set ");
+    utf8_add_visible(out, override ? override : source->name);
     if (diag->pos.line)
         buf_addf(out, ":%u:%u", diag->pos.line, diag->pos.column);
-    buf_addf(out, ": %s%s:%s %s", colour ? is_error ? "\033[1;31m" : "\033[1;33m" : "",
-             is_error ? "error" : "warning", colour ? "\033[0m" : "", diag->message);
-    if (*diag->path)
-        buf_addf(out, " (at %s)", diag->path);
+    buf_addf(out, ": %s%s:%s ", colour ? is_error ? "\033[1;31m" : "\033[1;33m" : "",
+             is_error ? "error" : "warning", colour ? "\033[0m" : "");
+    utf8_add_visible(out, diag->message);
+    if (*diag->path) {
+        buf_addstr(out, " (at ");
+        utf8_add_visible(out, diag->path);
+        buf_addch(out, ')');
+    }
     buf_addch(out, '\n');
-    if (diag->pos.line && find_excerpt(&source->text, diag->pos, &excerpt))
+    if (diag->pos.line && find_excerpt(&source->text, diag->pos, &excerpt) &&
+        !(source != main && holds_password(&excerpt)))
         print_excerpt(out, &excerpt, diag->pos.line, colour);
 }
 
@@ -229,7 +270,8 @@ void diag_print_json(json_t *array, const struct load_source *source, const stru
         json_t *object = json_object();
         CLEANUP_FREE char *override = diag_override(source, diag);
 
-        json_object_set_new(object, "file", json_safe_string(source->name));
+        json_object_set_new(object, "file",
+                            json_safe_string(load_source_at(source, diag->pos)->name));
         json_object_set_new(object, "line",
                             diag->pos.line ? json_integer(diag->pos.line) : json_null());
         json_object_set_new(object, "column",

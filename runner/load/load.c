@@ -8,6 +8,9 @@
 #include "load/override.h"
 #include "load/pipeline_tables.h"
 
+/* As many as struct src_pos has numbers for. */
+enum { BESIDE_MAX = 15 };
+
 #define NAME_1 ".pipeline.yaml"
 #define NAME_2 ".pipeline.yml"
 #define NAME_3 ".go-idp/pipeline.yaml"
@@ -25,7 +28,31 @@ void load_source_release(struct load_source *source)
     free(source->name);
     buf_release(&source->text);
     strvec_release(&source->overrides);
+    for (size_t i = 0; i < source->beside_count; i++)
+        load_source_release(&source->beside[i]);
+    free(source->beside);
+    source->beside = NULL;
+    source->beside_count = 0;
     source->name = NULL;
+}
+
+uint32_t load_source_add(struct load_source *source, const char *name, struct buf *text)
+{
+    struct load_source *beside;
+
+    if (source->beside_count == BESIDE_MAX)
+        return 0;
+    source->beside =
+        xreallocarray(source->beside, source->beside_count + 1, sizeof(*source->beside));
+    beside = &source->beside[source->beside_count++];
+    *beside = (struct load_source){.name = xstrdup(name), .text = *text};
+    *text = (struct buf)BUF_INIT;
+    return (uint32_t)source->beside_count;
+}
+
+const struct load_source *load_source_at(const struct load_source *source, struct src_pos pos)
+{
+    return pos.file && pos.file <= source->beside_count ? &source->beside[pos.file - 1] : source;
 }
 
 static int report_unreadable(const char *path, const struct err *read_err, struct diag_list *diags)
@@ -79,7 +106,8 @@ struct spec_pipeline *load_pipeline(const struct load_source *source,
     if (root && !yaml_node_is_null(root))
         decode_object(&decoder, NULL, &pipeline_table, pipeline, root);
     else if (tree)
-        diag_add(diags, DIAG_ERROR, (struct src_pos){1, 1}, "", "the file is empty");
+        diag_add(diags, DIAG_ERROR, (struct src_pos){.line = 1, .column = 1}, "",
+                 "the file is empty");
     diag_sort(diags);
     return diags->error_count > errors_before ? NULL : steal_ptr(&pipeline);
 }

@@ -18,14 +18,16 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/vec.h"
-#include "load/yaml_tree.h"
 #include "spec/spec.h"
+#include "yaml/yaml_tree.h"
 
 /* A file's text, its name for messages, and what is set over it. */
 struct load_source {
     char *name;
     struct buf text;
-    struct strvec overrides; /* PATH=VALUE, see override.h; added by the caller */
+    struct strvec overrides;    /* PATH=VALUE, see override.h; added by the caller */
+    struct load_source *beside; /* the files that belong to it: src_pos.file N is beside[N - 1] */
+    size_t beside_count;
 };
 
 #define LOAD_SOURCE_INIT                                                                           \
@@ -45,6 +47,12 @@ struct load_options {
 
 void load_source_init(struct load_source *source, const char *name, const char *text, size_t len);
 void load_source_release(struct load_source *source);
+
+/* Adds a file beside the source, which takes over the text; returns its number for positions, 0
+ * when there are too many. */
+uint32_t load_source_add(struct load_source *source, const char *name, struct buf *text);
+/* The one that a position is in. */
+const struct load_source *load_source_at(const struct load_source *source, struct src_pos pos);
 
 /* Reads a file, or standard input for "-". 0, or -1 with one error in diags: it does not exist, is
  * a directory, cannot be opened, is too large. The source's name is set in any case. Text that

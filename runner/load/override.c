@@ -10,7 +10,7 @@
 #include "base/nearest.h"
 #include "base/parse.h"
 #include "base/utf8.h"
-#include "load/node_path.h"
+#include "yaml/node_path.h"
 
 /* As deep as a file can be, which the value then goes on from. */
 #define SEGMENTS_MAX 64

@@ -12,7 +12,7 @@
  * Positions of what comes from override number N, counted from 1, are {0, N}. Private to load/. */
 #pragma once
 
-#include "load/yaml_tree.h"
+#include "yaml/yaml_tree.h"
 
 /* Sets one value in the first document of the tree. What is wrong is added to diags, and the tree
  * stays as it is. */

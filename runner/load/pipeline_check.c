@@ -7,50 +7,21 @@
 #include "base/text_index.h"
 #include "expr/pattern.h"
 #include "load/decode.h"
+#include "load/engine_name.h"
 #include "load/pipeline_tables.h"
 #include "objstore/open.h"
 #include "spec/spec.h"
 
-/* How an engine is written: a name, or a scheme in front of "://". */
-static const struct engine_name {
-    const char *name;
-    bool is_scheme;
-    bool is_built;
-} engine_names[] = {
-    {"host", false, true}, {"docker", false, true},      {"ssh", true, false}, {"idp", true, false},
-    {"idps", true, false}, {"kubernetes", false, false}, {"k8s", true, false},
-};
-
-/* Messages name the scheme only: the rest of an engine's URL may hold a password. */
 void check_engine(struct decoder *d, const struct node_path *path, const struct field *field,
                   const struct yaml_node *node)
 {
-    const char *scheme_end = strstr(node->text, "://");
-    CLEANUP_FREE char *name =
-        scheme_end ? xstrndup(node->text, (size_t)(scheme_end - node->text)) : xstrdup(node->text);
-    struct nearest nearest = {.text = name};
+    struct err err = ERR_INIT;
 
     (void)field;
-    if (strstr(node->text, "${") || strstr(node->text, "{{"))
+    if (decode_has_template(node->text))
         return;
-    for (size_t i = 0; i < sizeof(engine_names) / sizeof(*engine_names); i++) {
-        const struct engine_name *engine = &engine_names[i];
-
-        nearest_offer(&nearest, engine->name);
-        if (strcmp(engine->name, name) != 0)
-            continue;
-        if (!engine->is_built)
-            decode_error(d, path, node->pos,
-                         "the engine \"%s\" is not supported yet by this version", name);
-        else if (scheme_end)
-            decode_error(d, path, node->pos, "the engine \"%s\" takes no address", name);
-        return;
-    }
-    if (nearest.best)
-        decode_error(d, path, node->pos, "unknown engine \"%s\"; did you mean \"%s\"?", name,
-                     nearest.best);
-    else
-        decode_error(d, path, node->pos, "unknown engine \"%s\"", name);
+    if (engine_name_check(node->text, &err) < 0)
+        decode_error(d, path, node->pos, "%s", err.message);
 }
 
 void check_volume(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -82,8 +53,7 @@ void check_expiry(struct decoder *d, const struct node_path *path, const struct 
     struct err err = ERR_INIT;
     int64_t ms;
 
-    if (!strstr(node->text, "${") && !strstr(node->text, "{{") &&
-        artifact_parse_expiry(node->text, &ms, &err) < 0)
+    if (!decode_has_template(node->text) && artifact_parse_expiry(node->text, &ms, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
 }
 
@@ -92,17 +62,18 @@ void check_store(struct decoder *d, const struct node_path *path, const struct f
 {
     struct err err = ERR_INIT;
 
-    if (!strstr(node->text, "${") && !strstr(node->text, "{{") &&
-        object_store_check(node->text, &err) < 0)
+    if (!decode_has_template(node->text) && object_store_check(node->text, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
 }
 
+/* `also` is what it may be beside the words, for messages; "" or "…, ". */
 static void check_word(struct decoder *d, const struct node_path *path, const struct field *field,
-                       const struct yaml_node *node, const char *const *words)
+                       const struct yaml_node *node, const char *also, const char *const *words)
 {
     struct nearest nearest = {.text = node->text};
     CLEANUP_BUF struct buf list = BUF_INIT;
 
+    buf_addstr(&list, also);
     for (const char *const *word = words; *word; word++) {
         if (strcmp(*word, node->text) == 0)
             return;
@@ -122,7 +93,7 @@ void check_status(struct decoder *d, const struct node_path *path, const struct 
 {
     static const char *const words[] = {"success", "failure", NULL};
 
-    check_word(d, path, field, node, words);
+    check_word(d, path, field, node, "", words);
 }
 
 void check_glob(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -132,7 +103,7 @@ void check_glob(struct decoder *d, const struct node_path *path, const struct fi
     const char *text = node->text;
     struct err err = ERR_INIT;
 
-    if (strstr(text, "${") || strstr(text, "{{"))
+    if (decode_has_template(text))
         return;
     if (glob_parse(&text, 1, GLOB_TREE, &glob, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
@@ -141,20 +112,15 @@ void check_glob(struct decoder *d, const struct node_path *path, const struct fi
 void check_retry_cause(struct decoder *d, const struct node_path *path, const struct field *field,
                        const struct yaml_node *node)
 {
-    static const char *const words[] = {"an exit code", "timeout", "lost",    "oom",
-                                        "image_pull",   "engine",  "evicted", NULL};
+    static const char *const words[] = {"timeout", "lost",    "oom",           "image_pull",
+                                        "engine",  "evicted", "unschedulable", NULL};
     int64_t code;
 
     if (parse_int64(node->text, &code, NULL) < 0)
-        check_word(d, path, field, node, words);
+        check_word(d, path, field, node, "an exit code, ", words);
     else if (code < 1 || code > 255)
         decode_error(d, path, node->pos, "\"%s\": exit codes are 1 to 255, not %s", field->name,
                      node->text);
-}
-
-static bool has_template(const char *text)
-{
-    return strstr(text, "${") || strstr(text, "{{");
 }
 
 void check_ready_tcp(struct decoder *d, const struct node_path *path, const struct field *field,
@@ -163,7 +129,7 @@ void check_ready_tcp(struct decoder *d, const struct node_path *path, const stru
     CLEANUP_ADDRESS struct address address = {0};
     struct err err = ERR_INIT;
 
-    if (!has_template(node->text) && address_parse(node->text, &address, &err) < 0)
+    if (!decode_has_template(node->text) && address_parse(node->text, &address, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\" must be PORT or HOST:PORT: %s", field->name,
                      err.message);
 }
@@ -174,7 +140,7 @@ void check_ready_http(struct decoder *d, const struct node_path *path, const str
     CLEANUP_ADDRESS struct address address = {0};
     struct err err = ERR_INIT;
 
-    if (!has_template(node->text) && address_parse_http(node->text, &address, &err) < 0)
+    if (!decode_has_template(node->text) && address_parse_http(node->text, &address, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s", field->name, err.message);
 }
 
@@ -185,7 +151,7 @@ void check_ready_log(struct decoder *d, const struct node_path *path, const stru
     struct err err = ERR_INIT;
     size_t offset;
 
-    if (!has_template(node->text) &&
+    if (!decode_has_template(node->text) &&
         expr_pattern_compile(node->text, node->len, &pattern, &offset, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\": %s, at its character %zu", field->name,
                      err.message, offset + 1);
@@ -198,7 +164,7 @@ void check_port(struct decoder *d, const struct node_path *path, const struct fi
     struct port_mapping mapping;
     struct err err = ERR_INIT;
 
-    if (!has_template(node->text) && port_mapping_parse(node->text, &mapping, &err) < 0)
+    if (!decode_has_template(node->text) && port_mapping_parse(node->text, &mapping, &err) < 0)
         decode_error(d, path, node->pos, "\"%s\" must be PORT or HOST_PORT:PORT: %s", field->name,
                      err.message);
 }
@@ -209,10 +175,15 @@ void check_service_name(struct decoder *d, const struct node_path *path, const s
     size_t len = strspn(node->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
 
     (void)field;
-    if (node->len > 63 || len < node->len || len == 0 || strchr("-_.", node->text[0]))
+    if (node->len > 63 || len < node->len || len == 0 || strchr("-_.", node->text[0]) ||
+        node->text[len - 1] == '.' || strstr(node->text, ".."))
         decode_error(d, path, node->pos,
                      "\"%s\" cannot be the name of a service: it becomes a host name, of at most "
                      "63 small letters, digits, -, _ and .",
+                     node->text);
+    else if (strcmp(node->text, "localhost") == 0 || strspn(node->text, "0123456789.") == len)
+        decode_error(d, path, node->pos,
+                     "\"%s\" cannot be the name of a service: as a host it means something else",
                      node->text);
 }
 
@@ -362,7 +333,7 @@ void check_job(struct decoder *d, const struct node_path *path, const void *obje
     CLEANUP_TEXT_INDEX struct text_index ids = {0};
     struct node_path steps = {.up = path, .key = "steps"};
 
-    (void)node;
+    check_fan_out(d, path, job, node);
     for (size_t i = 0; i < job->step_count; i++) {
         const struct spec_str *id = &job->steps[i].id;
         uint32_t earlier;
@@ -393,6 +364,25 @@ static bool has_entrypoint(const struct spec_step *step)
     return step->container && step->container->entrypoint.len > 0;
 }
 
+/* A deployment is all that its step does. */
+static void check_deployment(struct decoder *d, const struct node_path *path,
+                             const struct spec_step *step, bool has_command)
+{
+    const char *other = step->plugin           ? "plugin"
+                        : step->language       ? "language"
+                        : step->type           ? "type"
+                        : has_command          ? "command"
+                        : has_entrypoint(step) ? "entrypoint"
+                                               : NULL;
+
+    if (other)
+        decode_error(d, path, step->deployment->pos,
+                     "\"service\" and \"%s\" cannot be used together", other);
+    if (step->background == SPEC_TRUE)
+        decode_error(d, path, step->deployment->pos,
+                     "a \"service\" needs no background: it stays when the step has ended");
+}
+
 static void check_without_command(struct decoder *d, const struct node_path *path,
                                   const struct spec_step *step)
 {
@@ -400,7 +390,8 @@ static void check_without_command(struct decoder *d, const struct node_path *pat
         decode_error(d, path, step->pos, "the step has a \"language\" and no \"command\" to run");
     else if (!step->plugin && !has_entrypoint(step))
         decode_error(d, path, step->pos,
-                     "the step has nothing to run; give it a \"command\" or a \"plugin\"");
+                     "the step has nothing to run; give it a \"command\", a \"plugin\" or a "
+                     "\"type\"");
 }
 
 void check_step(struct decoder *d, const struct node_path *path, const void *object,
@@ -409,10 +400,14 @@ void check_step(struct decoder *d, const struct node_path *path, const void *obj
     const struct spec_step *step = object;
     const struct spec_container *container = step->container;
 
-    if (step->plugin && step->language)
+    if (step->deployment)
+        check_deployment(d, path, step, has_command(node));
+    else if (step->plugin && step->language)
         decode_error(d, path, step->language->pos,
                      "\"plugin\" and \"language\" cannot be used together");
-    else if (!has_command(node) && !d->unknown_here)
+    else if (step->type)
+        check_step_type(d, path, step, has_command(node), node);
+    else if (!has_command(node) && !d->unknown_here && !yaml_node_get(node, "type"))
         check_without_command(d, path, step);
     if (step->ready && step->background != SPEC_TRUE)
         decode_error(d, path, step->ready->pos,

@@ -1,23 +1,7 @@
 #include "load/pipeline_tables.h"
 
+#include "load/rows.h"
 #include "spec/spec.h"
-
-#define ROWS(array) .fields = array, .field_count = sizeof(array) / sizeof(*(array))
-/* The member of a row. */
-#define IN(type, member)             .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define COUNTED(type, member, count) IN(type, member), .count_offset = offsetof(type, count)
-#define EXTENSION                    .flags = FIELD_EXTENSION
-#define REQUIRED                     .flags = FIELD_REQUIRED
-/* A key that is known and refused until it is built. */
-#define PLANNED(key, text)                                                                         \
-    {                                                                                              \
-        key, text, .kind = FIELD_PLANNED, .flags = FIELD_EXTENSION                                 \
-    }
-/* A key that go-idp files carry and that means nothing. */
-#define IGNORED(key)                                                                               \
-    {                                                                                              \
-        key, "accepted for go-idp files, means nothing", .kind = FIELD_IGNORED                     \
-    }
 
 static const struct enum_name run_modes[] = {{"parallel", SPEC_RUN_MODE_PARALLEL},
                                              {"serial", SPEC_RUN_MODE_SERIAL},
@@ -25,41 +9,10 @@ static const struct enum_name run_modes[] = {{"parallel", SPEC_RUN_MODE_PARALLEL
 static const struct enum_name isolations[] = {{"step", SPEC_ISOLATION_STEP},
                                               {"job", SPEC_ISOLATION_JOB},
                                               {0}};
-static const struct enum_name pulls[] = {{"if-not-present", SPEC_PULL_IF_NOT_PRESENT},
-                                         {"always", SPEC_PULL_ALWAYS},
-                                         {"never", SPEC_PULL_NEVER},
-                                         {0}};
 static const struct enum_name checkouts[] = {{"workdir", SPEC_CHECKOUT_WORKDIR},
                                              {"none", SPEC_CHECKOUT_NONE},
                                              {0}};
 static const struct enum_name shell_options[] = {{"strict", SPEC_SHELL_OPTIONS_STRICT}, {0}};
-
-static const struct field resource_fields[] = {
-    {"cpus", "CPUs, such as `1.5`", .kind = FIELD_MILLI, EXTENSION,
-     IN(struct spec_resources, cpus_milli)},
-    {"memory", "memory limit", .kind = FIELD_SIZE, EXTENSION,
-     IN(struct spec_resources, memory_bytes)},
-    {"pids", "most processes at a time", .kind = FIELD_COUNT, EXTENSION,
-     IN(struct spec_resources, pids)},
-    {"shm", "size of `/dev/shm`", .kind = FIELD_SIZE, EXTENSION,
-     IN(struct spec_resources, shm_bytes)},
-    {"disk", "size of the container's writable layer", .kind = FIELD_SIZE, EXTENSION,
-     IN(struct spec_resources, disk_bytes)},
-};
-
-static void init_resources(void *object)
-{
-    spec_resources_init(object);
-}
-
-static const struct table resources_table = {
-    .name = "resources",
-    .help = "Limits of what a step may use.",
-    ROWS(resource_fields),
-    .size = sizeof(struct spec_resources),
-    .pos_offset = offsetof(struct spec_resources, pos),
-    .init = init_resources,
-};
 
 #define COMMON(member) IN(struct spec_common, member)
 
@@ -69,24 +22,33 @@ static const struct field common_fields[] = {
     {"workdir", "working directory, created if missing", .kind = FIELD_STRING, COMMON(workdir),
      .default_text = "the current directory"},
     {"image", "container image; makes `docker` the engine", .kind = FIELD_STRING, COMMON(image)},
-    {"engine", "where steps run: `host` or `docker`", .kind = FIELD_STRING, COMMON(engine),
-     .check = check_engine, .default_text = "`host`, or `docker` with `image`"},
+    {"engine",
+     "where steps run: `host`, `docker`, `docker://URL` for another daemon, `kubernetes`, "
+     "`k8s://CONTEXT/NAMESPACE` for another context of the kubeconfig, `ssh://USER@HOST` or "
+     "`idp://ID:SECRET@HOST:PORT` for other machines",
+     .kind = FIELD_STRING, COMMON(engine), .check = check_engine,
+     .default_text = "`host`, or `docker` with `image`"},
     {"shell", "shell that runs `command`: a name or a path", .kind = FIELD_STRING, COMMON(shell),
      .default_text = "`sh`"},
     {"timeout", "time limit; the tightest of all levels counts", .kind = FIELD_DURATION,
      COMMON(timeout_ms), .default_text = "1 day for the pipeline"},
     {"grace", "time between SIGTERM and SIGKILL when a step is stopped", .kind = FIELD_DURATION,
      COMMON(grace_ms), .flags = FIELD_EXTENSION | FIELD_ZERO, .default_text = "`10s`"},
-    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
-     COMMON(image_registry)},
+    {"schedule_timeout",
+     "how long the pod of a job may wait for a node; of its steps the one that gives it most "
+     "counts",
+     .kind = FIELD_DURATION, EXTENSION, COMMON(schedule_timeout_ms),
+     .default_text = "that of the engine"},
+    {"image_registry", "registry that the user name and password are for; no other gets them",
+     .kind = FIELD_STRING, COMMON(image_registry)},
     {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
      COMMON(image_registry_username)},
     {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
      COMMON(image_registry_password)},
     {"pull",
      "when to pull the image: `if-not-present`, `always`, `never`, or a list tried in order",
-     .kind = FIELD_ENUMS, EXTENSION, COUNTED(struct spec_common, pull, pull_count), .names = pulls,
-     .default_text = "`if-not-present`"},
+     .kind = FIELD_ENUMS, EXTENSION, COUNTED(struct spec_common, pull, pull_count),
+     .names = pull_names, .default_text = "`if-not-present`"},
     {"user", "user to run as: `NAME`, `UID`, `NAME:GROUP` or `UID:GID`", .kind = FIELD_STRING,
      EXTENSION, COMMON(user)},
     {"resources", "limits, see below", .kind = FIELD_OBJECT, EXTENSION, COMMON(resources),
@@ -100,9 +62,9 @@ static const struct field common_fields[] = {
      COMMON(data_dir_inner)},
     {"checkout",
      "`workdir`: steps work in the pipeline's `workdir`, or a copy of it; `none`: in an empty "
-     "directory of the job's own, removed with it",
+     "directory of the job's own, removed with it, or where a login to another machine begins",
      .kind = FIELD_ENUM, EXTENSION, COMMON(checkout), .names = checkouts,
-     .default_text = "`workdir`"},
+     .default_text = "`workdir`; `none` on other machines"},
     IGNORED("state"),
 };
 
@@ -121,6 +83,14 @@ static const struct table common_table = {
     .init = init_common,
 };
 
+/* On the levels above steps. */
+#define KUBERNETES(type)                                                                           \
+    {                                                                                              \
+        "kubernetes", "what the pods of jobs are like, see below",                                 \
+            .kind = FIELD_OBJECT, EXTENSION, IN(struct type, common.kubernetes),                   \
+            .table = &pod_table                                                                    \
+    }
+
 static const struct enum_name plugin_apis[] = {{"1", SPEC_PLUGIN_API_1}, {0}};
 
 static const struct field plugin_fields[] = {
@@ -130,8 +100,8 @@ static const struct field plugin_fields[] = {
      .kind = FIELD_PAIRS, .flags = FIELD_JSON_VALUES, IN(struct spec_plugin, settings)},
     {"entrypoint", "program in the image", .kind = FIELD_STRING, IN(struct spec_plugin, entrypoint),
      .default_text = "`/pipeline/plugin/run`"},
-    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
-     IN(struct spec_plugin, image_registry)},
+    {"image_registry", "registry that the user name and password are for; no other gets them",
+     .kind = FIELD_STRING, IN(struct spec_plugin, image_registry)},
     {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
      IN(struct spec_plugin, image_registry_username)},
     {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
@@ -167,397 +137,54 @@ static const struct table language_table = {
     .pos_offset = offsetof(struct spec_language, pos),
 };
 
-static const struct enum_name conditions[] = {{"succeeded", SPEC_CONDITION_SUCCEEDED},
-                                              {"failed", SPEC_CONDITION_FAILED},
-                                              {"completed", SPEC_CONDITION_COMPLETED},
-                                              {0}};
-static const struct enum_name backoffs[] = {{"constant", SPEC_BACKOFF_CONSTANT},
-                                            {"linear", SPEC_BACKOFF_LINEAR},
-                                            {"exponential", SPEC_BACKOFF_EXPONENTIAL},
-                                            {0}};
+static const struct enum_name deployment_types[] = {{"docker-compose", SPEC_DEPLOYMENT_COMPOSE},
+                                                    {"docker-swarm", SPEC_DEPLOYMENT_SWARM},
+                                                    {"kubernetes", SPEC_DEPLOYMENT_KUBERNETES},
+                                                    {0}};
+static const struct enum_name deployment_versions[] = {{"v1", SPEC_DEPLOYMENT_V1},
+                                                       {"v2", SPEC_DEPLOYMENT_V2},
+                                                       {0}};
+static const struct enum_name lifetimes[] = {{"persistent", SPEC_LIFETIME_PERSISTENT},
+                                             {"pipeline", SPEC_LIFETIME_PIPELINE},
+                                             {"stage", SPEC_LIFETIME_STAGE},
+                                             {"job", SPEC_LIFETIME_JOB},
+                                             {0}};
 
-#define DEPENDENCY(member) EXTENSION, IN(struct spec_dependency, member)
-
-static const struct field dependency_fields[] = {
-    {"step", "id or name of a step of the job", .kind = FIELD_STRING, DEPENDENCY(name)},
-    {"job", "name of a job of the stage", .kind = FIELD_STRING, DEPENDENCY(name)},
-    {"stage", "name of a stage", .kind = FIELD_STRING, DEPENDENCY(name)},
-    {"condition", "how that must have ended", .kind = FIELD_ENUM, DEPENDENCY(condition),
-     .names = conditions, .default_text = "`succeeded`"},
+static const struct field deployment_fields[] = {
+    {"type", "what `config` is: a Compose file, a stack for a swarm, manifests", .kind = FIELD_ENUM,
+     REQUIRED, IN(struct spec_deployment, type), .names = deployment_types},
+    {"name", "of the project, the stack, or the set of objects", .kind = FIELD_STRING, REQUIRED,
+     IN(struct spec_deployment, name)},
+    {"version", "`v1` and `v2` mean the same", .kind = FIELD_ENUM, REQUIRED,
+     IN(struct spec_deployment, version), .names = deployment_versions},
+    {"config",
+     "one line that names a file, or the text itself; `$NAME` and `${NAME}` in it are variables of "
+     "the step, `$$` is a `$`",
+     .kind = FIELD_TEXT, REQUIRED, IN(struct spec_deployment, config)},
+    {"lifetime", "when it is removed: with the job, stage or pipeline, or never",
+     .kind = FIELD_ENUM, EXTENSION, IN(struct spec_deployment, lifetime), .names = lifetimes,
+     .default_text = "`persistent`"},
+    {"wait", "until all of it is ready", .kind = FIELD_BOOL, EXTENSION,
+     IN(struct spec_deployment, wait), .default_text = "`true`"},
+    {"timeout", "how long to wait for that", .kind = FIELD_DURATION, EXTENSION,
+     IN(struct spec_deployment, timeout_ms), .default_text = "the time of the step"},
+    {"prune", "remove what an earlier `config` of that name had, and this one has not",
+     .kind = FIELD_BOOL, EXTENSION, IN(struct spec_deployment, prune), .default_text = "`false`"},
 };
 
-static const struct table dependency_table = {
-    .name = "dependency",
-    .help = "What has to end before a stage, job or step starts, and how. A plain string is its "
-            "name.",
-    ROWS(dependency_fields),
-    .size = sizeof(struct spec_dependency),
-    .pos_offset = offsetof(struct spec_dependency, pos),
-    .check = check_dependency,
-    .short_form = &dependency_fields[0],
-};
-
-#define WHEN(member) EXTENSION, IN(struct spec_when, member)
-
-static const struct field when_fields[] = {
-    {"env", "variables and the globs that their values match", .kind = FIELD_MATCHES, WHEN(env)},
-    {"exists", "globs of files in the workdir, one of which exists", .kind = FIELD_STRINGS,
-     WHEN(exists), .check = check_glob},
-    {"changed", "globs of files, one of which differs from the commit before",
-     .kind = FIELD_STRINGS, WHEN(changed), .check = check_glob},
-    {"branch", "globs of the branch", .kind = FIELD_STRINGS, WHEN(branch), .check = check_glob},
-    {"event", "globs of the event that started the run, such as `push` or `manual`",
-     .kind = FIELD_STRINGS, WHEN(event), .check = check_glob},
-    {"status", "`success`, `failure` or both: how all before it went", .kind = FIELD_STRINGS,
-     WHEN(status), .check = check_status},
-    {"expr", "an expression, as in `if`", .kind = FIELD_EXPRESSION, WHEN(expr)},
-};
-
-static const struct table when_table = {
-    .name = "when",
-    .help = "Conditions, all of which must hold; otherwise it is skipped.",
-    ROWS(when_fields),
-    .size = sizeof(struct spec_when),
-    .pos_offset = offsetof(struct spec_when, pos),
-};
-
-#define FLOW(member) EXTENSION, IN(struct spec_flow, member)
-
-static const struct field flow_fields[] = {
-    {"if", "expression; when it is false, it is skipped", .kind = FIELD_EXPRESSION, FLOW(condition),
-     .default_text = "`success()`"},
-    {"when", "conditions, see below", .kind = FIELD_OBJECT, FLOW(when), .table = &when_table},
-    {"depends_on",
-     "what has to end first; replaces the order of the file at this level; `[]`: nothing",
-     .kind = FIELD_OBJECTS, .flags = FIELD_EXTENSION | FIELD_ONE | FIELD_EMPTY,
-     .given_offset = offsetof(struct spec_flow, has_depends_on),
-     COUNTED(struct spec_flow, depends_on, depends_on_count), .table = &dependency_table},
-    {"allow_failure", "failures that do not count: all, or those exit codes",
-     .kind = FIELD_FAILURES, FLOW(allow_failure), .default_text = "`false`"},
-};
-
-static const struct table flow_table = {
-    .name = "order and conditions",
-    .help = "These keys may be given on a stage, a job or a step. They are not inherited.",
-    ROWS(flow_fields),
-    .size = sizeof(struct spec_flow),
-    .pos_offset = -1,
-};
-
-#define RETRY(member) EXTENSION, IN(struct spec_retry, member)
-
-static const struct field retry_fields[] = {
-    {"attempts", "how often it is tried at most, the first time included", .kind = FIELD_COUNT,
-     RETRY(attempts), .default_text = "`2`"},
-    {"delay", "pause before the second attempt", .kind = FIELD_DURATION, RETRY(delay_ms),
-     .default_text = "none"},
-    {"backoff", "how the pause grows from attempt to attempt", .kind = FIELD_ENUM, RETRY(backoff),
-     .names = backoffs, .default_text = "`constant`"},
-    {"max_delay", "longest pause", .kind = FIELD_DURATION, RETRY(max_delay_ms),
-     .default_text = "`5m`"},
-    {"jitter", "shorten each pause by a random part of up to a half", .kind = FIELD_BOOL,
-     RETRY(jitter), .default_text = "`false`"},
-    {"on", "only after these: exit codes, `timeout`, `lost`, `oom`, `image_pull`, `engine`",
-     .kind = FIELD_STRINGS, RETRY(on), .check = check_retry_cause, .default_text = "every failure"},
-    {"not_on", "not after these", .kind = FIELD_STRINGS, RETRY(not_on), .check = check_retry_cause},
-};
-
-static const struct field retry_again = {"retry", "further attempts", .kind = FIELD_COUNT,
-                                         RETRY(again)};
-
-static void init_retry(void *object)
+static void init_deployment(void *object)
 {
-    spec_retry_init(object);
+    spec_deployment_init(object);
 }
 
-static const struct table retry_table = {
-    .name = "retry",
-    .help =
-        "A failed attempt is repeated. A plain number says how often it is tried again. What was "
-        "cancelled is never tried again, and no attempt goes on beyond the limits of the levels "
-        "above.",
-    ROWS(retry_fields),
-    .size = sizeof(struct spec_retry),
-    .pos_offset = offsetof(struct spec_retry, pos),
-    .init = init_retry,
-    .short_form = &retry_again,
-};
-
-#define MATRIX(member) EXTENSION, IN(struct spec_matrix, member)
-
-static const struct field matrix_axis = {"axis", "values of a further axis", .kind = FIELD_MATCHES,
-                                         MATRIX(axes)};
-
-static const struct field matrix_fields[] = {
-    {"include", "further combinations, or further keys of those that match",
-     .kind = FIELD_PAIRS_LIST, EXTENSION, COUNTED(struct spec_matrix, include, include_count)},
-    {"exclude", "combinations to leave out", .kind = FIELD_PAIRS_LIST, EXTENSION,
-     COUNTED(struct spec_matrix, exclude, exclude_count)},
-    {"max_parallel", "most of its jobs at a time", .kind = FIELD_COUNT, MATRIX(max_parallel)},
-    {"fail_fast", "the first of its jobs that fails cancels the others of it", .kind = FIELD_BOOL,
-     MATRIX(fail_fast), .default_text = "that of the stage"},
-};
-
-static void init_matrix(void *object)
-{
-    spec_matrix_init(object);
-}
-
-static const struct table matrix_table = {
-    .name = "matrix",
-    .help = "The job runs once for each combination of the axes' values, found as `matrix.NAME` in "
-            "expressions. Every key that is not listed here is the name of an axis, with a list of "
-            "values.",
-    ROWS(matrix_fields),
-    .size = sizeof(struct spec_matrix),
-    .pos_offset = offsetof(struct spec_matrix, pos),
-    .init = init_matrix,
-    .check = check_matrix,
-    .others = &matrix_axis,
-};
-
-static const struct enum_name cache_policies[] = {{"pull-push", SPEC_CACHE_PULL_PUSH},
-                                                  {"pull", SPEC_CACHE_PULL},
-                                                  {"push", SPEC_CACHE_PUSH},
-                                                  {0}};
-static const struct enum_name outcomes[] = {{"on_success", SPEC_ON_SUCCESS},
-                                            {"on_failure", SPEC_ON_FAILURE},
-                                            {"always", SPEC_ALWAYS},
-                                            {0}};
-
-#define CACHE(member) IN(struct spec_cache, member)
-
-static const struct field cache_fields[] = {
-    {"key", "what the content depends on, such as `deps-{{ hashFiles('go.sum') }}`",
-     .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_EXTENSION, CACHE(key)},
-    {"paths", "globs of files and directories in the workdir", .kind = FIELD_STRINGS,
-     .flags = FIELD_REQUIRED | FIELD_EXTENSION, CACHE(paths), .check = check_glob},
-    {"restore_keys",
-     "beginnings of other keys to restore from when there is nothing for `key`; of several entries "
-     "the newest",
-     .kind = FIELD_STRINGS, EXTENSION, CACHE(restore_keys)},
-    {"policy", "`pull`: only restore; `push`: only save", .kind = FIELD_ENUM, EXTENSION,
-     CACHE(policy), .names = cache_policies, .default_text = "`pull-push`"},
-    {"when", "after which end it is saved", .kind = FIELD_ENUM, EXTENSION, CACHE(when),
-     .names = outcomes, .default_text = "`on_success`"},
-    {"store", "where it is kept: `local`, or `s3://BUCKET/PREFIX`", .kind = FIELD_STRING, EXTENSION,
-     CACHE(store), .check = check_store, .default_text = "`local`"},
-};
-
-static const struct table cache_table = {
-    .name = "cache",
-    .help = "Files that are kept from run to run: restored before the first step of the job, or "
-            "before the step, and saved at its end unless there is an entry for the key already. A "
-            "cache that cannot be restored or saved is no failure. See docs/cache.md.",
-    ROWS(cache_fields),
-    .size = sizeof(struct spec_cache),
-    .pos_offset = offsetof(struct spec_cache, pos),
-    .check = check_cache,
-};
-
-#define POST(member) EXTENSION, IN(struct spec_post, member)
-
-static const struct field post_fields[] = {
-    {"always", "runs whatever happened", .kind = FIELD_SCRIPT, POST(always)},
-    {"success", "runs after success", .kind = FIELD_SCRIPT, POST(success)},
-    {"failure", "runs after failure or timeout", .kind = FIELD_SCRIPT, POST(failure)},
-    {"cancelled", "runs after a cancel", .kind = FIELD_SCRIPT, POST(cancelled)},
-};
-
-static const struct table post_table = {
-    .name = "post",
-    .help = "Scripts for the end of the pipeline, a stage or a job. A plain string is the same as "
-            "`always`.",
-    ROWS(post_fields),
-    .size = sizeof(struct spec_post),
-    .pos_offset = offsetof(struct spec_post, pos),
-    .short_form = &post_fields[0],
-};
-
-#define SECURITY(member) EXTENSION, IN(struct spec_security, member)
-
-static const struct field security_fields[] = {
-    {"read_only", "mount the container's root read-only", .kind = FIELD_BOOL, SECURITY(read_only)},
-    {"cap_add", "capabilities to add", .kind = FIELD_STRINGS, SECURITY(cap_add)},
-    {"cap_drop", "capabilities to drop", .kind = FIELD_STRINGS, SECURITY(cap_drop)},
-    {"no_new_privileges", "no rights through setuid programs", .kind = FIELD_BOOL,
-     SECURITY(no_new_privileges)},
-    {"userns", "user namespace mode", .kind = FIELD_STRING, SECURITY(userns)},
-    {"seccomp", "seccomp profile: a file or `unconfined`", .kind = FIELD_STRING, SECURITY(seccomp)},
-};
-
-static const struct table security_table = {
-    .name = "security",
-    .help = "What a container may do.",
-    ROWS(security_fields),
-    .size = sizeof(struct spec_security),
-    .pos_offset = offsetof(struct spec_security, pos),
-};
-
-#define CONTAINER(member) EXTENSION, IN(struct spec_container, member)
-
-static const struct field container_fields[] = {
-    {"platform", "platform of the image, such as `linux/arm64`", .kind = FIELD_STRING,
-     CONTAINER(platform)},
-    {"volumes", "mounts `SOURCE:/TARGET[:ro]`", .kind = FIELD_STRINGS, CONTAINER(volumes),
-     .check = check_volume},
-    {"network", "network mode or name of a network", .kind = FIELD_STRING, CONTAINER(network)},
-    {"entrypoint", "replaces the image's entrypoint; `[]` drops it", .kind = FIELD_STRINGS,
-     CONTAINER(entrypoint), .given_offset = offsetof(struct spec_container, has_entrypoint),
-     .check = check_entrypoint},
-    {"privileged", "all rights on the host", .kind = FIELD_BOOL, CONTAINER(privileged),
-     .default_text = "`false`"},
-    {"sandbox", "the strict preset of `security` and `resources`", .kind = FIELD_BOOL,
-     CONTAINER(sandbox), .default_text = "`false`"},
-    {"security", "see below", .kind = FIELD_OBJECT, CONTAINER(security), .table = &security_table},
-    {"pull_timeout", "how long the step waits for its image", .kind = FIELD_DURATION,
-     CONTAINER(pull_timeout_ms), .default_text = "that of the step"},
-};
-
-static void init_container(void *object)
-{
-    spec_container_init(object);
-}
-
-static const struct table container_table = {
-    .name = "step in a container",
-    .help = "Keys of a step that shape its container.",
-    ROWS(container_fields),
-    .size = sizeof(struct spec_container),
-    .pos_offset = -1,
-    .init = init_container,
-};
-
-#define READY(member) EXTENSION, IN(struct spec_ready, member)
-
-static const struct field ready_fields[] = {
-    {"tcp", "`PORT` or `HOST:PORT`: something accepts connections there", .kind = FIELD_STRING,
-     READY(tcp), .check = check_ready_tcp},
-    {"http", "URL that a GET answers with a status of 200 to 399", .kind = FIELD_STRING,
-     READY(http), .check = check_ready_http},
-    {"command", "script that ends with 0, run where the step or service runs", .kind = FIELD_SCRIPT,
-     READY(command)},
-    {"log", "regular expression that a line of the output matches", .kind = FIELD_STRING,
-     READY(log), .check = check_ready_log},
-    {"timeout", "how long after its start it has to be ready", .kind = FIELD_DURATION,
-     READY(timeout_ms), .default_text = "`60s`"},
-    {"interval", "longest pause between two looks; the first ones come faster",
-     .kind = FIELD_DURATION, READY(interval_ms), .default_text = "`1s`"},
-};
-
-static void init_ready(void *object)
-{
-    spec_ready_init(object);
-}
-
-static const struct table ready_table = {
-    .name = "ready",
-    .help = "How to tell that a step in the background, or a service, is ready: all that is given "
-            "must hold.",
-    ROWS(ready_fields),
-    .size = sizeof(struct spec_ready),
-    .pos_offset = offsetof(struct spec_ready, pos),
-    .init = init_ready,
-    .check = check_ready,
-};
-
-#define SERVICE(member)       EXTENSION, IN(struct spec_service, member)
-#define SERVICE_SHAPE(member) SERVICE(container.member)
-#define SERVICES(type)        EXTENSION, COUNTED(struct type, services.items, services.len)
-
-static const struct field service_fields[] = {
-    {"image", "container image", .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_EXTENSION,
-     IN(struct spec_service, image)},
-    {"environment", "its variables, and no others", .kind = FIELD_PAIRS, SERVICE(environment)},
-    {"command", "arguments in place of those of the image", .kind = FIELD_STRINGS, SERVICE(command),
-     .check = check_entrypoint},
-    {"entrypoint", "replaces the image's entrypoint; `[]` drops it", .kind = FIELD_STRINGS,
-     SERVICE_SHAPE(entrypoint),
-     .given_offset = offsetof(struct spec_service, container.has_entrypoint),
-     .check = check_entrypoint},
-    {"ports", "ports for steps on the host: `PORT` or `HOST_PORT:PORT`, and `/udp` if it is that",
-     .kind = FIELD_STRINGS, SERVICE(ports), .check = check_port},
-    {"ready", "when it is ready, see below", .kind = FIELD_OBJECT, SERVICE(ready),
-     .table = &ready_table,
-     .default_text = "the health check of the image, else all TCP ports that it exposes"},
-    {"resources", "limits, see below", .kind = FIELD_OBJECT, SERVICE(resources),
-     .table = &resources_table},
-    {"user", "user to run as", .kind = FIELD_STRING, SERVICE(user), .default_text = "the image's"},
-    {"workdir", "working directory", .kind = FIELD_STRING, SERVICE(workdir),
-     .default_text = "the image's"},
-    {"volumes", "mounts `SOURCE:/TARGET[:ro]`", .kind = FIELD_STRINGS, SERVICE_SHAPE(volumes),
-     .check = check_volume},
-    {"platform", "platform of the image, such as `linux/arm64`", .kind = FIELD_STRING,
-     SERVICE_SHAPE(platform)},
-    {"privileged", "all rights on the host", .kind = FIELD_BOOL, SERVICE_SHAPE(privileged),
-     .default_text = "`false`"},
-    {"security", "see below", .kind = FIELD_OBJECT, SERVICE_SHAPE(security),
-     .table = &security_table},
-    {"pull", "when to pull the image, as on every level", .kind = FIELD_ENUMS, EXTENSION,
-     COUNTED(struct spec_service, pull, pull_count), .names = pulls,
-     .default_text = "that of its level"},
-    {"image_registry", "registry that the image comes from", .kind = FIELD_STRING,
-     SERVICE(image_registry), .default_text = "that of its level"},
-    {"image_registry_username", "user name at the registry", .kind = FIELD_STRING,
-     SERVICE(image_registry_username), .default_text = "that of its level"},
-    {"image_registry_password", "password at the registry", .kind = FIELD_STRING,
-     SERVICE(image_registry_password), .default_text = "that of its level"},
-    {"grace", "time between SIGTERM and SIGKILL at its end", .kind = FIELD_DURATION,
-     IN(struct spec_service, grace_ms), .flags = FIELD_EXTENSION | FIELD_ZERO,
-     .default_text = "that of its level"},
-};
-
-static void init_service(void *object)
-{
-    spec_service_init(object);
-}
-
-static const struct table service_table = {
-    .name = "container",
-    .help =
-        "A container that lives as long as the pipeline or job that it stands on. The containers "
-        "of its steps reach it by its name.",
-    ROWS(service_fields),
-    .size = sizeof(struct spec_service),
-    .name_offset = offsetof(struct spec_service, name),
-    .check = check_service,
-    .pos_offset = offsetof(struct spec_service, pos),
-    .init = init_service,
-};
-
-#define ARTIFACT(member) EXTENSION, IN(struct spec_artifact, member)
-
-static const struct field artifact_fields[] = {
-    {"paths",
-     "globs of the files to keep, relative to the pipeline's workdir; a directory means "
-     "all that is below it",
-     .kind = FIELD_STRINGS, ARTIFACT(paths), .check = check_glob},
-    {"exclude", "globs of files to leave out", .kind = FIELD_STRINGS, ARTIFACT(exclude),
-     .check = check_glob},
-    {"name", "what they are called together; with `from`: only those of that name",
-     .kind = FIELD_STRING, ARTIFACT(name), .default_text = "`artifacts`, or the id of the step"},
-    {"when", "after which end they are kept", .kind = FIELD_ENUM, ARTIFACT(when), .names = outcomes,
-     .default_text = "`on_success`"},
-    {"expire_in", "how long they are kept, or `never`", .kind = FIELD_STRING, ARTIFACT(expire_in),
-     .check = check_expiry, .default_text = "`30 days`"},
-    {"optional", "that there are none, or that they cannot be kept, is no failure",
-     .kind = FIELD_BOOL, ARTIFACT(optional), .default_text = "`false`"},
-    {"store", "where they are kept: `local`, or `s3://BUCKET/PREFIX`", .kind = FIELD_STRING,
-     ARTIFACT(store), .check = check_store, .default_text = "`local`"},
-    {"from",
-     "names of jobs that have ended before: their files come into the workdir before the "
-     "first step",
-     .kind = FIELD_STRINGS, ARTIFACT(from)},
-};
-
-static const struct table artifact_table = {
-    .name = "set of artifacts",
-    .help = "Files that are kept after the run, and files that other jobs have kept. One map, or a "
-            "list of them. A job may have both kinds, a step only keeps.",
-    ROWS(artifact_fields),
-    .size = sizeof(struct spec_artifact),
-    .pos_offset = offsetof(struct spec_artifact, pos),
-    .check = check_artifact,
+static const struct table deployment_table = {
+    .name = "deployment",
+    .help = "What the `service` of a step brings up, by the API that the runner reaches: see "
+            "docs/deployments.md.",
+    ROWS(deployment_fields),
+    .size = sizeof(struct spec_deployment),
+    .pos_offset = offsetof(struct spec_deployment, pos),
+    .init = init_deployment,
 };
 
 static const struct field step_fields[] = {
@@ -576,11 +203,15 @@ static const struct field step_fields[] = {
      .table = &plugin_table},
     {"language", "see below", .kind = FIELD_OBJECT, IN(struct spec_step, language),
      .table = &language_table},
-    {"service", "a deployment to converge", .kind = FIELD_PLANNED},
+    {"service", "a deployment in place of a `command`, see below", .kind = FIELD_OBJECT,
+     IN(struct spec_step, deployment), .table = &deployment_table},
     {"retry", "attempts, see below", .kind = FIELD_OBJECT, EXTENSION, IN(struct spec_step, retry),
      .table = &retry_table},
-    PLANNED("type", "atomic step type"),
-    PLANNED("config", "settings of the step type"),
+    {"type", "what the step is for, in place of saying how; see docs/types.md", .kind = FIELD_ENUM,
+     EXTENSION, IN(struct spec_step, type), .names = step_type_names},
+    {"config", "of a `type`: what it is to do, see below", .kind = FIELD_VARIANT, EXTENSION,
+     IN(struct spec_step, config), .names = step_type_names, .selector = "type",
+     .variants = step_type_configs},
     {"background", "go on as soon as it has started, or is `ready`; it ends with the job",
      .kind = FIELD_BOOL, EXTENSION, IN(struct spec_step, background), .default_text = "`false`"},
     {"ready", "of a step in the background, see below", .kind = FIELD_OBJECT, EXTENSION,
@@ -591,8 +222,6 @@ static const struct field step_fields[] = {
     {"artifacts", "files kept after the run, see below", .kind = FIELD_OBJECTS,
      .flags = FIELD_EXTENSION | FIELD_ONE,
      COUNTED(struct spec_step, artifacts.items, artifacts.len), .table = &artifact_table},
-    PLANNED("schedule_timeout", "time limit until the step starts"),
-    PLANNED("kubernetes", "shape of the pod"),
 };
 
 static const struct table_part step_parts[] = {
@@ -612,24 +241,7 @@ const struct table step_table = {
     .check = check_step,
 };
 
-static const struct field concurrency_fields[] = {
-    {"group", "its name; of one name one at a time", .kind = FIELD_STRING,
-     .flags = FIELD_REQUIRED | FIELD_EXTENSION, IN(struct spec_concurrency, group)},
-    {"cancel_in_progress", "end the runs that are before it, with SIGTERM, instead of waiting",
-     .kind = FIELD_BOOL, EXTENSION, IN(struct spec_concurrency, cancel_in_progress),
-     .default_text = "`false`"},
-};
-
-static const struct table concurrency_table = {
-    .name = "concurrency",
-    .help = "Runs, or jobs, of one group exclude each other on this machine, for one user, in the "
-            "order in which they come. A plain string is the group. The wait does not count for "
-            "a `timeout` of its own level. Jobs of one run only wait for each other.",
-    ROWS(concurrency_fields),
-    .size = sizeof(struct spec_concurrency),
-    .pos_offset = offsetof(struct spec_concurrency, pos),
-    .short_form = &concurrency_fields[0],
-};
+#define SERVICES(type) EXTENSION, COUNTED(struct type, services.items, services.len)
 
 static const struct field job_fields[] = {
     {"name", "shown in messages", .kind = FIELD_STRING, REQUIRED, IN(struct spec_job, name)},
@@ -641,11 +253,6 @@ static const struct field job_fields[] = {
      IN(struct spec_job, matrix), .table = &matrix_table},
     {"services", "containers beside the job, by their names, see below", .kind = FIELD_NAMED,
      SERVICES(spec_job), .table = &service_table, .check = check_service_name},
-    PLANNED("run_on", "hosts to run on"),
-    PLANNED("max_parallel", "most hosts at a time"),
-    PLANNED("serial", "hosts in batches"),
-    PLANNED("ignore_errors", "go on when a host fails"),
-    PLANNED("max_failures", "hosts that may fail"),
     {"cache", "files kept between runs, or a list of such, see below", .kind = FIELD_OBJECTS,
      .flags = FIELD_EXTENSION | FIELD_ONE, COUNTED(struct spec_job, caches, cache_count),
      .table = &cache_table},
@@ -659,11 +266,14 @@ static const struct field job_fields[] = {
     {"post", "script that runs last in the job, also after a failure; or a map, see below",
      .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED | FIELD_EXTENSION, IN(struct spec_job, post),
      .table = &post_table},
+    KUBERNETES(spec_job),
 };
 
 static const struct table_part job_parts[] = {{&common_table, offsetof(struct spec_job, common),
                                                false},
                                               {&flow_table, offsetof(struct spec_job, flow), true},
+                                              {&fan_out_table, offsetof(struct spec_job, fan_out),
+                                               true},
                                               {0}};
 
 const struct table job_table = {
@@ -695,6 +305,7 @@ static const struct field stage_fields[] = {
     {"post", "script that runs last in the stage, also after a failure; or a map, see below",
      .kind = FIELD_OBJECT, .flags = FIELD_EMBEDDED | FIELD_EXTENSION, IN(struct spec_stage, post),
      .table = &post_table},
+    KUBERNETES(spec_stage),
 };
 
 static const struct table_part stage_parts[] = {{&common_table, offsetof(struct spec_stage, common),
@@ -798,14 +409,19 @@ static const struct field pipeline_fields[] = {
     {"secrets", "values that are masked: names and where they come from, see below",
      .kind = FIELD_NAMED, EXTENSION, COUNTED(struct spec_pipeline, secrets, secret_count),
      .table = &secret_table},
-    PLANNED("hosts", "inventory"),
-    PLANNED("hosts_file", "inventory file"),
+    {"hosts", "machines that jobs may `run_on`, see below", .kind = FIELD_OBJECTS, EXTENSION,
+     COUNTED(struct spec_pipeline, hosts.items, hosts.len), .table = &host_table},
+    {"hosts_file",
+     "an inventory of further machines, as Ansible has it, in YAML or INI; seen from the pipeline "
+     "file's directory",
+     .kind = FIELD_STRING, EXTENSION, IN(struct spec_pipeline, hosts_file)},
     {"services", "containers beside all jobs, by their names, see below", .kind = FIELD_NAMED,
      SERVICES(spec_pipeline), .table = &service_table, .check = check_service_name},
     PLANNED("alerts", "when to raise an alarm"),
     PLANNED("triggers", "what starts a run"),
     {"concurrency", "runs that exclude each other on this machine, see below", .kind = FIELD_OBJECT,
      EXTENSION, IN(struct spec_pipeline, concurrency), .table = &concurrency_table},
+    KUBERNETES(spec_pipeline),
 };
 
 static const struct table_part pipeline_parts[] = {{&common_table,
@@ -819,13 +435,22 @@ const struct table pipeline_table = {
     .parts = pipeline_parts,
     .size = sizeof(struct spec_pipeline),
     .pos_offset = offsetof(struct spec_pipeline, pos),
+    .check = check_pipeline,
 };
 
 const struct table *const pipeline_all_tables[] = {
-    &pipeline_table, &stage_table,       &job_table,       &step_table,
-    &flow_table,     &dependency_table,  &when_table,      &retry_table,
-    &matrix_table,   &concurrency_table, &cache_table,     &artifact_table,
-    &post_table,     &input_table,       &secret_table,    &container_table,
-    &security_table, &plugin_table,      &language_table,  &ready_table,
-    &service_table,  &common_table,      &resources_table, NULL,
+    &pipeline_table,   &stage_table,         &job_table,
+    &step_table,       &flow_table,          &dependency_table,
+    &when_table,       &retry_table,         &matrix_table,
+    &fan_out_table,    &host_table,          &concurrency_table,
+    &cache_table,      &artifact_table,      &post_table,
+    &input_table,      &secret_table,        &container_table,
+    &security_table,   &plugin_table,        &language_table,
+    &deployment_table, &fetch_code_table,    &build_table,
+    &test_table,       &security_scan_table, &deploy_table,
+    &notify_table,     &custom_table,        &ready_table,
+    &service_table,    &common_table,        &resources_table,
+    &pod_table,        &pod_container_table, &pod_quantities_table,
+    &pod_volume_table, &pod_empty_dir_table, &pod_host_alias_table,
+    &pod_dns_table,    &pod_workspace_table, NULL,
 };

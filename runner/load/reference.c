@@ -77,12 +77,14 @@ static void add_section(struct buf *out, const struct table *table)
         add_link(out, part->table->name);
         buf_addstr(out, part[1].table ? "" : ".\n\n");
     }
-    buf_addstr(out, "| key | type | default | meaning |\n|---|---|---|---|\n");
+    if (table->field_count)
+        buf_addstr(out, "| key | type | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < table->field_count; i++) {
         if (is_shown(&table->fields[i]))
             add_row(out, &table->fields[i]);
     }
-    buf_addch(out, '\n');
+    if (table->field_count)
+        buf_addch(out, '\n');
     add_aliases(out, table);
     add_list(out, table, FIELD_IGNORED, "Accepted in go-idp files, without meaning: ");
     add_list(out, table, FIELD_PLANNED, "Known and refused, not supported yet by this version: ");

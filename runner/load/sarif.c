@@ -80,8 +80,9 @@ static uint32_t utf16_column(const struct load_source *source, struct src_pos po
     return line ? column : pos.column;
 }
 
-static json_t *location_of(const struct load_source *source, const struct diag *diag)
+static json_t *location_of(const struct load_source *main, const struct diag *diag)
 {
+    const struct load_source *source = load_source_at(main, diag->pos);
     json_t *physical = json_pack("{s: {s: o}}", "artifactLocation", "uri", uri_of(source->name));
     json_t *location = json_pack("{s: O}", "physicalLocation", physical);
 

@@ -18,9 +18,12 @@
 #define DURATION_UNIT                                                                              \
     "([Mm][Ss]|[Ss]([Ee][Cc]([Oo][Nn][Dd][Ss]?)?)?|[Mm]([Ii][Nn]([Uu][Tt][Ee][Ss]?)?)?|"           \
     "[Hh]([Oo][Uu][Rr][Ss]?)?|[Dd]([Aa][Yy][Ss]?)?|[Ww]([Ee][Ee][Kk][Ss]?)?)"
+#define QUANTITY  "\\\\+?([0-9]+(\\\\.[0-9]*)?|\\\\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?"
+#define TEMPLATE  "\\\\$\\\\{|\\\\{\\\\{"
 #define EXIT_CODE "0*([1-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
 
-/* Patterns and bounds are those of base/parse.c and load/decode_value.c. */
+/* Patterns and bounds are those of base/parse.c, load/decode_value.c and load/kubernetes_check.c.
+ */
 static const char basics[] =
     "{\"unset\": {\"description\": \"As if the key were not there\","
     "             \"enum\": [null, \"\", 0, \"0\"]},"
@@ -45,6 +48,14 @@ static const char basics[] =
     " \"failures\": {\"anyOf\": [{\"$ref\": \"#/$defs/boolean\"}, {\"$ref\": "
     "\"#/$defs/exit-code\"},"
     "  {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/exit-code\"}}]},"
+    " \"outcome\": {\"enum\": [\"success\", \"failure\"]},"
+    " \"outcomes\": {\"anyOf\": [{\"$ref\": \"#/$defs/outcome\"},"
+    "  {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/outcome\"}}]},"
+    " \"cause\": {\"anyOf\": [{\"$ref\": \"#/$defs/exit-code\"},"
+    "  {\"enum\": [\"timeout\", \"lost\", \"oom\", \"image_pull\", \"engine\", \"evicted\", "
+    "\"unschedulable\"]}]},"
+    " \"causes\": {\"anyOf\": [{\"$ref\": \"#/$defs/cause\"},"
+    "  {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/cause\"}}]},"
     " \"count\": {\"anyOf\": [{\"type\": \"integer\", \"minimum\": 0},"
     "  {\"type\": \"string\", \"pattern\": \"^\\\\+?[0-9]+$\"}]},"
     " \"duration\": {\"description\": \"Seconds, or 500ms, 90s, 10m, 1h30m, 7d\","
@@ -56,27 +67,53 @@ static const char basics[] =
     "  {\"type\": \"string\", \"pattern\":"
     "   \"^" NUMBER " *([Bb]|[KkMmGgTt]([Ii]|[Ii]?[Bb])?)?$\"}]},"
     " \"decimal\": {\"anyOf\": [{\"type\": \"number\", \"minimum\": 0},"
-    "  {\"type\": \"string\", \"pattern\": \"^" NUMBER "$\"}]}}";
+    "  {\"type\": \"string\", \"pattern\": \"^" NUMBER "$\"}]},"
+    " \"portion\": {\"description\": \"A number, or a percentage such as 30%\","
+    "  \"anyOf\": [{\"type\": \"integer\", \"minimum\": 0},"
+    "  {\"type\": \"string\", \"pattern\": \"^([0-9]+|0*([0-9]{1,2}|100)%)$|" TEMPLATE "\"}]},"
+    " \"portions\": {\"anyOf\": [{\"$ref\": \"#/$defs/portion\"},"
+    "  {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/portion\"}}]},"
+    " \"map\": {\"type\": \"object\"},"
+    " \"list\": {\"type\": \"array\"},"
+    " \"map-or-list\": {\"type\": [\"object\", \"array\"]},"
+    " \"quantity\": {\"description\": \"A quantity of Kubernetes, such as 500m or 1Gi\","
+    "  \"anyOf\": [{\"type\": \"number\", \"minimum\": 0},"
+    "  {\"type\": \"string\", \"pattern\": \"^(" QUANTITY ")$|" TEMPLATE "\"}]},"
+    " \"quantities\": {\"type\": \"object\","
+    "                  \"propertyNames\": {\"pattern\": \"^[^=]+$\"},"
+    "                  \"additionalProperties\": {\"$ref\": \"#/$defs/quantity\"}},"
+    " \"mount-path\": {\"type\": \"string\", \"pattern\": \"^/+[^/:][^:]*$|" TEMPLATE "\"}}";
 
-_Static_assert(FIELD_KIND_COUNT == 22, "every kind of field needs a schema here");
+_Static_assert(FIELD_KIND_COUNT == 26, "every kind of field needs a schema here");
 
 /* The definition that a kind of field is; the other kinds are made of several. */
 static const char *const definitions[FIELD_KIND_COUNT] = {
-    [FIELD_STRING] = "text",
-    [FIELD_TEXT] = "text",
-    [FIELD_NAME] = "identifier",
-    [FIELD_EXPRESSION] = "expression",
-    [FIELD_SCRIPT] = "values",
-    [FIELD_STRINGS] = "values",
-    [FIELD_PAIRS_LIST] = "combinations",
-    [FIELD_MATCHES] = "alternatives",
-    [FIELD_FAILURES] = "failures",
-    [FIELD_BOOL] = "boolean",
-    [FIELD_COUNT] = "count",
-    [FIELD_DURATION] = "duration",
-    [FIELD_SIZE] = "size",
-    [FIELD_MILLI] = "decimal",
+    [FIELD_STRING] = "text",          [FIELD_TEXT] = "text",
+    [FIELD_NAME] = "identifier",      [FIELD_EXPRESSION] = "expression",
+    [FIELD_SCRIPT] = "values",        [FIELD_STRINGS] = "values",
+    [FIELD_PAIRS] = "variables",      [FIELD_PAIRS_LIST] = "combinations",
+    [FIELD_MATCHES] = "alternatives", [FIELD_FAILURES] = "failures",
+    [FIELD_BOOL] = "boolean",         [FIELD_COUNT] = "count",
+    [FIELD_DURATION] = "duration",    [FIELD_SIZE] = "size",
+    [FIELD_MILLI] = "decimal",        [FIELD_JSON] = "map-or-list",
+    [FIELD_JSON_MAP] = "map",         [FIELD_JSON_LIST] = "list",
 };
+
+/* A kind says less than the check of a row where that has its own definition. */
+static const char *definition_of(const struct field *field)
+{
+    bool is_map = field->kind == FIELD_PAIRS;
+
+    return field->check == check_status                 ? "outcomes"
+           : field->check == check_retry_cause          ? "causes"
+           : field->check == check_portion              ? "portion"
+           : field->check == check_batch                ? "portions"
+           : field->check == check_mount                ? "mount-path"
+           : field->check == check_quantity && is_map   ? "quantities"
+           : field->check == check_quantity             ? "quantity"
+           : is_map && field->flags & FIELD_JSON_VALUES ? "settings"
+                                                        : definitions[field->kind];
+}
 
 static void add_table(json_t *defs, const struct table *table);
 static void add_value(json_t *alternatives, json_t *defs, const struct field *field);
@@ -167,6 +204,10 @@ static void add_value(json_t *alternatives, json_t *defs, const struct field *fi
     case FIELD_NAMED:
         add_named(alternatives, defs, field);
         break;
+    case FIELD_VARIANT:
+        for (const struct enum_name *row = field->names; row->name; row++)
+            add_object(alternatives, defs, field->variants[row->value]);
+        break;
     case FIELD_ENUMS:
         json_array_append_new(alternatives, choice_of(field));
         json_array_append_new(alternatives, choices_of(field));
@@ -174,13 +215,8 @@ static void add_value(json_t *alternatives, json_t *defs, const struct field *fi
     case FIELD_ENUM:
         json_array_append_new(alternatives, choice_of(field));
         break;
-    case FIELD_PAIRS:
-        json_array_append_new(alternatives,
-                              reference_to(field->flags & FIELD_JSON_VALUES ? "settings"
-                                                                            : "variables"));
-        break;
     default:
-        json_array_append_new(alternatives, reference_to(definitions[field->kind]));
+        json_array_append_new(alternatives, reference_to(definition_of(field)));
     }
 }
 
@@ -215,11 +251,62 @@ static json_t *property_of(json_t *defs, const struct field *field)
     return describe(schema, field);
 }
 
+static bool has_required(const struct table *table)
+{
+    for (size_t i = 0; i < table->field_count; i++) {
+        if (table->fields[i].flags & FIELD_REQUIRED)
+            return true;
+    }
+    return false;
+}
+
+/* What the key must be when the one that chooses has this value. */
+static json_t *variant_rule(const struct field *field, const struct enum_name *row)
+{
+    const struct table *table = field->variants[row->value];
+    json_t *takes = json_array();
+    json_t *then;
+
+    json_array_append_new(takes, reference_to(table->name));
+    if (!has_required(table))
+        json_array_append_new(takes, reference_to("unset"));
+    then = json_pack("{s: {s: o}}", "properties", field->name, any_of(takes));
+    if (has_required(table))
+        json_object_set_new(then, "required", json_pack("[s]", field->name));
+    return json_pack("{s: {s: {s: {s: s}}, s: [s]}, s: o}", "if", "properties", field->selector,
+                     "const", row->name, "required", field->selector, "then", then);
+}
+
+static json_t *variant_rules(const struct field *field)
+{
+    json_t *rules = json_array();
+
+    for (const struct enum_name *row = field->names; row->name; row++)
+        json_array_append_new(rules, variant_rule(field, row));
+    json_array_append_new(rules, json_pack("{s: {s: {s: {s: s}}, s: [s]}, s: {s: [s]}}", "if",
+                                           "properties", field->name, "type", "object", "required",
+                                           field->name, "then", "required", field->selector));
+    return rules;
+}
+
+/* That exactly one of the keys is given. */
+static json_t *one_of_rule(const char *const *keys)
+{
+    json_t *alternatives = json_array();
+
+    for (; *keys; keys++)
+        json_array_append_new(alternatives,
+                              json_pack("{s: [s], s: {s: {s: o}}}", "required", *keys, "properties",
+                                        *keys, "not", reference_to("unset")));
+    return json_pack("{s: o}", "oneOf", alternatives);
+}
+
 /* The parts of a definition while it is made. */
 struct definition {
     json_t *defs;
     json_t *properties;
     json_t *required;
+    json_t *rules;      /* what holds beyond; NULL: nothing */
     struct buf planned; /* keys that may stand there as long as they are not set */
 };
 
@@ -235,6 +322,8 @@ static void add_rows(struct definition *d, const struct table *table)
             continue;
         }
         json_object_set_new(d->properties, field->name, property_of(d->defs, field));
+        if (field->kind == FIELD_VARIANT)
+            d->rules = variant_rules(field);
         if (field->flags & FIELD_REQUIRED)
             json_array_append_new(d->required, json_string(field->name));
     }
@@ -266,10 +355,16 @@ static void add_table(json_t *defs, const struct table *table)
     schema = json_pack("{s: s, s: s}", "type", "object", "description", table->help);
     json_object_set(defs, table->name, schema);
     add_rows(&d, table);
+    if (table->one_of)
+        d.rules = json_pack("[o]", one_of_rule(table->one_of));
     json_object_set_new(schema, "properties", d.properties);
     json_object_set_new(schema, "patternProperties", patterns_of(&d));
     json_object_set_new(schema, "additionalProperties",
-                        table->others ? reference_to("values") : json_false());
+                        !table->others                       ? json_false()
+                        : table->others->kind == FIELD_PAIRS ? json_true()
+                                                             : reference_to("values"));
+    if (d.rules)
+        json_object_set_new(schema, "allOf", d.rules);
     if (json_array_size(d.required))
         json_object_set(schema, "required", d.required);
     json_decref(d.required);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "load/yaml_tree.h"
+#include "yaml/yaml_tree.h"
 
 struct decoder;
 struct node_path;
@@ -36,6 +36,10 @@ enum field_kind {
     FIELD_OBJECT,     /* a struct with a table: embedded, or a pointer to an allocated one */
     FIELD_OBJECTS,    /* allocated array of structs with a table, and a size_t count */
     FIELD_NAMED,      /* the same from a map, whose keys are the names of the structs */
+    FIELD_JSON,       /* struct spec_json: a map or a list of which nothing more is known … */
+    FIELD_JSON_MAP,   /* … or only a map, */
+    FIELD_JSON_LIST,  /* … or only a list */
+    FIELD_VARIANT,    /* a pointer to an allocated struct; another key chooses its table */
     FIELD_IGNORED,    /* accepted, means nothing */
     FIELD_PLANNED,    /* known, but this version cannot do it: an error if it is set */
     FIELD_KIND_COUNT,
@@ -73,8 +77,10 @@ struct field {
     uint16_t offset;               /* of the member */
     uint16_t count_offset;         /* FIELD_OBJECTS, FIELD_NAMED, FIELD_ENUMS */
     uint16_t given_offset;         /* of a bool that says the key was given; 0: none */
-    const struct enum_name *names; /* FIELD_ENUM, FIELD_ENUMS */
+    const struct enum_name *names; /* FIELD_ENUM, FIELD_ENUMS; FIELD_VARIANT: of the selector */
     const struct table *table;     /* FIELD_OBJECT, FIELD_OBJECTS, FIELD_NAMED */
+    const char *selector;          /* FIELD_VARIANT: the key beside it that chooses … */
+    const struct table *const *variants; /* … by its value one of these, all of one struct */
     /* A further look at the value, a scalar or the items of a list one by one; NULL: none. */
     void (*check)(struct decoder *decoder, const struct node_path *path, const struct field *field,
                   const struct yaml_node *node);
@@ -101,6 +107,16 @@ struct table {
     void (*check)(struct decoder *decoder, const struct node_path *path, const void *object,
                   const struct yaml_node *node);
     const struct field *short_form; /* what stands for a value that is no map; NULL: nothing */
-    /* What keys without a row become: a row of kind FIELD_MATCHES that takes them; NULL: errors. */
+    /* What keys without a row become: a row of kind FIELD_MATCHES or FIELD_PAIRS that takes them;
+     * NULL: errors. */
     const struct field *others;
+    /* The struct is a struct spec_json: each row is a member of that JSON object, under the row's
+     * name, and needs no place in the struct. */
+    bool json;
+    /* Keys of which exactly one must be given; a row of NULL ends them. NULL: nothing. */
+    const char *const *one_of;
+    /* A table that has further keys, which are written elsewhere, and where: the end of a sentence
+     * about such a key. NULL: there is none. */
+    const struct table *elsewhere;
+    const char *elsewhere_hint;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan/expand.h"
+#include "plan/kubernetes.h"
 #include "plan/link.h"
 #include "plan/names.h"
 
@@ -30,7 +31,8 @@ static bool common_has_template(const struct spec_common *c)
            plan_is_template(&c->shell) || plan_is_template(&c->user) ||
            plan_is_template(&c->image_registry) || plan_is_template(&c->image_registry_username) ||
            plan_is_template(&c->image_registry_password) || plan_is_template(&c->data_dir_outer) ||
-           plan_is_template(&c->data_dir_inner);
+           plan_is_template(&c->data_dir_inner) ||
+           (c->kubernetes && json_has_template(c->kubernetes->value));
 }
 
 void plan_check_scope(const struct plan *plan, struct plan_scope *scope, struct diag_list *diags)
@@ -60,10 +62,28 @@ static void check_string(const struct check *c, const struct spec_str *text)
         free(expanded);
 }
 
+static void check_json(const struct check *c, const struct spec_json *json)
+{
+    json_t *expanded = NULL;
+
+    if (json && json_has_template(json->value) &&
+        plan_expand_json(c->plan, c->settings, json, &expanded, c->late, c->diags, NULL) == 0)
+        json_decref(expanded);
+}
+
 static void check_strings(const struct check *c, const struct spec_strs *strings)
 {
     for (size_t i = 0; i < strings->len; i++)
         check_string(c, &strings->items[i]);
+}
+
+/* Those that are exactly one name which is not set are left out. */
+static void check_settings(const struct check *c, const struct spec_pairs *settings)
+{
+    for (size_t i = 0; i < settings->len; i++) {
+        if (!plan_is_unset_name(c->plan, c->settings, &settings->items[i].value))
+            check_string(c, &settings->items[i].value);
+    }
 }
 
 static void check_plugin(const struct check *c, const struct spec_plugin *plugin)
@@ -73,12 +93,7 @@ static void check_plugin(const struct check *c, const struct spec_plugin *plugin
     check_string(c, &plugin->image_registry);
     check_string(c, &plugin->image_registry_username);
     check_string(c, &plugin->image_registry_password);
-    for (size_t i = 0; i < plugin->settings.len; i++) {
-        const struct spec_str *value = &plugin->settings.items[i].value;
-
-        if (!plan_is_unset_name(c->plan, c->settings, value))
-            check_string(c, value);
-    }
+    check_settings(c, &plugin->settings);
 }
 
 static void check_artifacts(const struct check *c, const struct spec_artifacts *artifacts)
@@ -97,7 +112,7 @@ void plan_check_job_artifacts(const struct plan *plan, struct plan_job *job,
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     const struct check c = {plan, &settings, &job->scope.late, diags};
-    bool late;
+    bool late = false;
 
     if (job->spec && job->spec->artifacts.len &&
         plan_settings_resolve(plan, &job->scope, NULL, &settings, &late, NULL, NULL) == 0)
@@ -125,6 +140,7 @@ static void check_container(const struct check *c, const struct spec_container *
     check_string(c, &container->network);
     check_strings(c, &container->volumes);
     check_strings(c, &container->entrypoint);
+    check_json(c, container->kubernetes);
     if (container->security)
         check_security(c, container->security);
 }
@@ -149,6 +165,37 @@ static void check_service(const struct check *c, const struct spec_service *serv
         check_ready(c, service->ready);
 }
 
+/* Of "PIPELINE_SERVICE_NAME_HOST", in which only letters and digits stay what they are. */
+static bool has_same_variables(const char *a, const char *b)
+{
+    while (*a && (*a == *b || (strchr("-_.", *a) && *b && strchr("-_.", *b)))) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+static void check_service_names(const struct spec_services *services, size_t index,
+                                const struct spec_services *outer, struct diag_list *diags)
+{
+    const struct spec_str *name = &services->items[index].name;
+    size_t outer_len = outer ? outer->len : 0;
+
+    for (size_t i = 0; i < outer_len + index; i++) {
+        const char *other =
+            i < outer_len ? outer->items[i].name.text : services->items[i - outer_len].name.text;
+
+        if (strcmp(other, name->text) == 0)
+            diag_add(diags, DIAG_ERROR, name->pos, "",
+                     "the pipeline has a service \"%s\", too; give this one another name", other);
+        else if (has_same_variables(other, name->text))
+            diag_add(diags, DIAG_ERROR, name->pos, "",
+                     "the services \"%s\" and \"%s\" would have the same variables "
+                     "PIPELINE_SERVICE_…; give this one another name",
+                     other, name->text);
+    }
+}
+
 void plan_check_services(const struct plan *plan, const struct plan_scope *scope,
                          const struct spec_services *services, const struct spec_services *outer,
                          struct diag_list *diags)
@@ -161,16 +208,27 @@ void plan_check_services(const struct plan *plan, const struct plan_scope *scope
         plan_settings_resolve(plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
         return;
     for (size_t i = 0; i < services->len; i++) {
-        const struct spec_str *name = &services->items[i].name;
-
         check_service(&c, &services->items[i]);
-        for (size_t j = 0; outer && j < outer->len; j++) {
-            if (strcmp(outer->items[j].name.text, name->text) == 0)
-                diag_add(diags, DIAG_ERROR, name->pos, "",
-                         "the pipeline has a service \"%s\", too; give this one another name",
-                         name->text);
-        }
+        check_service_names(services, i, outer, diags);
     }
+}
+
+static void check_config(const struct check *c, const struct spec_config *config)
+{
+    const struct spec_str *const strings[] = {
+        &config->path,     &config->repository, &config->ref,    &config->username,
+        &config->password, &config->image,      &config->report, &config->destination,
+        &config->url,      &config->message,    &config->body,
+    };
+    const struct spec_strs *const lists[] = {&config->args, &config->targets, &config->source};
+    const struct spec_pairs *const maps[] = {&config->headers, &config->settings};
+
+    for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
+        check_string(c, strings[i]);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        check_strings(c, lists[i]);
+    for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+        check_settings(c, maps[i]);
 }
 
 static void check_own_keys(const struct check *c, const struct spec_step *spec)
@@ -184,6 +242,10 @@ static void check_own_keys(const struct check *c, const struct spec_step *spec)
         check_string(c, &spec->language->version);
         check_string(c, &spec->language->image);
     }
+    if (spec->deployment)
+        check_string(c, &spec->deployment->name);
+    if (spec->config)
+        check_config(c, spec->config);
     if (spec->ready)
         check_ready(c, spec->ready);
     check_artifacts(c, &spec->artifacts);
@@ -193,11 +255,12 @@ void plan_check_step(const struct plan *plan, struct plan_step *step, struct dia
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     const struct check c = {plan, &settings, &step->scope.late, diags};
-    bool late;
+    bool late = false;
 
     plan_check_scope(plan, &step->scope, diags);
     if (!step->spec->container && !step->spec->plugin && !step->spec->language &&
-        !step->spec->ready && !step->spec->artifacts.len)
+        !step->spec->deployment && !step->spec->config && !step->spec->ready &&
+        !step->spec->artifacts.len)
         return;
     if (plan_settings_resolve(plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
         return; /* said where the string stands */

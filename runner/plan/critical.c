@@ -60,10 +60,10 @@ static void add_edges_of(const struct outline *parent, uint32_t to, bool *has_su
 
         if (waits_for_all && has_successor[edge->from])
             continue;
-        vec_push(ret,
-                 ((struct outline_edge){edge->from, to,
-                                        waits_for_all ? SPEC_CONDITION_SUCCEEDED
-                                                      : (enum spec_condition)edge->condition}));
+        vec_push(ret, ((struct outline_edge){edge->from, to,
+                                             waits_for_all || !edge->given
+                                                 ? SPEC_CONDITION_SUCCEEDED
+                                                 : (enum spec_condition)edge->condition}));
     }
     for (uint32_t i = 0; waits_for_all && flow && i < flow->edge_count; i++)
         has_successor[flow->edges[i].from] = true;

@@ -43,7 +43,7 @@ static bool needs_links(const struct sibling *siblings, uint32_t count, enum pla
 {
     for (uint32_t i = 0; i < count; i++) {
         if ((siblings[i].spec && siblings[i].spec->has_depends_on) ||
-            (order == PLAN_ORDER_FREE && siblings[i].kind != PLAN_PLAIN))
+            (order == PLAN_ORDER_FREE && (siblings[i].kind != PLAN_PLAIN || siblings[i].after_end)))
             return true;
     }
     return false;
@@ -166,6 +166,8 @@ static void make_edges(struct linker *l)
         tie_hooks(l, i);
         for (size_t j = 0; s->spec && j < s->spec->depends_on_count; j++)
             add_dependency(l, i, &s->spec->depends_on[j]);
+        for (uint32_t from = s->after; from < s->after_end; from++)
+            add_edge(l, i, from, SPEC_CONDITION_COMPLETED, false);
         if (!l->edges.len)
             continue;
         flow = plan_flow_make(s->flow);

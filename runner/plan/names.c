@@ -4,13 +4,15 @@
 
 #include "base/buf.h"
 #include "base/nearest.h"
+#include "plan/hosts.h"
 #include "plan/inputs.h"
 
-static const char *const roots[] = {"env",  "inputs", "matrix",   "steps",
+static const char *const roots[] = {"env",  "inputs", "matrix",   "host", "steps",
                                     "jobs", "stages", "pipeline", NULL};
 static const char *const statuses[] = {"status", NULL};
 static const char *const job_members[] = {"status", "outputs", NULL};
 static const char *const step_members[] = {"status", "outputs", "exit_code", NULL};
+static const char *const host_members[] = {"name", "engine", "roles", "environment", "vars", NULL};
 static const char *const pipeline_members[] = {"name", "id", "status", NULL};
 
 bool names_value(const struct plan *plan, const struct plan_scope *scope, const char *const *path,
@@ -18,6 +20,11 @@ bool names_value(const struct plan *plan, const struct plan_scope *scope, const 
 {
     if (len == 2 && strcmp(path[0], "matrix") == 0) {
         *ret = expr_string(scope->job ? strmap_get(&scope->job->matrix, path[1]) : NULL);
+        return true;
+    }
+    if (strcmp(path[0], "host") == 0) {
+        if (scope->job && scope->job->host)
+            *ret = plan_host_value(scope->job->host, path, len);
         return true;
     }
     if (len == 2 && strcmp(path[0], "inputs") == 0) {
@@ -84,6 +91,36 @@ static int check_matrix(const struct check *c, const char *name, struct err *err
         }
     }
     return unknown(err, &nearest, "the matrix has no axis \"%s\"", "");
+}
+
+/* One that another host has may be missing from this one. */
+static int check_host_var(const struct check *c, const char *name, struct err *err)
+{
+    struct nearest nearest = {.text = name};
+
+    for (size_t i = 0; i < c->plan->host_count; i++) {
+        const struct strmap *vars = &c->plan->hosts[i].vars;
+
+        if (strmap_has(vars, name))
+            return 0;
+        strmap_foreach (var, vars)
+            nearest_offer(&nearest, var->key);
+    }
+    return unknown(err, &nearest, "no host has a variable \"%s\"", "");
+}
+
+static int check_host(const struct check *c, const char *const *path, size_t len, struct err *err)
+{
+    const char *member = len > 1 ? path[1] : NULL;
+
+    if (!c->scope->job || !c->scope->job->host)
+        return err_set(err, ERR_INVALID, "\"host%s%s\" needs a job with \"run_on\"",
+                       member ? "." : "", member ? member : "");
+    if (!member)
+        return 0;
+    if (check_member(host_members, member, "host", err) < 0)
+        return -1;
+    return len > 2 && strcmp(member, "vars") == 0 ? check_host_var(c, path[2], err) : 0;
 }
 
 static int check_input(const struct check *c, const char *name, struct err *err)
@@ -157,6 +194,8 @@ static int check_name(void *arg, const char *const *path, size_t len, size_t off
     }
     if (nearest.text)
         return unknown(err, &nearest, "unknown name \"%s\"", "");
+    if (strcmp(root, "host") == 0)
+        return check_host(c, path, len, err);
     if (strcmp(root, "env") == 0 || len < 2)
         return 0;
     if (strcmp(root, "inputs") == 0)

@@ -10,32 +10,19 @@
 #include "base/fs.h"
 #include "plan/artifacts.h"
 #include "plan/check.h"
+#include "plan/hosts.h"
 #include "plan/inputs.h"
 #include "plan/link.h"
-#include "plan/matrix.h"
 #include "plan/settings.h"
+#include "plan/spread.h"
 
 struct build {
     struct plan *plan;
     struct diag_list *diags;
+    bool *checked_hosts; /* by index */
 };
 
 /* --- names --- */
-
-/* A string expanded in a scope; NULL after an error, which has been added. */
-static char *expand_in(const struct build *b, const struct plan_scope *scope,
-                       const struct spec_str *text)
-{
-    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
-    char *expanded = NULL;
-
-    if (!plan_is_template(text))
-        return xstrdup(text->text);
-    if (plan_settings_resolve(b->plan, scope, NULL, &settings, NULL, NULL, NULL) < 0 ||
-        plan_expand(b->plan, &settings, text, &expanded, NULL, b->diags, NULL) < 0)
-        return NULL;
-    return expanded;
-}
 
 /* A name with its ${…} expanded in the scope around it; "LEVEL-N" when there is none. */
 static char *make_name(const struct build *b, const struct plan_scope *scope,
@@ -45,7 +32,7 @@ static char *make_name(const struct build *b, const struct plan_scope *scope,
 
     if (!name->text)
         return xasprintf("%s-%zu", level, index + 1);
-    expanded = expand_in(b, scope, name);
+    expanded = plan_expand_at(b->plan, scope, name, b->diags);
     return expanded ? expanded : xstrdup(name->text);
 }
 
@@ -195,63 +182,92 @@ static void build_steps(const struct build *b, struct plan_job *job)
     link_steps(b, job);
 }
 
-/* "unit" becomes "unit (a, 1)", unless the name makes the difference itself. */
-static void add_matrix_to_name(struct plan_job *job)
+/* Whether the name says an expression that begins so, and with it what makes the difference. */
+static bool says(const struct spec_str *name, const char *expression)
+{
+    const char *open = name->text ? strstr(name->text, "{{") : NULL;
+
+    return open && strstr(open, expression);
+}
+
+/* "unit" becomes "unit (a, 1, web-1)", unless the name makes the difference itself. */
+static void add_difference_to_name(struct plan_job *job)
 {
     CLEANUP_BUF struct buf name = BUF_INIT;
     const char *separator = " (";
 
-    if (job->spec->name.text && strstr(job->spec->name.text, "{{"))
-        return;
     buf_addstr(&name, job->name);
-    strmap_foreach (axis, &job->matrix) {
-        buf_addf(&name, "%s%s", separator, axis->value);
+    if (!says(&job->spec->name, "")) {
+        strmap_foreach (axis, &job->matrix) {
+            buf_addf(&name, "%s%s", separator, axis->value);
+            separator = ", ";
+        }
+    }
+    if (job->host && !says(&job->spec->name, "host")) {
+        buf_addf(&name, "%s%s", separator, job->host->spec->name.text);
         separator = ", ";
     }
-    buf_addch(&name, ')');
+    if (*separator == ',')
+        buf_addch(&name, ')');
     free(job->name);
     job->name = buf_steal(&name);
 }
 
-/* `matrix` (may be NULL) goes to the job. */
+/* The job runs where the host says, whatever image it names. */
+static void put_on_host(struct plan_stage *stage, struct plan_job *job)
+{
+    job->common = xcalloc(1, sizeof(*job->common));
+    *job->common = job->spec->common;
+    job->common->engine = job->host->common.engine;
+    job->host_scope = (struct plan_scope){&stage->scope, &job->host->common, job, false};
+    job->scope = (struct plan_scope){&job->host_scope, job->common, job, false};
+}
+
+/* What makes a job one of several; all of it may be NULL or 0. */
+struct variant {
+    const struct strmap *matrix;
+    const struct plan_host *host;
+    uint32_t batch;
+    uint32_t group;
+};
+
 static void build_job(const struct build *b, struct plan_stage *stage, const struct spec_job *spec,
-                      size_t index, struct strmap *matrix, uint32_t group)
+                      size_t index, const struct variant *variant)
 {
     struct plan_job *job = &stage->jobs[stage->job_count++];
     struct plan_scope naming = {&stage->scope, &b->plan->no_settings, job, false};
 
     job->spec = spec;
     job->scope = (struct plan_scope){&stage->scope, &spec->common, job, false};
-    job->group = group;
-    if (matrix)
-        job->matrix = *matrix;
+    job->group = variant->group;
+    job->batch = variant->batch;
+    job->host = variant->host;
+    if (variant->matrix)
+        strmap_merge(&job->matrix, variant->matrix);
+    if (job->host)
+        put_on_host(stage, job);
     job->name = make_name(b, &naming, &spec->name, "job", index);
-    if (matrix)
-        add_matrix_to_name(job);
+    if (job->group)
+        add_difference_to_name(job);
     plan_read_conditions(spec->flow, &job->flow, b->diags);
     build_steps(b, job);
 }
 
-struct matrix_scope {
-    const struct build *build;
-    const struct plan_scope *scope;
-};
-
-static char *expand_matrix_value(void *arg, const struct spec_str *text)
+/* The jobs of the batch before that of a job, which are right before its own. */
+static void find_batch_before(const struct plan_stage *stage, uint32_t index,
+                              struct sibling *sibling)
 {
-    const struct matrix_scope *m = arg;
+    const struct plan_job *job = &stage->jobs[index];
 
-    return expand_in(m->build, m->scope, text);
-}
-
-static void add_group(struct plan_stage *stage, const struct spec_matrix *matrix)
-{
-    struct plan_group *group;
-
-    stage->groups = xreallocarray(stage->groups, stage->group_count + 1, sizeof(*stage->groups));
-    group = &stage->groups[stage->group_count++];
-    group->max_parallel = matrix->max_parallel > 0 ? (uint32_t)matrix->max_parallel : 0;
-    group->fail_fast = matrix->fail_fast ? matrix->fail_fast == SPEC_TRUE : stage->fail_fast;
+    if (job->batch < 2)
+        return;
+    while (stage->jobs[index].batch == job->batch)
+        index--;
+    sibling->after_end = index + 1;
+    while (index > 0 && stage->jobs[index - 1].group == job->group &&
+           stage->jobs[index - 1].batch == job->batch - 1)
+        index--;
+    sibling->after = index;
 }
 
 static void link_jobs(const struct build *b, struct plan_stage *stage)
@@ -274,55 +290,65 @@ static void link_jobs(const struct build *b, struct plan_stage *stage)
                              .span = i > 0 && job->group && stage->jobs[i - 1].group == job->group
                                          ? 0
                                          : span};
+        find_batch_before(stage, i, &siblings[i]);
     }
     if (plan_link(siblings, stage->job_count, (enum plan_order)stage->order, "job", b->diags))
         stage->order = PLAN_ORDER_GRAPH;
     free(siblings);
 }
 
-/* Every job in the file with its combinations, of which one without a matrix has a single one. */
-static size_t expand_matrices(const struct build *b, const struct plan_stage *stage,
-                              struct combinations *combinations)
+/* The job for each host, on it for each combination. */
+static void build_variants(const struct build *b, struct plan_stage *stage, size_t index,
+                           const struct plan_spread *spread)
 {
-    struct matrix_scope arg = {b, &stage->scope};
-    size_t total = 0;
+    const struct spec_job *spec = &stage->spec->jobs[index];
+    size_t hosts = spread->hosts.len ? spread->hosts.len : 1;
+    size_t combinations = spread->combinations.len ? spread->combinations.len : 1;
+    struct variant variant = {0};
 
-    for (size_t i = 0; i < stage->spec->job_count; i++) {
-        const struct spec_matrix *matrix = stage->spec->jobs[i].matrix;
-
-        if (matrix &&
-            plan_matrix_expand(matrix, expand_matrix_value, &arg, &combinations[i], b->diags) < 0)
-            continue;
-        total += matrix ? combinations[i].len : 1;
+    if (spread->is_group) {
+        stage->groups =
+            xreallocarray(stage->groups, stage->group_count + 1, sizeof(*stage->groups));
+        stage->groups[stage->group_count++] = spread->group;
+        variant.group = stage->group_count;
     }
-    return total;
+    for (size_t i = 0; i < hosts; i++) {
+        if (spread->hosts.len) {
+            variant.host = spread->hosts.items[i];
+            variant.batch = spread->batches[i];
+        }
+        for (size_t j = 0; j < combinations; j++) {
+            if (spread->combinations.len)
+                variant.matrix = &spread->combinations.items[j];
+            build_job(b, stage, spec, index, &variant);
+        }
+    }
 }
 
 static void build_jobs(const struct build *b, struct plan_stage *stage)
 {
     const struct spec_stage *spec = stage->spec;
-    struct combinations *combinations = xcalloc(spec->job_count, sizeof(*combinations));
-    size_t total = expand_matrices(b, stage, combinations);
+    struct plan_spread *spreads = xcalloc(spec->job_count, sizeof(*spreads));
+    size_t total = 0;
 
+    for (size_t i = 0; i < spec->job_count; i++) {
+        plan_spread_init(b->plan, stage, &spec->jobs[i], &spreads[i], b->diags);
+        total += spreads[i].count;
+    }
     /* Not to grow: scopes point into it. */
     stage->jobs = xcalloc(total + 2, sizeof(*stage->jobs));
     if (spec->pre.text)
         build_hook_job(b, &stage->scope, &stage->jobs[stage->job_count++], PLAN_PRE, &spec->pre,
                        NULL);
     for (size_t i = 0; i < spec->job_count; i++) {
-        if (!spec->jobs[i].matrix)
-            build_job(b, stage, &spec->jobs[i], i, NULL, 0);
-        if (!combinations[i].len)
-            continue;
-        add_group(stage, spec->jobs[i].matrix);
-        for (size_t j = 0; j < combinations[i].len; j++)
-            build_job(b, stage, &spec->jobs[i], i, &combinations[i].items[j], stage->group_count);
-        vec_release(&combinations[i]);
+        if (spreads[i].count)
+            build_variants(b, stage, i, &spreads[i]);
+        plan_spread_release(&spreads[i]);
     }
     if (post_count(&spec->post))
         build_hook_job(b, &stage->scope, &stage->jobs[stage->job_count++], PLAN_POST, NULL,
                        &spec->post);
-    free(combinations);
+    free(spreads);
     link_jobs(b, stage);
 }
 
@@ -397,8 +423,20 @@ static void index_steps(struct plan_job *job)
     }
 }
 
+/* A host is said to be wrong once, where the first of its jobs is. */
+static void check_host(const struct build *b, struct plan_job *job)
+{
+    CLEANUP_DIAG_LIST struct diag_list same = {0};
+    bool *checked = &b->checked_hosts[job->host - b->plan->hosts];
+
+    plan_check_scope(b->plan, &job->host_scope, *checked ? &same : b->diags);
+    *checked = true;
+}
+
 static void check_job(const struct build *b, struct plan_job *job, struct diag_list *diags)
 {
+    if (job->host)
+        check_host(b, job);
     plan_check_scope(b->plan, &job->scope, diags);
     plan_check_conditions(b->plan, &job->scope, job->flow, diags);
     if (job->spec) {
@@ -418,7 +456,7 @@ static void check_job(const struct build *b, struct plan_job *job, struct diag_l
     }
 }
 
-/* What is wrong in the file is said once, not for every combination of a matrix. */
+/* What is wrong in the file is said once, not for every job of a group. */
 static void check_all(const struct build *b)
 {
     struct plan *plan = b->plan;
@@ -464,7 +502,7 @@ static void set_workdir(const struct build *b)
     if (inputs->workdir)
         expanded = xstrdup(inputs->workdir);
     else if (plan->spec->common.workdir.text)
-        expanded = expand_in(b, &plan->scope, &plan->spec->common.workdir);
+        expanded = plan_expand_at(plan, &plan->scope, &plan->spec->common.workdir, b->diags);
     if (!expanded || !*expanded)
         return;
     joined = fs_join(inputs->current_dir, expanded);
@@ -496,10 +534,14 @@ struct plan *plan_build(const struct spec_pipeline *spec, const struct plan_inpu
     plan_check_scope(plan, &plan->scope, diags);
     plan_check_concurrency(plan, &plan->scope, spec->concurrency, diags);
     if (diags->error_count == errors_before)
+        plan_hosts_init(plan, diags);
+    if (diags->error_count == errors_before)
         build_stages(&b);
     if (diags->error_count == errors_before) {
         complete(&b);
+        b.checked_hosts = xcalloc(plan->host_count, sizeof(*b.checked_hosts));
         check_all(&b);
+        free(b.checked_hosts);
     }
     if (diags->error_count == errors_at_first)
         return plan;
@@ -519,6 +561,7 @@ static void release_job(struct plan_job *job)
     free(job->steps);
     free(job->name);
     strmap_release(&job->matrix);
+    free(job->common);
     text_index_release(&job->step_names);
     plan_flow_free(job->flow);
 }
@@ -540,6 +583,7 @@ void plan_free(struct plan *plan)
     for (uint32_t i = 0; i < plan->stage_count; i++)
         release_stage(&plan->stages[i]);
     free(plan->stages);
+    plan_hosts_release(plan);
     vec_foreach (struct spec_step **, hook, &plan->hooks)
         free(*hook);
     vec_release(&plan->hooks);
@@ -598,4 +642,19 @@ const struct plan_stage *plan_find_stage(const struct plan *plan, const char *na
 int64_t plan_timeout_ms(const struct plan_scope *scope)
 {
     return scope->common->timeout_ms == SPEC_UNSET ? 0 : scope->common->timeout_ms;
+}
+
+int64_t plan_schedule_timeout_ms(const struct plan_job *job)
+{
+    int64_t longest_ms = 0;
+
+    for (uint32_t i = 0; i < job->step_count; i++) {
+        const struct plan_scope *scope = &job->steps[i].scope;
+
+        while (scope->parent && scope->common->schedule_timeout_ms == SPEC_UNSET)
+            scope = scope->parent;
+        if (scope->common->schedule_timeout_ms > longest_ms)
+            longest_ms = scope->common->schedule_timeout_ms;
+    }
+    return longest_ms;
 }

@@ -12,7 +12,7 @@
  *
  * The hooks `pre` and `post` are siblings of what they go with: steps of a job, a job of one step
  * in a stage, a stage of one job in the pipeline. A job with a matrix becomes one job for each
- * combination; `finally` becomes stages behind the others.
+ * combination, one with `run_on` one for each host; `finally` becomes stages behind the others.
  * Threads: immutable once built. Pure: no I/O.
  * Source: pipeline file reference, sections 1 to 3. */
 #pragma once
@@ -23,6 +23,7 @@
 
 #include "base/diag.h"
 #include "base/map.h"
+#include "base/parse.h"
 #include "base/text_index.h"
 #include "base/vec.h"
 #include "expr/expr.h"
@@ -42,6 +43,9 @@ struct plan_inputs {
     const char *current_dir;          /* absolute; what relative workdirs are meant from */
     bool strict;                      /* unset names are errors */
     bool incomplete;                  /* nothing will run: required inputs may be missing */
+    /* With strict: it is asked before its time. A variable of the environment that cannot be
+     * expanded yet is not set, so that only what is made of it cannot be had either. */
+    bool ahead;
 };
 
 struct plan_job;
@@ -89,25 +93,45 @@ struct plan_step {
     uint8_t post; /* enum plan_post, of PLAN_POST */
 };
 
+/* A machine of the inventory. */
+struct plan_host {
+    const struct spec_host *spec;
+    struct spec_common common; /* what its jobs inherit: environment and engine; strings borrowed */
+    char *own_engine;          /* where the file says none; else NULL */
+    char *engine;              /* for people: without user and password */
+    struct strvec roles;
+    struct strmap vars;
+    struct strmap environment;
+};
+
 struct plan_job {
     struct plan_scope scope;
     const struct spec_job *spec; /* NULL: a hook */
     char *name;
-    struct strmap matrix; /* from axis to value; empty: none */
+    struct strmap matrix;         /* from axis to value; empty: none */
+    const struct plan_host *host; /* NULL: it has no `run_on`; else the four below are set */
+    struct plan_scope host_scope; /* between the stage and the job */
+    struct spec_common *common;   /* owned: the job's, with the engine of the host */
+    uint32_t batch;               /* from 1; none begins before the one before it has ended */
     struct plan_flow *flow;
     struct plan_step *steps;
     uint32_t step_count;
     struct text_index step_names; /* ids and names to numbers; filled when the plan is complete */
     const char *left_out;         /* why it is not to run, see select.h; NULL: it is to */
-    uint32_t group;               /* jobs of one matrix; 0: none */
+    uint32_t group;               /* jobs of one matrix or `run_on`; 0: none */
     uint8_t kind;                 /* enum plan_kind */
     uint8_t order;                /* enum plan_order, of the steps */
 };
 
-/* The jobs that a matrix expands to. */
+/* The jobs that a matrix, or a `run_on`, or both expand to. */
 struct plan_group {
     uint32_t max_parallel; /* 0: no limit of its own */
     bool fail_fast;
+    /* Of a `run_on`, see docs/hosts.md. */
+    uint32_t batch_count; /* 0: there is no `run_on` */
+    bool ignore_errors;
+    bool has_max_failures;
+    struct portion max_failures;
 };
 
 struct plan_stage {
@@ -126,7 +150,7 @@ struct plan_stage {
     uint8_t order; /* enum plan_order, of the jobs */
 };
 
-/* How many jobs a matrix may become. */
+/* How many jobs one of the file may become. */
 #define PLAN_MATRIX_MAX 1000
 
 struct plan {
@@ -134,9 +158,11 @@ struct plan {
     const struct spec_pipeline *spec;
     struct plan_inputs inputs;
     char *name;
-    char *workdir;             /* absolute */
-    struct strmap automatic;   /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
-    struct strmap parameters;  /* the values of `inputs`, as text */
+    char *workdir;            /* absolute */
+    struct strmap automatic;  /* inputs.automatic, PIPELINE_NAME and PIPELINE_WORKDIR */
+    struct strmap parameters; /* the values of `inputs`, as text */
+    struct plan_host *hosts;  /* in the order of the inventory */
+    size_t host_count;
     struct plan_stage *stages; /* in the order of running, hooks and `finally` included */
     uint32_t stage_count;
     uint8_t order; /* enum plan_order, of the stages */
@@ -171,5 +197,14 @@ static inline void plan_cleanup(struct plan **plan)
     plan_free(*plan);
 }
 
+/* As expressions see it: {"name": …, "engine": …, "roles": […], "environment": {…}, "vars": {…}}; a
+ * new reference. */
+json_t *plan_host_json(const struct plan_host *host) __attribute__((warn_unused_result));
+/* "ssh://user:password@host:22" becomes "ssh://host:22"; the caller frees. */
+char *plan_engine_shown(const char *engine) __attribute__((warn_unused_result));
+
 /* The nearest limit that the scope itself sets; 0: none. */
 int64_t plan_timeout_ms(const struct plan_scope *scope);
+/* How long what the steps of a job run in may wait for a machine: of what its steps say or inherit
+ * the longest; 0: none says anything. */
+int64_t plan_schedule_timeout_ms(const struct plan_job *job);

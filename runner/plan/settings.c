@@ -13,7 +13,9 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/interpolate.h"
+#include "base/vec.h"
 #include "plan/expand.h"
+#include "plan/kubernetes.h"
 
 /* `how` says in which way values are expanded. */
 static int add_environment(const struct expansion *how, const struct plan_scope *scope,
@@ -22,6 +24,7 @@ static int add_environment(const struct expansion *how, const struct plan_scope 
     const struct plan *plan = how->plan;
     const struct spec_pairs *pairs = &scope->common->environment;
     CLEANUP_STRMAP struct strmap own = {0};
+    CLEANUP_STRVEC struct strvec unknown = {0};
     struct expansion x = *how;
 
     x.first = environment;
@@ -35,10 +38,14 @@ static int add_environment(const struct expansion *how, const struct plan_scope 
         x.pos = pair->value.pos;
         if (expand(&x, pair->value.text ? pair->value.text : "", &value, err) == 0)
             strmap_set(&own, pair->key, value);
+        else if (plan->inputs.ahead)
+            strvec_push(&unknown, pair->key);
         else if (!how->ahead)
             return -1;
     }
     strmap_merge(environment, &own);
+    for (size_t i = 0; i < unknown.len; i++)
+        strmap_remove(environment, unknown.items[i]);
     return 0;
 }
 
@@ -48,7 +55,7 @@ static char *look_ahead(const struct plan *plan, const struct plan_scope *scope,
                         const struct spec_str *text)
 {
     CLEANUP_STRMAP struct strmap environment = {0};
-    bool late;
+    bool late = false;
     struct expansion x = {.plan = plan,
                           .scope = scope,
                           .runtime = runtime,
@@ -152,6 +159,24 @@ static void set_string(char **to, const char *value)
     *to = xstrdup(value);
 }
 
+/* Of what is not on this machine; so the runner's own environment is none of its business. */
+static int add_kubernetes(const struct expansion *how, const struct plan_scope *scope,
+                          struct plan_settings *s, struct err *err)
+{
+    const struct spec_json *kubernetes = scope->common->kubernetes;
+    struct expansion x = *how;
+    json_t *own;
+
+    if (!kubernetes)
+        return 0;
+    x.first = &s->environment;
+    x.local = false;
+    if (expand_json(&x, kubernetes, &own, err) < 0)
+        return -1;
+    kubernetes_merge(&s->kubernetes, own);
+    return 0;
+}
+
 /* What the steps of a job have set for those behind them; -e wins over it, too. */
 static void add_exported(const struct plan *plan, const struct plan_scope *scope,
                          struct plan_settings *s)
@@ -180,9 +205,10 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
     if (add_environment(&how, scope, &s->environment, err) < 0)
         return -1;
     add_exported(plan, scope, s);
-    if (add_strings(&how, scope, s, &given, err) < 0)
+    if (add_strings(&how, scope, s, &given, err) < 0 || add_kubernetes(&how, scope, s, err) < 0)
         return -1;
-    if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0)
+    if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0 &&
+        strncmp(s->engine, "docker:", 7) != 0)
         set_string(&s->engine, "docker");
     if (common->resources)
         s->resources = common->resources;
@@ -196,14 +222,32 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
         s->checkout = (enum spec_checkout)common->checkout;
     if (common->grace_ms != SPEC_UNSET)
         s->grace_ms = common->grace_ms;
+    if (common->schedule_timeout_ms != SPEC_UNSET)
+        s->schedule_timeout_ms = common->schedule_timeout_ms;
     return 0;
 }
 
-/* A relative workdir is meant from the pipeline's. */
+bool plan_engine_is_remote(const char *engine)
+{
+    static const char *const schemes[] = {"ssh", "idp", "idps"};
+    size_t len = strcspn(engine, ":");
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+        if (strlen(schemes[i]) == len && strncmp(schemes[i], engine, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A relative workdir is meant from the pipeline's, if that is on the same machine. */
 static void anchor_workdir(const struct plan *plan, struct plan_settings *s)
 {
+    bool of_pipeline = plan->spec->common.workdir.text != NULL;
     CLEANUP_FREE char *joined = NULL;
 
+    s->workdir_given = s->workdir || of_pipeline;
+    if (s->workdir && !of_pipeline && plan_engine_is_remote(s->engine))
+        return;
     if (!s->workdir) {
         s->workdir = xstrdup(plan->workdir);
         return;
@@ -220,8 +264,7 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
     struct plan_settings s = {.scope = scope,
                               .runtime = runtime,
                               .grace_ms = PLAN_GRACE_DEFAULT_MS,
-                              .isolation = SPEC_ISOLATION_STEP,
-                              .checkout = SPEC_CHECKOUT_WORKDIR};
+                              .isolation = SPEC_ISOLATION_STEP};
 
     if (plan->inputs.variables)
         strmap_merge(&s.environment, plan->inputs.variables);
@@ -236,6 +279,10 @@ int plan_settings_resolve(const struct plan *plan, const struct plan_scope *scop
         return -1;
     }
     s.local = strcmp(s.engine, "host") == 0;
+    if (!s.checkout)
+        s.checkout = plan_engine_is_remote(s.engine) ? SPEC_CHECKOUT_NONE : SPEC_CHECKOUT_WORKDIR;
+    if (!json_object_size(s.kubernetes))
+        json_decref(steal_ptr(&s.kubernetes));
     anchor_workdir(plan, &s);
     *ret = s;
     return 0;
@@ -246,6 +293,7 @@ void plan_settings_release(struct plan_settings *s)
     strmap_release(&s->environment);
     for (size_t i = 0; i < sizeof(inherited) / sizeof(*inherited); i++)
         free(*(char **)((char *)s + inherited[i].to));
+    json_decref(s->kubernetes);
     *s = (struct plan_settings){0};
 }
 
@@ -285,6 +333,38 @@ int plan_expand(const struct plan *plan, const struct plan_settings *settings,
         return 0;
     }
     return expand(&x, text->text, ret, err);
+}
+
+char *plan_expand_at(const struct plan *plan, const struct plan_scope *scope,
+                     const struct spec_str *text, struct diag_list *diags)
+{
+    CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
+    char *expanded = NULL;
+
+    if (!has_template(text->text))
+        return xstrdup(text->text);
+    if (plan_settings_resolve(plan, scope, NULL, &settings, NULL, NULL, NULL) < 0 ||
+        plan_expand(plan, &settings, text, &expanded, NULL, diags, NULL) < 0)
+        return NULL;
+    return expanded;
+}
+
+int plan_expand_json(const struct plan *plan, const struct plan_settings *settings,
+                     const struct spec_json *json, json_t **ret, bool *ret_late,
+                     struct diag_list *diags, struct err *err)
+{
+    struct expansion x = expansion_of(plan, settings);
+    json_t *expanded = NULL;
+
+    x.late = ret_late;
+    x.diags = diags;
+    x.local = false;
+    if (json && expand_json(&x, json, &expanded, err) < 0)
+        return -1;
+    if (json_is_object(expanded) && !json_object_size(expanded))
+        json_decref(steal_ptr(&expanded));
+    *ret = expanded;
+    return 0;
 }
 
 int plan_condition(const struct plan *plan, const struct plan_settings *settings,

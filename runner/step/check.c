@@ -32,8 +32,8 @@ void step_check(const struct step_kind *const *kinds, const struct plan *plan,
                 const struct plan_step *step = &job->steps[k];
                 const struct spec_step *spec = step->spec;
 
-                if (!step->scope.late &&
-                    (spec->container || spec->plugin || spec->language || spec->ready))
+                if (!step->scope.late && (spec->container || spec->plugin || spec->language ||
+                                          spec->type || spec->ready))
                     check(kinds, plan, step, diags);
             }
         }

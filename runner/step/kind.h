@@ -34,15 +34,19 @@ struct step_lowered {
     struct strvec entrypoint;
     struct strvec cap_add;
     struct strvec cap_drop;
+    json_t *kubernetes; /* of the shape */
     VEC(struct mount_spec)
     mounts;
-    struct strvec owned; /* other strings that the above borrow */
+    struct strvec owned;     /* other strings that the above borrow */
+    struct strvec passwords; /* that it is given, to be masked */
     struct runnable_file file;
     /* For what is known about the run when the step starts, as JSON; path NULL: not wanted. */
     struct placed_file context;
+    struct deployment_shape deployment;
     struct image_check image_check;
     struct strmap plugin_settings; /* of a plugin: as they are named in the file */
-    struct readiness *ready;       /* of a step in the background; NULL: ready as soon as it runs */
+    /* Of a step in the background; NULL: ready as soon as it runs, or lowered ahead of its time. */
+    struct readiness *ready;
 };
 
 struct step_kind {
@@ -55,6 +59,8 @@ struct step_kind {
 extern const struct step_kind step_kind_command;
 extern const struct step_kind step_kind_plugin;
 extern const struct step_kind step_kind_language;
+extern const struct step_kind step_kind_type;
+extern const struct step_kind step_kind_deployment;
 
 /* Whether the step needs an image although no level names one, so that it runs in a container. */
 bool step_implies_container(const struct spec_step *spec);

@@ -1,9 +1,13 @@
 #include "step/lower.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
+
+/* The kernel refuses a single argument of 128 KiB (MAX_ARG_STRLEN); longer scripts go in a file. */
+enum { SCRIPT_ARGUMENT_MAX = 120 * 1024 };
 
 bool step_implies_container(const struct spec_step *spec)
 {
@@ -28,6 +32,16 @@ int lower_string(const struct step_context *context, struct step_lowered *lowere
     return 0;
 }
 
+int lower_text(const struct step_context *context, struct step_lowered *lowered,
+               const struct spec_str *text, const char **ret, struct err *err)
+{
+    if (!context->plan->inputs.ahead)
+        return lower_string(context, lowered, text, ret, err);
+    if (lower_string(context, lowered, text, ret, NULL) < 0)
+        *ret = "";
+    return 0;
+}
+
 void lower_identity(const struct step_context *context, struct strmap *environment)
 {
     strmap_merge(environment, &context->plan->automatic);
@@ -42,6 +56,48 @@ void lower_environment(const struct step_context *context, struct strmap *enviro
         strmap_merge(environment, context->plan->inputs.passthrough);
     strmap_merge(environment, &context->settings->environment);
     lower_identity(context, environment);
+}
+
+static bool knows_e(const char *shell)
+{
+    static const char *const shells[] = {"sh", "bash", "ash", "dash", "zsh", "ksh", "mksh"};
+    const char *slash = strrchr(shell, '/');
+    const char *name = slash ? slash + 1 : shell;
+
+    for (size_t i = 0; i < sizeof(shells) / sizeof(*shells); i++) {
+        if (strcmp(shells[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void lower_script(struct step_lowered *lowered, const char *shell, bool strict, const char *script,
+                  const char *const *parameters)
+{
+    size_t size = strlen(script);
+
+    strvec_push(&lowered->argv, shell);
+    if (strict && knows_e(shell))
+        strvec_push(&lowered->argv, "-e");
+    if (size <= SCRIPT_ARGUMENT_MAX) {
+        strvec_push(&lowered->argv, "-c");
+        strvec_push(&lowered->argv, script);
+    } else {
+        strvec_push(&lowered->argv, RUNNABLE_FILES "script");
+        lowered->file = (struct runnable_file){.name = "script", .data = script, .size = size};
+    }
+    for (; parameters && *parameters; parameters++)
+        strvec_push(&lowered->argv, *parameters);
+}
+
+void lower_setting(struct strmap *environment, const char *prefix, const char *key,
+                   const char *value)
+{
+    CLEANUP_FREE char *name = xasprintf("%s%s", prefix, key);
+
+    for (char *c = name + strlen(prefix); *c; c++)
+        *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
+    strmap_set(environment, name, value);
 }
 
 static void add_mount(struct step_lowered *lowered, const char *source, const char *target,
@@ -154,6 +210,10 @@ static int add_container_keys(const struct step_context *context, struct step_lo
     shape->privileged = container->privileged == SPEC_TRUE;
     shape->sandbox = container->sandbox == SPEC_TRUE;
     shape->source.pull_timeout_ms = container->pull_timeout_ms;
+    if (plan_expand_json(context->plan, context->settings, container->kubernetes,
+                         &lowered->kubernetes, NULL, NULL, err) < 0)
+        return -1;
+    shape->kubernetes = lowered->kubernetes;
     return add_security(context, lowered, container->security, err);
 }
 
@@ -195,7 +255,7 @@ int step_lower(const struct step_kind *const *kinds, const struct step_context *
     }
     if (init_shape(context, lowered, err) < 0 || (*kinds)->lower(context, lowered, err) < 0)
         goto failed;
-    if (context->step->spec->ready &&
+    if (context->step->spec->ready && !context->plan->inputs.ahead &&
         readiness_lower(context->plan, context->settings, context->settings->shell,
                         context->step->spec->ready, &lowered->ready, err) < 0)
         goto failed;
@@ -237,7 +297,9 @@ void step_lowered_free(struct step_lowered *lowered)
     strvec_release(&lowered->entrypoint);
     strvec_release(&lowered->cap_add);
     strvec_release(&lowered->cap_drop);
+    json_decref(lowered->kubernetes);
     strvec_release(&lowered->owned);
+    strvec_release(&lowered->passwords);
     readiness_free(lowered->ready);
     free(lowered);
 }

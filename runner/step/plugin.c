@@ -2,7 +2,6 @@
  * environment variables and what is known about the run as a file. Labels of the image can say
  * which settings there are, and for which version of this interface it was made: that is checked
  * as soon as the image is there. Source: pipeline file reference, section 6; docs/plugins.md. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -22,21 +21,7 @@ static bool claims(const struct spec_step *spec)
     return spec->plugin != NULL;
 }
 
-static char *setting_name(const char *key)
-{
-    char *name = xasprintf("PIPELINE_PLUGIN_SETTINGS_%s", key);
-
-    for (char *c = name + strlen("PIPELINE_PLUGIN_SETTINGS_"); *c; c++)
-        *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
-    return name;
-}
-
-static void add_setting(struct strmap *environment, const char *key, const char *value)
-{
-    CLEANUP_FREE char *name = setting_name(key);
-
-    strmap_set(environment, name, value);
-}
+#define SETTING_PREFIX "PIPELINE_PLUGIN_SETTINGS_"
 
 static int add_settings(const struct step_context *context, struct step_lowered *lowered,
                         struct err *err)
@@ -45,15 +30,14 @@ static int add_settings(const struct step_context *context, struct step_lowered 
 
     for (size_t i = 0; i < settings->len; i++) {
         const char *key = settings->items[i].key;
-        CLEANUP_FREE char *value = NULL;
+        const char *value;
 
         if (plan_is_unset_name(context->plan, context->settings, &settings->items[i].value))
             continue;
-        if (plan_expand(context->plan, context->settings, &settings->items[i].value, &value, NULL,
-                        NULL, err) < 0)
+        if (lower_text(context, lowered, &settings->items[i].value, &value, err) < 0)
             return -1;
         strmap_set(&lowered->plugin_settings, key, value ? value : "");
-        add_setting(&lowered->environment, key, value ? value : "");
+        lower_setting(&lowered->environment, SETTING_PREFIX, key, value ? value : "");
     }
     return 0;
 }
@@ -104,7 +88,7 @@ static int check_settings(const struct step_lowered *lowered, const char *label,
                         lowered->shape.source.image);
     plugin_schema_check(schema, &lowered->plugin_settings, &defaults, add_problem, &problems);
     strmap_foreach (entry, &defaults)
-        add_setting(environment, entry->key, entry->value);
+        lower_setting(environment, SETTING_PREFIX, entry->key, entry->value);
     return report_problems(&problems, output, err);
 }
 
