@@ -13,7 +13,7 @@ runner=$root/build/runner
 # Newer than every file that goes into it?
 up_to_date() {
     [[ -x $runner ]] &&
-        [[ -z $(find "$root"/{CMakeLists.txt,runner,apis} -newer "$runner" -print -quit) ]]
+        [[ -z $(find "$root"/{CMakeLists.txt,runner,apis,k8s} -newer "$runner" -print -quit) ]]
 }
 
 build() {

@@ -45,8 +45,11 @@ static const struct cli_option options[] = {
     {0},
 };
 
+struct verb;
+
 struct command {
     const struct ctx *ctx;
+    const struct verb *verb;
     const struct artifacts_args *args;
     const struct strvec *operands; /* the verb and what it is about */
     struct object_store *store;
@@ -263,39 +266,30 @@ static const struct verb *find_verb(const struct strvec *operands, struct err *e
     return NULL;
 }
 
-static int run_verb(const struct ctx *ctx, const struct artifacts_args *args,
-                    const struct strvec *operands, const struct verb *verb, struct err *err)
+static int run_verb(const struct ctx *ctx, void *arg, struct err *err)
 {
     CLEANUP_OBJECT_STORE struct object_store *store = NULL;
-    struct command c = {.ctx = ctx, .args = args, .operands = operands};
+    struct command *c = arg;
 
-    if (artifact_store_open(args->store, &store, err) < 0)
+    if (artifact_store_open(c->args->store, &store, err) < 0)
         return -1;
-    c.store = store;
-    return verb->run(&c, err);
+    c->ctx = ctx;
+    c->store = store;
+    return c->verb->run(c, err);
 }
 
 static int run(void *args, const struct strvec *operands)
 {
-    struct ctx_signal hurry = {.event_fd = -1};
-    struct ctx ctx = {.cancel = {.event_fd = -1}};
-    struct signals *signals = NULL;
     struct err err = ERR_INIT;
-    const struct verb *verb = find_verb(operands, &err);
-    int status = -1;
+    struct command c = {.verb = find_verb(operands, &err), .args = args, .operands = operands};
+    int status;
     int signal;
 
-    if (!verb) {
+    if (!c.verb) {
         fprintf(stderr, "runner artifacts: %s\n", err.message);
         return CLI_EXIT_USAGE;
     }
-    signals_block();
-    if (ctx_signal_init(&hurry, &err) == 0 && ctx_init_root(&ctx, &hurry, &err) == 0 &&
-        signals_start(&ctx, &hurry, &signals, &err) == 0)
-        status = run_verb(&ctx, args, operands, verb, &err);
-    signal = signals_stop(signals);
-    ctx_release(&ctx);
-    ctx_signal_release(&hurry);
+    status = signals_run(run_verb, &c, &signal, &err);
     if (status < 0)
         fprintf(stderr, "runner artifacts: %s\n", err.message);
     if (signal)

@@ -238,12 +238,19 @@ static void finish(struct cache *c, bool removes)
     }
 }
 
-static int act(const struct ctx *ctx, const struct action *action, const struct cache_args *args,
-               const struct strvec *operands, struct err *err)
+struct call {
+    const struct action *action;
+    const struct cache_args *args;
+    const struct strvec *operands;
+};
+
+static int act(const struct ctx *ctx, void *arg, struct err *err)
 {
+    const struct call *call = arg;
+    const struct cache_args *args = call->args;
     CLEANUP_OBJECT_STORE struct object_store *store = NULL;
     struct cli_store_options where;
-    struct cache c = {.args = args, .keys = operands};
+    struct cache c = {.args = args, .keys = call->operands};
     int result;
 
     if (cli_store_options(args->cache_dir, args->cache_size, &where, err) < 0 ||
@@ -252,9 +259,9 @@ static int act(const struct ctx *ctx, const struct action *action, const struct 
     c.store = store;
     if (args->format == 1)
         c.list = json_array();
-    result = action->run(ctx, &c, err);
+    result = call->action->run(ctx, &c, err);
     if (result == 0)
-        finish(&c, action->removes);
+        finish(&c, call->action->removes);
     json_decref(c.list);
     return result;
 }
@@ -262,20 +269,12 @@ static int act(const struct ctx *ctx, const struct action *action, const struct 
 static int run_action(const struct action *action, const struct cache_args *args,
                       const struct strvec *operands)
 {
-    struct ctx_signal hurry = {.event_fd = -1};
-    struct ctx ctx = {.cancel = {.event_fd = -1}};
-    struct signals *signals = NULL;
+    struct call call = {action, args, operands};
     struct err err = ERR_INIT;
-    int result = -1;
+    int result;
     int signal;
 
-    signals_block();
-    if (ctx_signal_init(&hurry, &err) == 0 && ctx_init_root(&ctx, &hurry, &err) == 0 &&
-        signals_start(&ctx, &hurry, &signals, &err) == 0)
-        result = act(&ctx, action, args, operands, &err);
-    signal = signals_stop(signals);
-    ctx_release(&ctx);
-    ctx_signal_release(&hurry);
+    result = signals_run(act, &call, &signal, &err);
     if (result < 0)
         fprintf(stderr, "runner cache %s: %s\n", action->name, err.message);
     if (signal)

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/logger.h"
 #include "cli/commands.h"
+#include "cli/engines.h"
 #include "cli/inputs.h"
 #include "cli/plan_view.h"
 #include "cli/prepare.h"
@@ -27,7 +28,7 @@ struct exec_args {
     bool timestamps;
     bool keep;
     bool force_clean;
-    char *docker_host;
+    struct cli_engine_args engines;
     struct strvec reports;
     char *cache_dir;
     char *cache_size;
@@ -56,7 +57,7 @@ static const struct cli_option options[] = {
     {"keep", 0, CLI_FLAG, AT(keep), NULL, "remove nothing at the end", NULL, NULL},
     {"force-clean", 0, CLI_FLAG, AT(force_clean), NULL,
      "remove the workdir after success even if it was there before", NULL, NULL},
-    {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to use", NULL, NULL},
+    CLI_ENGINE_OPTIONS(struct exec_args),
     {"report", 0, CLI_LIST, AT(reports), "FORMAT=FILE",
      "write a report at the end: json, junit or html (repeatable)", NULL, NULL},
     CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
@@ -138,12 +139,11 @@ static void refuse_nested(const struct spec_common *common, struct diag_list *di
     }
 }
 
-/* The same for the file, at each of its levels. */
-static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_list *diags)
+static void refuse_nested_stages(const struct spec_stage *stages, size_t count,
+                                 struct diag_list *diags)
 {
-    refuse_nested(&spec->common, diags);
-    for (size_t i = 0; i < spec->stage_count; i++) {
-        const struct spec_stage *stage = &spec->stages[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct spec_stage *stage = &stages[i];
 
         refuse_nested(&stage->common, diags);
         for (size_t j = 0; j < stage->job_count; j++) {
@@ -154,6 +154,14 @@ static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_
                 refuse_nested(&job->steps[k].common, diags);
         }
     }
+}
+
+/* The same for the file, at each of its levels. */
+static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_list *diags)
+{
+    refuse_nested(&spec->common, diags);
+    refuse_nested_stages(spec->stages, spec->stage_count, diags);
+    refuse_nested_stages(spec->finally, spec->finally_count, diags);
 }
 
 static int show_plan(const struct plan *plan)
@@ -186,7 +194,7 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
                                                             : UINT32_MAX,
                                                 .force_clean = args->force_clean,
                                                 .keep = args->keep,
-                                                .docker_host = args->docker_host,
+                                                .engines = &args->engines,
                                                 .mask = p->mask,
                                                 .reports = reports->list.items,
                                                 .report_count = reports->list.len,
@@ -246,6 +254,7 @@ const struct cli_command cmd_exec = {
     .name = "exec",
     .alias = "run",
     .operands = "[FILE]",
+    .operand_option = "config",
     .summary = "run a pipeline here",
     .options = options,
     .args_size = sizeof(struct exec_args),

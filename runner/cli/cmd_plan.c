@@ -86,6 +86,7 @@ static int run(void *arguments, const struct strvec *operands)
 const struct cli_command cmd_plan = {
     .name = "plan",
     .operands = "[FILE]",
+    .operand_option = "config",
     .summary = "show what would run",
     .options = options,
     .args_size = sizeof(struct plan_args),

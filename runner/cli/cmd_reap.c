@@ -3,13 +3,15 @@
 
 #include "base/ctx.h"
 #include "cli/commands.h"
+#include "cli/engines.h"
 #include "cli/signals.h"
 #include "reap/reap.h"
 
 struct reap_args {
     bool dry_run;
     bool all;
-    char *docker_host;
+    int64_t every_ms; /* 0: once */
+    struct cli_engine_args engines;
 };
 
 #define AT(field) offsetof(struct reap_args, field)
@@ -18,7 +20,9 @@ static const struct cli_option options[] = {
     {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, "only show what would be removed", NULL, NULL},
     {"all", 0, CLI_FLAG, AT(all), NULL,
      "look at the default place of every engine, also when no journal names it", NULL, NULL},
-    {"docker-host", 0, CLI_STRING, AT(docker_host), "URL", "Docker daemon to look at", NULL, NULL},
+    {"every", 0, CLI_DURATION, AT(every_ms), "DURATION",
+     "go on, with a pause of this length after each time, until a signal comes", NULL, NULL},
+    CLI_ENGINE_OPTIONS(struct reap_args),
     {0},
 };
 
@@ -35,14 +39,48 @@ static void failed(void *arg, const char *what, const struct err *err)
     fprintf(stderr, "runner reap: %s: %s\n", what, err->message);
 }
 
-static int reap(const struct ctx *ctx, struct reap_args *args, struct err *err)
-{
-    const struct engine_services services = {.docker_host = args->docker_host};
-    const struct reap_request request = {
-        .dry_run = args->dry_run, .all = args->all, .found = found, .failed = failed, .arg = args};
-    struct reap_result result = {0};
+struct call {
+    const struct reap_args *args;
+    const struct strvec *endpoints;
+    struct engine_services services;
+};
 
-    if (reap_run(ctx, runner_engines, &services, &request, &result, err) < 0)
+static int reap_once(const struct ctx *ctx, const struct call *call, struct reap_result *ret,
+                     struct err *err)
+{
+    const struct reap_request request = {.dry_run = call->args->dry_run,
+                                         .all = call->args->all,
+                                         .endpoints = call->endpoints,
+                                         .found = found,
+                                         .failed = failed,
+                                         .arg = (void *)call->args};
+
+    *ret = (struct reap_result){0};
+    return reap_run(ctx, runner_engines, &call->services, &request, ret, err);
+}
+
+/* Whoever does it again and again says nothing when there is nothing, and goes on when an engine
+ * cannot be reached now. Only the signal ends it. */
+static int reap_for_ever(const struct ctx *ctx, const struct call *call, struct err *err)
+{
+    struct reap_result result;
+
+    do {
+        if (reap_once(ctx, call, &result, err) < 0)
+            return -1;
+        fflush(stdout);
+    } while (ctx_sleep(ctx, call->args->every_ms, NULL) == 0);
+    return CLI_EXIT_OK;
+}
+
+static int reap(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct call *call = arg;
+    struct reap_result result;
+
+    if (call->args->every_ms)
+        return reap_for_ever(ctx, call, err);
+    if (reap_once(ctx, call, &result, err) < 0)
         return -1;
     if (!result.found && !result.failed)
         puts("nothing is left of dead runs");
@@ -51,22 +89,22 @@ static int reap(const struct ctx *ctx, struct reap_args *args, struct err *err)
 
 static int run(void *args, const struct strvec *operands)
 {
-    struct ctx_signal hurry = {.event_fd = -1};
-    struct ctx ctx = {.cancel = {.event_fd = -1}};
-    struct signals *signals = NULL;
+    struct call call = {.args = args, .endpoints = operands};
     struct err err = ERR_INIT;
-    int status = -1;
+    int status;
     int signal;
 
-    (void)operands;
-    signals_block();
-    if (ctx_signal_init(&hurry, &err) == 0 && ctx_init_root(&ctx, &hurry, &err) == 0 &&
-        signals_start(&ctx, &hurry, &signals, &err) == 0)
-        status = reap(&ctx, args, &err);
-    signal = signals_stop(signals);
-    ctx_release(&ctx);
-    ctx_signal_release(&hurry);
-    if (status < 0)
+    for (size_t i = 0; i < operands->len; i++) {
+        const struct engine *engine = engine_find(runner_engines, operands->items[i]);
+
+        if (!engine || !engine->sweep) {
+            fprintf(stderr, "runner reap: %s is no engine that can be swept\n", operands->items[i]);
+            return CLI_EXIT_USAGE;
+        }
+    }
+    cli_engine_services(&((struct reap_args *)args)->engines, &call.services);
+    status = signals_run(reap, &call, &signal, &err);
+    if (status < 0 && !signal)
         fprintf(stderr, "runner reap: %s\n", err.message);
     if (signal)
         return 128 + signal;
@@ -75,8 +113,10 @@ static int run(void *args, const struct strvec *operands)
 
 const struct cli_command cmd_reap = {
     .name = "reap",
+    .operands = "[ENGINE...]",
     .summary = "remove what dead runs left behind",
-    .description = "Nothing that has a living owner is touched.",
+    .description = "It looks where journals of dead runs point to, and at each ENGINE, such as "
+                   "docker or k8s://CONTEXT/NAMESPACE. Nothing that has a living owner is touched.",
     .options = options,
     .args_size = sizeof(struct reap_args),
     .run = run,

@@ -15,8 +15,11 @@ static void add_option_words(const struct cli_option *o, struct buf *out)
     buf_addf(out, "--%s", o->name);
     if (o->type == CLI_CHOICE) {
         buf_addch(out, ' ');
-        for (size_t i = 0; o->choices[i]; i++)
-            buf_addf(out, "%s%s", i ? "/" : "", o->choices[i]);
+        for (size_t i = 0; o->choices[i]; i++) {
+            /* A default that is none has no name. */
+            if (*o->choices[i])
+                buf_addf(out, "%s%s", i && *o->choices[i - 1] ? "/" : "", o->choices[i]);
+        }
     } else if (o->type != CLI_FLAG) {
         buf_addf(out, " %s", o->metavar);
     }

@@ -9,12 +9,19 @@
 
 #include "base/alloc.h"
 #include "cli/commands.h"
+#include "engine/deploy/deploy.h"
 #include "engine/docker/docker.h"
 #include "engine/host/host.h"
+#include "engine/idp/idp.h"
+#include "engine/kubernetes/kubernetes.h"
+#include "engine/ssh/ssh.h"
 
-const struct engine *const runner_engines[] = {&host_engine, &docker_engine, NULL};
+const struct engine *const runner_engines[] = {&host_engine,  &docker_engine,    &kubernetes_engine,
+                                               &ssh_engine,   &idp_engine,       &compose_engine,
+                                               &swarm_engine, &manifests_engine, NULL};
 
-const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin, &step_kind_language,
+const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin,  &step_kind_language,
+                                                     &step_kind_type,    &step_kind_deployment,
                                                      &step_kind_command, NULL};
 
 static int show_version(void *args, const struct strvec *operands)
@@ -42,6 +49,10 @@ static int show_help(void *args, const struct strvec *operands)
     CLEANUP_BUF struct buf text = BUF_INIT;
     struct err err = ERR_INIT;
 
+    if (operands->len > 1) {
+        fputs("runner help: takes one command, but got several\n", stderr);
+        return CLI_EXIT_USAGE;
+    }
     if (operands->len) {
         command = cli_find_command(runner_commands, operands->items[0], &err);
         if (!command) {
@@ -69,10 +80,26 @@ const struct cli_command cmd_help = {.name = "help",
                                      .run = show_help};
 
 const struct cli_command *const runner_commands[] = {
-    &cmd_exec,    &cmd_plan,      &cmd_validate, &cmd_init,     &cmd_schema,
-    &cmd_cache,   &cmd_artifacts, &cmd_reap,     &cmd_watchdog, &cmd_completion,
-    &cmd_version, &cmd_help,      NULL,
+    &cmd_exec,       &cmd_plan,      &cmd_validate, &cmd_init,   &cmd_schema,
+    &cmd_cache,      &cmd_artifacts, &cmd_compose,  &cmd_stack,  &cmd_apply,
+    &cmd_delete,     &cmd_diff,      &cmd_reap,     &cmd_doctor, &cmd_watchdog,
+    &cmd_completion, &cmd_version,   &cmd_help,     NULL,
 };
+
+/* Says so if not. What is larger than the buffer is written before, and the flush that follows has
+ * nothing to write and succeeds. */
+static bool stdout_is_written(void)
+{
+    bool failed_before = ferror(stdout);
+
+    if (fflush(stdout) == 0 && !failed_before)
+        return true;
+    if (failed_before)
+        fputs("runner: cannot write to standard output\n", stderr);
+    else
+        perror("runner: cannot write to standard output");
+    return false;
+}
 
 static int run_command(const struct cli_command *command, char *const *argv)
 {
@@ -93,10 +120,8 @@ static int run_command(const struct cli_command *command, char *const *argv)
         status = command->run(args, &operands);
     }
     cli_args_release(command, args);
-    if (fflush(stdout) != 0 && status == CLI_EXIT_OK) {
-        perror("runner: cannot write to standard output");
+    if (!stdout_is_written() && status == CLI_EXIT_OK)
         status = CLI_EXIT_FAILED;
-    }
     return status;
 }
 

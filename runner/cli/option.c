@@ -53,12 +53,23 @@ static int set_flag(const char *name, const char *value, bool *ret, struct err *
     return err_set(err, ERR_INVALID, "%s takes true or false, not \"%s\"", name, value);
 }
 
+static int set_int(const char *name, const char *value, int64_t *to, struct err *err)
+{
+    int64_t number;
+
+    if (parse_int64(value, &number, err) < 0)
+        return err_wrap(err, "%s", name);
+    if (number < 0)
+        return err_set(err, ERR_INVALID, "%s must not be negative", name);
+    *to = number;
+    return 0;
+}
+
 /* `name` is how the user wrote it, for messages. */
 static int set_value(const struct cli_option *option, void *args, const char *name,
                      const char *value, struct err *err)
 {
     void *to = field(option, args);
-    int64_t number = 0;
 
     switch (option->type) {
     case CLI_FLAG:
@@ -68,12 +79,11 @@ static int set_value(const struct cli_option *option, void *args, const char *na
         *(char **)to = xstrdup(value);
         return 0;
     case CLI_INT:
-        if (parse_int64(value, &number, err) < 0)
-            return err_wrap(err, "%s", name);
-        if (number < 0)
-            return err_set(err, ERR_INVALID, "%s must not be negative", name);
-        *(int64_t *)to = number;
-        return 0;
+        return set_int(name, value, to, err);
+    case CLI_MAYBE_INT:
+        if (!*(int64_t **)to)
+            *(int64_t **)to = xcalloc(1, sizeof(int64_t));
+        return set_int(name, value, *(int64_t **)to, err);
     case CLI_DURATION:
         return parse_duration_ms(value, to, err) < 0 ? err_wrap(err, "%s", name) : 0;
     case CLI_LIST:
@@ -181,6 +191,13 @@ static char *environment_name(const struct cli_command *command, const struct cl
     return name;
 }
 
+/* Names that are not the runner's own may be those of others: ENV is also the file that a shell
+ * reads when it starts, and often says "production". */
+static bool is_meant(const struct cli_option *option, const char *value)
+{
+    return option->type != CLI_PAIRS || strchr(value, '=') > value;
+}
+
 static int from_environment(struct parser *p, const struct cli_option *option, struct err *err)
 {
     CLEANUP_FREE char *own = environment_name(p->command, option);
@@ -190,8 +207,18 @@ static int from_environment(struct parser *p, const struct cli_option *option, s
     for (size_t i = 0; !value && option->env && option->env[i]; i++) {
         name = option->env[i];
         value = getenv(name);
+        if (value && !is_meant(option, value))
+            value = NULL;
     }
     return value && *value ? set_value(option, p->args, name, value, err) : 0;
+}
+
+/* Whether the operands stand for the option. */
+static bool is_replaced(const struct parser *p, const struct cli_option *option)
+{
+    const char *name = p->command->operand_option;
+
+    return name && p->operands->len && strcmp(name, option->name) == 0;
 }
 
 int cli_parse(const struct cli_command *command, char *const *argv, void *args,
@@ -217,7 +244,8 @@ int cli_parse(const struct cli_command *command, char *const *argv, void *args,
     }
     *ret_help = p.help;
     for (const struct cli_option *o = command->options; !p.help && o && o->name; o++) {
-        if (!p.seen[o - command->options] && from_environment(&p, o, err) < 0)
+        if (!p.seen[o - command->options] && !is_replaced(&p, o) &&
+            from_environment(&p, o, err) < 0)
             return -1;
     }
     return 0;
@@ -226,8 +254,8 @@ int cli_parse(const struct cli_command *command, char *const *argv, void *args,
 void cli_args_release(const struct cli_command *command, void *args)
 {
     for (const struct cli_option *o = command->options; o && o->name; o++) {
-        if (o->type == CLI_STRING)
-            free(*(char **)field(o, args));
+        if (o->type == CLI_STRING || o->type == CLI_MAYBE_INT)
+            free(*(void **)field(o, args));
         else if (o->type == CLI_LIST)
             strvec_release(field(o, args));
         else if (o->type == CLI_PAIRS)

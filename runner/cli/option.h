@@ -3,8 +3,8 @@
  * A command lists its options as rows that point into its own argument struct; the parser, the
  * help, the man page and the shell completion read the same rows. GNU conventions: `--opt=value`,
  * `--opt value`, `-o value`, `-ovalue`, clusters of short flags, `--` ends options, operands may
- * stand between options. What the command line does not give, the environment may: a row's own
- * names, then RUNNER_<COMMAND>_<OPTION>.
+ * stand between options. What the command line does not give, the environment may:
+ * RUNNER_<COMMAND>_<OPTION>, then a row's own names.
  * Source: command line reference. */
 #pragma once
 
@@ -17,13 +17,14 @@
 #include "base/vec.h"
 
 enum cli_type {
-    CLI_FLAG,     /* bool */
-    CLI_STRING,   /* char *, owned */
-    CLI_INT,      /* int64_t, not negative */
-    CLI_DURATION, /* int64_t, milliseconds */
-    CLI_LIST,     /* struct strvec, repeatable */
-    CLI_PAIRS,    /* struct strmap of KEY=VALUE, repeatable */
-    CLI_CHOICE,   /* int, index into choices */
+    CLI_FLAG,      /* bool */
+    CLI_STRING,    /* char *, owned */
+    CLI_INT,       /* int64_t, not negative */
+    CLI_MAYBE_INT, /* likewise, but an int64_t *, owned: NULL if it is not given */
+    CLI_DURATION,  /* int64_t, milliseconds */
+    CLI_LIST,      /* struct strvec, repeatable */
+    CLI_PAIRS,     /* struct strmap of KEY=VALUE, repeatable */
+    CLI_CHOICE,    /* int, index into choices */
 };
 
 struct cli_option {
@@ -40,8 +41,9 @@ struct cli_option {
 struct cli_command {
     const char *name;
     const char *alias;
-    const char *operands;     /* as in "[FILE]"; NULL: none are taken */
-    const char *const *words; /* what operands can be, NULL-terminated; NULL: not to be listed */
+    const char *operands;       /* as in "[FILE]"; NULL: none are taken */
+    const char *const *words;   /* what operands can be, NULL-terminated; NULL: not to be listed */
+    const char *operand_option; /* its environment does not count beside operands; NULL: none */
     const char *summary;
     const char *description; /* for help and man page, may be NULL */
     const struct cli_option *options;
@@ -52,6 +54,13 @@ struct cli_command {
 };
 
 enum { CLI_EXIT_OK = 0, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_UNAVAILABLE = 3 };
+
+/* For what commands ask of a daemon or a cluster: CLI_EXIT_UNAVAILABLE where that is not there, or
+ * not any more, else CLI_EXIT_FAILED. */
+static inline int cli_exit_of(const struct err *err)
+{
+    return err_is_away(err) ? CLI_EXIT_UNAVAILABLE : CLI_EXIT_FAILED;
+}
 
 /* Fills args and operands from argv (without the command's name) and the environment. *ret_help:
  * --help was given, and nothing else counts. */

@@ -38,11 +38,15 @@ static void add_job_id(const struct outline *job, struct buf *out)
 
 /* --- dot: https://graphviz.org/doc/info/lang.html --- */
 
+/* Labels may hold entities of HTML. */
 static void dot_char(struct buf *out, char c)
 {
     if (c == '"' || c == '\\')
         buf_addch(out, '\\');
-    buf_addch(out, c);
+    if (c == '&')
+        buf_addstr(out, "&amp;");
+    else
+        buf_addch(out, c);
 }
 
 static const struct language dot;
@@ -181,6 +185,9 @@ static void add_job(const struct language *language, const struct outline *job, 
     CLEANUP_BUF struct buf label = BUF_INIT;
 
     add_label(language, job->name, &label);
+    if (outline_batch_count(job) > 1)
+        buf_addf(&label, "%sbatch %u of %u", language->line_break, job->job->batch,
+                 outline_batch_count(job));
     for (uint32_t i = 0; i < job->count && i < STEPS_SHOWN; i++) {
         buf_addf(&label, "%s· ", language->line_break);
         add_label(language, job->children[i].name, &label);

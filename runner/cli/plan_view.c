@@ -12,22 +12,13 @@
 
 static const char *kind_of(const struct spec_step *spec)
 {
+    if (spec->type)
+        return spec_type_name(spec->type);
     for (const struct step_kind *const *kind = runner_step_kinds; *kind; kind++) {
         if ((*kind)->claims(spec))
             return (*kind)->name;
     }
     return "";
-}
-
-/* "ssh://user:password@host:22" becomes "ssh://host:22". */
-static char *without_credentials(const char *engine)
-{
-    const char *authority = strstr(engine, "://");
-    const char *at = authority ? strrchr(authority, '@') : NULL;
-
-    if (!at)
-        return xstrdup(engine);
-    return xasprintf("%.*s%s", (int)(authority + 3 - engine), engine, at + 1);
 }
 
 static bool is_template(const struct spec_str *text)
@@ -58,7 +49,7 @@ void step_facts_get(const struct plan *plan, const struct plan_step *step, struc
         .plan = plan, .step = step, .settings = &settings, .identity = &identity, .id = ""};
     struct step_lowered *lowered = NULL;
     bool implies = step_implies_container(step->spec);
-    bool late;
+    bool late = false;
 
     *ret = (struct step_facts){.kind = kind_of(step->spec)};
     if (!is_settled(step) ||
@@ -67,8 +58,9 @@ void step_facts_get(const struct plan *plan, const struct plan_step *step, struc
     if (implies && strcmp(settings.engine, "host") == 0)
         ret->engine = xstrdup("docker");
     else
-        ret->engine = without_credentials(settings.engine);
-    if (implies && step_lower(runner_step_kinds, &context, &lowered, NULL) == 0) {
+        ret->engine = plan_engine_shown(settings.engine);
+    if ((implies || (step->spec->type && strcmp(settings.engine, "host") != 0)) &&
+        step_lower(runner_step_kinds, &context, &lowered, NULL) == 0) {
         ret->image = xstrdup_null(lowered->shape.source.image);
         step_lowered_free(lowered);
     } else if (!implies && strcmp(settings.engine, "host") != 0) {
@@ -103,6 +95,18 @@ static bool says_dependencies(const struct outline *node)
     return node->flow && node->flow->spec && node->flow->spec->has_depends_on;
 }
 
+/* Between batches, which no `depends_on` says. */
+static bool is_order_alone(const struct plan_edge *edge)
+{
+    return !edge->given && edge->condition == SPEC_CONDITION_COMPLETED;
+}
+
+uint32_t outline_batch_count(const struct outline *node)
+{
+    return node->job && node->job->batch ? node->up->stage->groups[node->job->group - 1].batch_count
+                                         : 0;
+}
+
 /* --- text --- */
 
 /* More names than this are counted. */
@@ -133,7 +137,7 @@ static void note_dependencies(const struct outline *node, struct notes *notes)
         const struct outline *from = &siblings[flow->edges[i].from];
         const char *word = condition_word((enum spec_condition)flow->edges[i].condition);
 
-        if (from->kind != PLAN_PLAIN || shown++ >= NAMES_SHOWN)
+        if (from->kind != PLAN_PLAIN || is_order_alone(&flow->edges[i]) || shown++ >= NAMES_SHOWN)
             continue;
         buf_addstr(out, shown > 1 ? ", " : "after ");
         utf8_add_visible(out, from->name);
@@ -175,6 +179,14 @@ static void note_place(const struct plan_view *view, const struct plan_step *ste
         utf8_add_visible(out, facts.image);
     }
     step_facts_release(&facts);
+}
+
+static void note_batch(const struct outline *node, struct notes *notes)
+{
+    uint32_t count = outline_batch_count(node);
+
+    if (count > 1)
+        buf_addf(note(notes), "batch %u of %u", node->job->batch, count);
 }
 
 static void note_kind(const struct outline *node, struct notes *notes)
@@ -232,6 +244,7 @@ static void add_notes(const struct plan_view *view, const struct outline *node, 
         utf8_add_visible(&notes.text, node->skipped);
     }
     note_kind(node, &notes);
+    note_batch(node, &notes);
     note_dependencies(node, &notes);
     note_conditions(node, &notes);
     note_services(view, node, &notes);
@@ -327,7 +340,7 @@ static json_t *dependencies(const struct outline *node)
         const struct outline *from = &node->up->children[edge->from];
         const char *word = condition_word((enum spec_condition)edge->condition);
 
-        if (from->kind == PLAN_PLAIN)
+        if (from->kind == PLAN_PLAIN && !is_order_alone(edge))
             json_array_append_new(list,
                                   json_pack("{s: o, s: s}", "name", json_safe_string(from->name),
                                             "condition", word ? word : "succeeded"));
@@ -355,6 +368,19 @@ static void add_matrix(const struct plan_job *job, json_t *object)
     strmap_foreach (axis, &job->matrix)
         json_object_set_new(matrix, axis->key, json_safe_string(axis->value));
     json_object_set_new(object, "matrix", matrix);
+}
+
+static void add_host(const struct outline *node, json_t *object)
+{
+    const struct plan_job *job = node->job;
+    const struct plan_group *group = &node->up->stage->groups[job->group - 1];
+    json_t *host = plan_host_json(job->host);
+
+    json_object_del(host, "environment");
+    json_object_del(host, "vars");
+    json_object_set_new(object, "host", host);
+    json_object_set_new(object, "batch", json_integer(job->batch));
+    json_object_set_new(object, "batches", json_integer(group->batch_count));
 }
 
 static void add_flow(const struct outline *node, json_t *object)
@@ -410,6 +436,8 @@ static json_t *node_object(const struct plan_view *view, const struct outline *n
         add_step(view, node->step, object);
     if (node->job && node->job->matrix.len)
         add_matrix(node->job, object);
+    if (node->job && node->job->host)
+        add_host(node, object);
     add_services(view, node, object);
     if (node->step && node->step->spec->background == SPEC_TRUE)
         json_object_set_new(object, "background", json_true());

@@ -26,6 +26,9 @@ const char *condition_word(enum spec_condition condition);
 /* "stage", "job" … */
 const char *outline_level_name(enum outline_level level);
 
+/* Of a job with `run_on`: into how many batches its hosts fall; else 0. */
+uint32_t outline_batch_count(const struct outline *node);
+
 /* An indented list for people. */
 void plan_view_text(const struct plan_view *view, struct buf *out);
 /* A new reference. */

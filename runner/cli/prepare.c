@@ -3,11 +3,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
 #include "cli/source.h"
 #include "load/diag_print.h"
+#include "load/engine_name.h"
+#include "load/inventory.h"
 #include "plan/select.h"
+
+enum { HOSTS_FILE_MAX = 1024 * 1024 };
 
 int prepare_where(const struct prepare_args *args, const struct strvec *operands, const char **ret,
                   struct err *err)
@@ -15,6 +20,8 @@ int prepare_where(const struct prepare_args *args, const struct strvec *operands
     if (operands->len + (args->config != NULL) > 1)
         return err_set(err, ERR_INVALID, "takes one pipeline file, but got several");
     *ret = operands->len ? operands->items[0] : args->config;
+    if (*ret && !**ret)
+        return err_set(err, ERR_INVALID, "the name of the pipeline file is empty");
     return 0;
 }
 
@@ -28,6 +35,41 @@ int prepared_read(struct prepared *p, const struct prepare_args *args, const cha
     return p->spec ? 0 : -1;
 }
 
+/* An option that is empty is not set, like a key of the file. */
+static const char *unless_empty(const char *text)
+{
+    return text && *text ? text : NULL;
+}
+
+/* Adds the hosts of `hosts_file` to those of the pipeline file. false after an error, which has
+ * been added. */
+static bool read_hosts_file(struct prepared *p, const struct variables_options *wanted)
+{
+    const struct spec_str *name = &p->spec->hosts_file;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+    size_t errors_before = p->diags.error_count;
+    uint32_t number;
+
+    if (!name->text)
+        return true;
+    path = variables_find_file(p->spec, wanted, &p->variables, name, &p->diags);
+    if (!path)
+        return false;
+    if (fs_read_file(path, HOSTS_FILE_MAX, &text, &err) < 0) {
+        diag_add(&p->diags, DIAG_ERROR, name->pos, "", "the hosts file cannot be read: %s",
+                 err.message);
+        return false;
+    }
+    number = load_source_add(&p->source, path, &text);
+    if (number)
+        inventory_read(p->source.beside[number - 1].text.data,
+                       p->source.beside[number - 1].text.len, inventory_format_of(path), number,
+                       &p->spec->hosts, &p->diags);
+    return p->diags.error_count == errors_before;
+}
+
 int prepared_plan(struct prepared *p, const struct prepare_args *args, struct err *err)
 {
     const struct variables_options wanted = {.env = &args->env,
@@ -39,20 +81,23 @@ int prepared_plan(struct prepared *p, const struct prepare_args *args, struct er
                                        .parameters = &args->inputs,
                                        .automatic = &p->automatic,
                                        .passthrough = &p->passthrough,
-                                       .engine = args->engine,
-                                       .image = args->image,
-                                       .workdir = args->workdir,
+                                       .engine = unless_empty(args->engine),
+                                       .image = unless_empty(args->image),
+                                       .workdir = unless_empty(args->workdir),
                                        .current_dir = p->current_dir,
                                        .strict = args->strict,
                                        .incomplete = !p->mask};
     const struct plan_selection selection = {&args->only, &args->skip, &args->from};
 
+    if (inputs.engine && engine_name_check(inputs.engine, err) < 0)
+        return err_wrap(err, "--engine");
     if (!getcwd(p->current_dir, sizeof(p->current_dir)))
         return err_errno(err, "cannot find the current directory");
     inputs_automatic(p->current_dir, &p->automatic);
     inputs_passthrough(&args->allow_env, args->allow_all_env, &p->passthrough);
     variables_collect(p->spec, &wanted, &p->variables, &p->diags);
-    p->plan = plan_build(p->spec, &inputs, &p->diags);
+    if (read_hosts_file(p, &wanted))
+        p->plan = plan_build(p->spec, &inputs, &p->diags);
     if (!p->plan)
         return -1;
     step_check(runner_step_kinds, p->plan, &p->diags);

@@ -148,8 +148,8 @@ static int begin(struct session *s, struct err *err)
         return -1;
     s->services = (struct engine_services){.run = s->run,
                                            .supervisor = keeper_supervisor,
-                                           .docker_host = s->options->docker_host,
                                            .keep = s->options->keep};
+    cli_engine_services(s->options->engines, &s->services);
     keeper.run = s->run;
     if (keeper_start(&keeper, &s->keeper, err) < 0)
         return -1;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/engines.h"
 #include "mask/mask.h"
 #include "plan/plan.h"
 #include "report/report.h"
@@ -19,7 +20,7 @@ struct cli_session_options {
     uint32_t jobs;
     bool force_clean;
     bool keep;
-    const char *docker_host;
+    const struct cli_engine_args *engines;
     struct mask *mask;            /* what must not be seen */
     const struct report *reports; /* to be written at the end */
     size_t report_count;

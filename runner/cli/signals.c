@@ -108,3 +108,21 @@ int signals_stop(struct signals *s)
     free(s);
     return first;
 }
+
+int signals_run(int (*fn)(const struct ctx *ctx, void *arg, struct err *err), void *arg,
+                int *ret_signal, struct err *err)
+{
+    struct ctx_signal hurry = {.event_fd = -1};
+    struct ctx ctx = {.cancel = {.event_fd = -1}};
+    struct signals *signals = NULL;
+    int result = -1;
+
+    signals_block();
+    if (ctx_signal_init(&hurry, err) == 0 && ctx_init_root(&ctx, &hurry, err) == 0 &&
+        signals_start(&ctx, &hurry, &signals, err) == 0)
+        result = fn(&ctx, arg, err);
+    *ret_signal = signals_stop(signals);
+    ctx_release(&ctx);
+    ctx_signal_release(&hurry);
+    return result;
+}

@@ -17,3 +17,9 @@ int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals *
 int signals_first(const struct signals *signals);
 /* Returns the same. */
 int signals_stop(struct signals *signals);
+
+/* The whole of it around one call, for commands that need no more: `fn` gets a context that the
+ * first signal ends. Returns what fn returns, or -1 if it could not be called. *ret_signal: the
+ * first signal that came, 0 if none did. */
+int signals_run(int (*fn)(const struct ctx *ctx, void *arg, struct err *err), void *arg,
+                int *ret_signal, struct err *err) __attribute__((warn_unused_result));

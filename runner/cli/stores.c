@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/fs.h"
 #include "base/parse.h"
 #include "objstore/open.h"
@@ -36,15 +37,19 @@ static char *default_dir(struct err *err)
     return dir;
 }
 
+char *cli_store_dir(const struct cli_store_options *options, struct err *err)
+{
+    return options->dir && *options->dir ? xstrdup(options->dir) : default_dir(err);
+}
+
 int cli_store_open(void *arg, const char *url, struct object_store **ret, struct err *err)
 {
     const struct cli_store_options *options = arg;
-    struct object_store_local_options local = {.root = options->dir,
-                                               .max_bytes = options->max_bytes};
+    struct object_store_local_options local = {.max_bytes = options->max_bytes};
     CLEANUP_FREE char *dir = NULL;
 
-    if (strcmp(url, OBJECT_STORE_LOCAL) == 0 && (!local.root || !*local.root)) {
-        local.root = dir = default_dir(err);
+    if (strcmp(url, OBJECT_STORE_LOCAL) == 0) {
+        local.root = dir = cli_store_dir(options, err);
         if (!dir)
             return -1;
     }

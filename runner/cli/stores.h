@@ -22,6 +22,9 @@ struct cli_store_options {
      ", 0: no limit)", NULL, ((const char *const[]){"RUNNER_CACHE_SIZE", NULL})}
 /* clang-format on */
 
+/* The directory of the local store; the caller's. NULL when nothing says where it is. */
+char *cli_store_dir(const struct cli_store_options *options, struct err *err)
+    __attribute__((warn_unused_result));
 /* Both may be NULL. `dir` is borrowed. */
 int cli_store_options(const char *dir, const char *size, struct cli_store_options *ret,
                       struct err *err) __attribute__((warn_unused_result));

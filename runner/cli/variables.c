@@ -92,8 +92,6 @@ static void read_env_file(const struct collector *c, const char *path, struct sr
         diag_add(c->diags, DIAG_ERROR, pos, "", "%s:%zu: %s", path, line, err.message);
 }
 
-/* The file that a string of the pipeline file names, seen from that file's directory; the caller
- * frees. NULL: the string cannot be expanded, which has been added. */
 static char *find_file(const struct collector *c, const struct spec_str *text)
 {
     const struct interpolate_scope scope = {.lookup = look_up_name, .arg = (void *)c};
@@ -216,6 +214,15 @@ void variables_collect(const struct spec_pipeline *spec, const struct variables_
     strmap_merge(&ret->above, options->env);
     read_env_files(&c);
     collect_secrets(&c);
+}
+
+char *variables_find_file(const struct spec_pipeline *spec, const struct variables_options *options,
+                          struct variables *variables, const struct spec_str *text,
+                          struct diag_list *diags)
+{
+    const struct collector c = {spec, options, variables, diags};
+
+    return find_file(&c, text);
 }
 
 void variables_release(struct variables *variables)

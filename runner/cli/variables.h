@@ -25,4 +25,9 @@ struct variables_options {
 /* Reads all there is, and adds what is wrong, all of it, to diags. */
 void variables_collect(const struct spec_pipeline *spec, const struct variables_options *options,
                        struct variables *ret, struct diag_list *diags);
+/* The file that a string of the pipeline file names, seen from that file's directory; the caller
+ * frees. NULL: the string cannot be expanded, which has been added to diags. */
+char *variables_find_file(const struct spec_pipeline *spec, const struct variables_options *options,
+                          struct variables *variables, const struct spec_str *text,
+                          struct diag_list *diags) __attribute__((warn_unused_result));
 void variables_release(struct variables *variables);
