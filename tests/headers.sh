@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 bad=0
-for header in $(find runner apis -name '*.h' | sort); do
+for header in $(find runner apis k8s compose -name '*.h' | sort); do
     printf '#include "%s"\n' "$header" |
         "${1:-cc}" -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only \
             -Irunner -I. -x c - || bad=1

@@ -12,7 +12,11 @@ lanes_run() {
     local lanes=$1 preset=$2 lane
     shift 2
     lane_jobs=()
-    printf '%s\n' "$@" >"$work/queue"
+    # What several share takes longest, and is begun first.
+    {
+        grep -ls '^needs_' "$@" || true
+        grep -Ls '^needs_' "$@" || true
+    } >"$work/queue"
     for ((lane = 0; lane < lanes; lane++)); do
         lane_work "lane$lane" "$preset" &
         lane_jobs+=($!)
@@ -32,18 +36,49 @@ lanes_stop() {
 
 lane_work() {
     local script
-    while script=$(lane_next); do
+    while script=$(lane_next "$1"); do
         lane_script "$1" "$2" "$script"
+        : >"$work/$1.needs"
     done
 }
 
-# Takes the first script of the queue; fails when there is none.
+# lane_needs SCRIPT: "alone", "shared" (the cluster), "swarm", as it says by needs_… before run_tests.
+lane_needs() {
+    sed -n '/^needs_/{s/needs_swarm=yes/swarm/; s/needs_cluster=//; s/needs_compose=yes//; s/needs_agent=yes//; p}' "$1"
+}
+
+# lane_waits NEEDS OTHERS: whether it would wait for what the others hold.
+lane_waits() {
+    local need
+    for need in $1; do
+        case $need in
+        alone) [[ $2 != *alone* && $2 != *shared* ]] || return 0 ;;
+        shared) [[ $2 != *alone* ]] || return 0 ;;
+        swarm) [[ $2 != *swarm* ]] || return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# lane_next LANE: takes the first script of the queue that need not wait for another lane's, or the
+# first of all; fails when there is none.
 lane_next() {
     (
         flock 9
         [[ -s $work/queue ]] || exit 1
-        head -n 1 "$work/queue"
-        sed -i 1d "$work/queue"
+        : >"$work/$1.needs"
+        others=$(cat "$work"/*.needs)
+        chosen=$(head -n 1 "$work/queue")
+        while read -r script; do
+            if ! lane_waits "$(lane_needs "$script")" "$others"; then
+                chosen=$script
+                break
+            fi
+        done <"$work/queue"
+        lane_needs "$chosen" >"$work/$1.needs"
+        grep -vxF "$chosen" "$work/queue" >"$work/queue.new" || true
+        mv "$work/queue.new" "$work/queue"
+        echo "$chosen"
     ) 9>"$work/queue.lock"
 }
 

@@ -11,6 +11,13 @@
 #   }
 #   run_tests "$@"
 #
+# A script that uses the Kubernetes cluster sets needs_cluster=shared before run_tests, or alone if no
+# other may use it meanwhile, as when it stops parts of it. One that uses the swarm sets needs_swarm=yes;
+# such scripts run one after the other.
+#
+# A script that uses a current Docker Compose as a witness sets needs_compose=yes before run_tests; the
+# program is then $COMPOSE_WITNESS. With needs_agent=yes there is a real IDP agent, $IDP_AGENT.
+#
 # After a test that passed, assert_no_leftovers runs by itself unless the test sets leftovers_allowed.
 # Run by hand: eval "$(tests/env/up.sh)"; RUNNER=build/runner tests/e2e/NAME.sh [test_hello…]
 #
@@ -21,6 +28,10 @@ set -euo pipefail
 
 declare -A case_timeout=()
 leftovers_allowed=
+needs_cluster=
+needs_compose=
+needs_agent=
+needs_swarm=
 # shellcheck disable=SC2034 # for the tests
 stdout='' stderr=''
 status=0 spawned=
@@ -53,9 +64,24 @@ run() {
     collect
 }
 
+# exec_report OPTION…: runs a pipeline whose report is report.json then, whatever its status.
+exec_report() {
+    run "$RUNNER" exec --report json=report.json "$@"
+    [[ -s report.json ]] || fail "there is no report"
+}
+
+# state_of NAME: state and reason of the first node of that name in report.json: "failed/timeout".
+state_of() {
+    jq -r --arg name "$1" '[.. | objects | select(.name == $name)] | first
+        | .status + (if .reason then "/" + .reason else "" end)' report.json
+}
+
 # spawn COMMAND…: starts it; its pid is $spawned. Output files grow while it runs.
 spawn() {
     command_line=$*
+    # Not by the command: until it has begun, what an earlier one has written would still be there.
+    : >"$case_dir/stdout"
+    : >"$case_dir/stderr"
     "${case_env[@]}" "$@" >"$case_dir/stdout" 2>"$case_dir/stderr" </dev/null &
     spawned=$!
 }
@@ -67,9 +93,11 @@ finish() {
     collect
 }
 
-# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails.
+# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails. The limit is
+# only against waiting for ever: a slow machine has more of it, by $RUNNER_TEST_TIMEOUT_FACTOR.
 wait_for() {
-    local limit=$1 deadline=$((SECONDS + $1 + 1))
+    local limit=$(($1 * ${RUNNER_TEST_TIMEOUT_FACTOR:-1}))
+    local deadline=$((SECONDS + limit + 1))
     shift
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < deadline)) || fail "not within $limit seconds: $*"
@@ -77,9 +105,21 @@ wait_for() {
     done
 }
 
+# ends_of FILE: its first and last lines; what failed stands in front.
+ends_of() {
+    if (($(wc -l <"$1") <= 100)); then
+        cat "$1"
+    else
+        head -n 20 "$1"
+        echo "[…]"
+        tail -n 80 "$1"
+    fi
+}
+
 # --- asserting -----------------------------------------------------------------------------------
 
-# fail TEXT: ends the test, with the place in the script and the last command's output.
+# fail TEXT: ends the test, with the place in the script and the last command's output, and what
+# on_failure tells, where a script or library has that.
 fail() {
     local frame=0
     while [[ ${BASH_SOURCE[frame]} == "${BASH_SOURCE[0]}" && frame -lt ${#BASH_LINENO[@]}-1 ]]; do
@@ -92,6 +132,7 @@ fail() {
         [[ ! -s $case_dir/$stream ]] || printf -- '--- its %s:\n%s\n' "$stream" \
             "$(tail -n 40 "$case_dir/$stream" | cut -c 1-400 | tr -d '\0')"
     done
+    ! declare -F on_failure >/dev/null || on_failure
     exit 1
 }
 
@@ -132,12 +173,19 @@ got:      $status"
 
 # --- leftovers -----------------------------------------------------------------------------------
 
+# What things of runs and of Compose projects have.
+labels_of_ours=(dev.runner.run com.docker.compose.project)
+
 # Prints one line for each thing of a run that still exists, as seen from outside the runner.
 leftovers() {
-    local filter=label=dev.runner.run
-    docker ps -a --filter "$filter" --format 'container {{.ID}} {{.Image}} {{.Status}} {{.Labels}}'
-    docker network ls --filter "$filter" --format 'network {{.ID}} {{.Name}}'
-    docker volume ls --filter "$filter" --format 'volume {{.Name}}'
+    local label
+    for label in "${labels_of_ours[@]}"; do
+        # Those of pods are their kubelet's, where the daemon is a node's; scripts ask its cluster.
+        docker ps -a --filter "label=$label" --format 'container {{.ID}} {{.Image}} {{.Status}} {{.Labels}}' |
+            sed '/io\.kubernetes\.pod\.uid=/d'
+        docker network ls --filter "label=$label" --format 'network {{.ID}} {{.Name}}'
+        docker volume ls --filter "label=$label" --format 'volume {{.Name}}'
+    done
     local pid
     for pid in $(case_processes); do
         printf 'process %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true)"
@@ -172,11 +220,16 @@ remove_leftovers() {
     local -a ids
     mapfile -t ids < <(case_processes)
     ((${#ids[@]} == 0)) || kill -KILL "${ids[@]}" 2>/dev/null || true
-    mapfile -t ids < <(docker ps -aq --filter label=dev.runner.run 2>/dev/null)
-    ((${#ids[@]} == 0)) || docker rm -fv "${ids[@]}" >/dev/null 2>&1 || true
+    local label
+    for label in "${labels_of_ours[@]}"; do
+        mapfile -t ids < <(docker ps -aq --filter "label=$label" 2>/dev/null)
+        ((${#ids[@]} == 0)) || docker rm -fv "${ids[@]}" >/dev/null 2>&1 || true
+    done
     docker network prune -f >/dev/null 2>&1 || true
-    mapfile -t ids < <(docker volume ls -q --filter label=dev.runner.run 2>/dev/null)
-    ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null 2>&1 || true
+    for label in "${labels_of_ours[@]}"; do
+        mapfile -t ids < <(docker volume ls -q --filter "label=$label" 2>/dev/null)
+        ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null 2>&1 || true
+    done
 }
 
 # --- running -------------------------------------------------------------------------------------
@@ -236,7 +289,7 @@ supervise() {
         report ok "$name" "$started"
     else
         report FAIL "$name" "$started"
-        { tail -n 80 "$case_dir/log" && printf '%s' "$sanitizer"; } | sed 's/^/     | /'
+        { ends_of "$case_dir/log" && printf '%s' "$sanitizer"; } | sed 's/^/     | /'
         failures=$((failures + 1))
     fi
     if [[ -z ${RUNNER_TEST_KEEP:-} ]]; then
@@ -254,6 +307,42 @@ all_cases() {
     shopt -u extdebug
 }
 
+# cluster_take shared|alone: waits until the cluster is there and this script may use it. The lock
+# ends with this shell: it is on a descriptor that tests do not get.
+cluster_take() {
+    if [[ -z ${RUNNER_TEST_KUBECONFIG:-} ]]; then
+        echo "there is no cluster: eval \"\$(tests/env/up.sh --kubernetes)\", or tests/run.sh $script" >&2
+        exit 2
+    fi
+    # shellcheck source=/dev/null
+    (source "$RUNNER_TEST_ENV/env.sh" && kube_wait) || exit 2
+    exec 8>>"$RUNNER_TEST_STATE/kube.lock"
+    flock "--$([[ $1 == alone ]] && echo exclusive || echo shared)" 8
+}
+
+# Builds it if it is not in the cache.
+compose_take() {
+    # shellcheck source=/dev/null
+    COMPOSE_WITNESS=$(source "$RUNNER_TEST_ENV/env.sh" && compose_build >&2 && compose_bin) || exit 2
+    export COMPOSE_WITNESS
+}
+
+agent_take() {
+    # shellcheck source=/dev/null
+    IDP_AGENT=$(source "$RUNNER_TEST_ENV/env.sh" && agent_build >&2 && agent_bin) || exit 2
+    export IDP_AGENT
+}
+
+# swarm_take: waits until no other script uses the swarm.
+swarm_take() {
+    if [[ -z ${RUNNER_TEST_SWARM:-} ]]; then
+        echo "there is no swarm: eval \"\$(tests/env/up.sh --swarm)\", or tests/run.sh $script" >&2
+        exit 2
+    fi
+    exec 7>>"$RUNNER_TEST_STATE/swarm.lock"
+    flock 7
+}
+
 # run_tests [NAME…]: all tests of the script, or those named.
 run_tests() {
     if [[ ${1:-} == --case ]]; then
@@ -266,11 +355,15 @@ run_tests() {
     }
     RUNNER=$(realpath "$RUNNER")
     export RUNNER
+    [[ -z $needs_cluster ]] || cluster_take "$needs_cluster"
+    [[ -z $needs_swarm ]] || swarm_take
+    [[ -z $needs_compose ]] || compose_take
+    [[ -z $needs_agent ]] || agent_take
     local name failures=0
     local -a names=("$@")
     (($# > 0)) || mapfile -t names < <(all_cases)
     for name in "${names[@]}"; do
-        supervise "$name"
+        supervise "$name" 8>&- 7>&-
     done
     ((failures == 0))
 }

@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
 # All tests, from a fresh clone on Debian or Ubuntu: installs packages, starts real daemons apart
-# from the machine's own, builds, runs unit and end-to-end tests under sanitizers and for coverage,
-# and stops what it started.
+# from the machine's own, builds, runs unit and end-to-end tests under sanitizers, some end-to-end
+# tests of the release, and stops what it started.
 #
 #   tests/run.sh [--quick] [--keep-env] [NAME…]
 #
-# --quick      one build (ASan + UBSan), no coverage, no fuzzers
+# --quick      one build (ASan + UBSan, coverage not looked at), no fuzzers
 # --keep-env   the daemons and the directories of failed cases stay; tests/env/down.sh SLOT ends them
 # NAME…        only end-to-end scripts tests/e2e/NAME.sh and unit tests whose name holds NAME
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 min_line_coverage=80
+# Limits of tests are against waiting for ever; a busy machine is slow, not wrong.
+export RUNNER_TEST_TIMEOUT_FACTOR=${RUNNER_TEST_TIMEOUT_FACTOR:-3}
+# With what sanitizers would hide: memory, speed of signals, and what users get.
+release_scripts=(examples host outputs reports)
+# One build is enough for what has no threads of the runner to look at, or the same as others have.
+not_for_tsan=(cluster compat completion compose_config compose_same deploy doctor idp image init
+    kubernetes_examples kubernetes_faults kubernetes_leases kubernetes_refusals plan schema stack types
+    usage validate)
 
 usage() { sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; }
 
@@ -37,7 +45,7 @@ done
 work=$(mktemp -d)
 results=$work/results
 : >"$results"
-env_job='' env_failed=''
+env_job='' env_failed='' fuzz_job=''
 
 # shellcheck source=env/env.sh
 source "$root/tests/env/env.sh"
@@ -46,14 +54,20 @@ source "$root/tests/results.sh"
 # shellcheck source=lanes.sh
 source "$root/tests/lanes.sh"
 
+# end_job JOB: with all of its process group; nothing if it is empty or has ended.
+end_job() {
+    if [[ -n $1 ]] && kill -0 "$1" 2>/dev/null; then
+        kill -TERM -- "-$1" 2>/dev/null || true
+        wait "$1" 2>/dev/null || true
+    fi
+}
+
 finish() {
     local code=$?
     trap '' INT TERM
     lanes_stop
-    if [[ -n $env_job ]] && kill -0 "$env_job" 2>/dev/null; then
-        kill -TERM -- "-$env_job" 2>/dev/null || true
-        wait "$env_job" 2>/dev/null || true
-    fi
+    end_job "$env_job"
+    end_job "$fuzz_job"
     if [[ -z ${RUNNER_TEST_SLOT:-} ]]; then
         :
     elif [[ -n $keep_env ]]; then
@@ -70,8 +84,9 @@ finish() {
     exit "$code"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# A signal that comes twice, as from timeout(1), would otherwise end finish, too.
+trap 'trap "" INT TERM; exit 130' INT
+trap 'trap "" INT TERM; exit 143' TERM
 
 # part NAME COMMAND…: runs it and prints its time.
 part() {
@@ -106,11 +121,11 @@ build() {
     fi
 }
 
-# unit_tests PRESET apart|live: those that need nothing, or those with the label docker.
+# unit_tests PRESET apart|docker|kubernetes: those that need nothing, or those with that label.
 unit_tests() {
     local junit=$work/$1.$2.junit.xml
-    local -a filter=(-LE docker)
-    [[ $2 == apart ]] || filter=(-L docker)
+    local -a filter=(-LE 'docker|kubernetes')
+    [[ $2 == apart ]] || filter=(-L "$2")
     ((${#names[@]} == 0)) || filter+=(-R "$(IFS='|' && echo "${names[*]}")")
     RUNNER_TEST_DOCKER=${DOCKER_HOST:-} RUNNER_TEST_IMAGE=busybox:1.36 \
         ctest --test-dir "$root/build/$1" --output-on-failure \
@@ -137,26 +152,67 @@ environment_ready() {
     source "$RUNNER_TEST_STATE/exports"
 }
 
+# Without names everything is wanted; a name, or a script, that is about Kubernetes speaks of it.
+wants_cluster() {
+    ((${#names[@]})) || return 0
+    [[ ${names[*]} == *kube* ]] || grep -qs '^needs_cluster=.' /dev/null "${scripts[@]}"
+}
+
+cluster_ready() {
+    if ! (kube_wait); then
+        record FAIL "Kubernetes cluster"
+        return 1
+    fi
+}
+
+# unit_tests_with_cluster PRESET
+unit_tests_with_cluster() {
+    [[ $env_what == all ]] || return 0
+    ! ctest --test-dir "$root/build/$1" -N -L kubernetes | grep -qx 'Total Tests: 0' || return 0
+    part "waiting for the cluster" cluster_ready || return 0
+    part "unit tests with Kubernetes $1" unit_tests "$1" kubernetes
+}
+
 coverage() {
-    local -a report=(gcovr --root "$root" "$root/build/coverage" --exclude "$root/tests/"
+    local -a report=(gcovr --root "$root" "$root/build/asan" --exclude "$root/tests/"
         --exclude "$root/build/" --print-summary --fail-under-line "$min_line_coverage")
-    if "${report[@]}" --output "$root/build/coverage/coverage.txt"; then
+    if "${report[@]}" --output "$root/build/asan/coverage.txt"; then
         record ok "coverage of $min_line_coverage % of lines"
     else
-        cut -c 1-70 "$root/build/coverage/coverage.txt"
+        cut -c 1-70 "$root/build/asan/coverage.txt"
         record FAIL "coverage of $min_line_coverage % of lines"
     fi
 }
 
-# Each fuzzer for half a minute; soak.sh has them for longer.
+# Each fuzzer for half a minute, with the time that nothing else wants; soak.sh has them for longer.
+fuzzers_begin() {
+    set -m
+    nice -n 19 "$root/tests/fuzz.sh" >"$work/fuzz.log" 2>&1 &
+    fuzz_job=$!
+    set +m
+}
+
 fuzzers() {
     local log=$work/fuzz.log state what
-    "$root/tests/fuzz.sh" >"$log" 2>&1 || true
+    wait "$fuzz_job" || true
+    fuzz_job=
     cat "$log"
     grep -q '^ok\|^FAIL' "$log" || record FAIL "fuzzers"
     while read -r state what; do
         record "$state" "$what"
     done < <(grep '^ok\|^FAIL' "$log")
+}
+
+# scripts_for PRESET: those that are not left out there; all that were named.
+scripts_for() {
+    local script
+    for script in "${scripts[@]}"; do
+        if [[ $1 == tsan && ${#names[@]} == 0 &&
+            " ${not_for_tsan[*]} " == *" $(basename "$script" .sh) "* ]]; then
+            continue
+        fi
+        echo "$script"
+    done
 }
 
 # test_build PRESET: builds it, runs the unit tests, then what needs the environment.
@@ -165,19 +221,39 @@ test_build() {
     find "$root/build/$1" -name '*.gcda' -delete
     part "unit tests $1" unit_tests "$1" apart
     part "waiting for the environment" environment_ready || return 0
-    part "unit tests with docker $1" unit_tests "$1" live
-    ((${#scripts[@]})) || return 0
-    part "end-to-end tests $1" lanes_run "$lanes" "$1" "${scripts[@]}"
+    part "unit tests with docker $1" unit_tests "$1" docker
+    unit_tests_with_cluster "$1"
+    local -a chosen
+    mapfile -t chosen < <(scripts_for "$1")
+    ((${#chosen[@]})) || return 0
+    part "end-to-end tests $1" lanes_run "$lanes" "$1" "${chosen[@]}"
+}
+
+test_release() {
+    local script
+    local -a chosen=()
+    for script in "${scripts[@]}"; do
+        [[ " ${release_scripts[*]} " != *" $(basename "$script" .sh) "* ]] || chosen+=("$script")
+    done
+    ((${#chosen[@]})) || return 0
+    part "waiting for the environment" environment_ready || return 0
+    part "end-to-end tests release" lanes_run "$lanes" release "${chosen[@]}"
 }
 
 summing=yes
-part "packages" "$RUNNER_TEST_ENV/packages.sh" build test
 mapfile -t scripts < <(select_scripts)
-lanes=$((${#scripts[@]} < 2 ? 1 : 2))
+env_what=docker groups=(build test)
+if wants_cluster; then
+    env_what=all groups+=(kubernetes)
+fi
+part "packages" "$RUNNER_TEST_ENV/packages.sh" "${groups[@]}"
+# Most scripts wait more than they work.
+lanes=3
+((${#scripts[@]} >= lanes)) || lanes=$((${#scripts[@]} > 1 ? ${#scripts[@]} : 1))
 slot_take
 # A process group of its own, so that it can be ended as a whole.
 set -m
-part "environment" env_up "$lanes" >"$work/env.log" 2>&1 &
+part "environment" env_up "$lanes" "$env_what" swarm >"$work/env.log" 2>&1 &
 env_job=$!
 set +m
 if [[ -n $keep_env ]]; then
@@ -187,13 +263,12 @@ fi
 if [[ -n $quick ]]; then
     test_build asan
 else
-    part "build release" build release || true
+    part "build release" build release || release_scripts=()
     test_build asan
+    ((${#names[@]})) || part "coverage" coverage
+    test_release
+    ((${#names[@]})) || fuzzers_begin
     test_build tsan
-    test_build coverage
-    if ((${#names[@]} == 0)); then
-        part "coverage" coverage
-        part "fuzzers" fuzzers
-    fi
+    ((${#names[@]})) || part "waiting for the fuzzers" fuzzers
 fi
 grep '^== ' "$work/env.log" || true

@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
 """The benchmark: what the runner adds to the work itself, as ratios within one run.
 
-    eval "$(tests/env/up.sh)"; tests/bench/bench.py build/release/runner [--rounds N] [host] [cache] [docker]
+    eval "$(tests/env/up.sh)"; tests/bench/bench.py build/release/runner [--rounds N] [host] [cache] [docker] [compose]
+    [kubernetes] [manifests] [ssh]
+
+kubernetes and manifests need a cluster: up.sh --all. compose compares with docker-compose, and with the
+`docker compose` that COMPOSE names or the tests have built.
 
 Prints a Markdown table: what is compared, both medians, the ratio, and the ratio that is wanted.
 Exits 1 if one is missed.
 """
 import argparse
+import datetime
+import json
 import os
 import pathlib
 import random
@@ -15,8 +21,18 @@ import subprocess
 import sys
 import tempfile
 
+from cluster import Cluster
 from floor import Floor
 from measure import Run, ms, pairs, peak_kib, repeated
+from servers import Servers
+
+KUBERNETES_MIB = 100
+BARE_PODS = 20
+
+PARTS = ["host", "cache", "docker", "compose", "kubernetes", "manifests", "ssh"]
+MANIFESTS = 200
+HOSTS = 50
+SSH_MIB = 300
 
 rows = []
 missed = []
@@ -229,10 +245,195 @@ def bench_docker(runner, rounds, work):
     print(rows[-1])
 
 
+def duration(state):
+    """Seconds of a node of a JSON report."""
+    begin, end = (datetime.datetime.fromisoformat(state[key].replace("Z", "+00:00"))
+                  for key in ("started_at", "succeed_at"))
+    return (end - begin).total_seconds()
+
+
+def bench_kubernetes(runner, rounds, work):
+    os.environ["KUBECONFIG"] = os.environ["RUNNER_TEST_KUBECONFIG"]
+    cluster = Cluster()
+    (work / "empty").mkdir()
+    base = [runner, "exec", "--engine", "kubernetes", "--workdir", str(work / "empty"),
+            "--report", f"json={work / 'report.json'}"]
+    image = "image: busybox:1.36\n"
+
+    def report(file):
+        Run([*base, file])
+        return json.loads((work / "report.json").read_text())
+
+    def job(file):
+        return report(file)["stages"][0]["jobs"][0]
+
+    many = pipeline(work / "k60.yaml", steps(60, "true"), keys=image)
+    a = statistics.median(duration(step) for _ in range(rounds) for step in job(many)["steps"][1:])
+    row("a `true` step in a pod", ms(a), "", a * 1000, 50, "ms")
+
+    one = pipeline(work / "k1.yaml", steps(1, "true"), keys=image)
+    a, b, ratio = pairs(lambda: duration(job(one)), lambda: cluster.pod(["true"]), rounds)
+    row("a job of one `true` step, against a bare pod that runs it", ms(a), ms(b), ratio, 1.15)
+
+    command = f"head -c {KUBERNETES_MIB}m /dev/zero | tr \"\\\\0\" x | fold -w 99"
+    log = pipeline(work / "klog.yaml", ["{name: first, command: 'true'}",
+                                        f"{{name: print, command: '{command}'}}"], keys=image)
+    rates = [KUBERNETES_MIB / duration(job(log)["steps"][1]) for _ in range(rounds)]
+    row(f"{KUBERNETES_MIB} MiB of output, in MiB/s", f"{statistics.median(rates):.0f} MiB/s", "",
+        statistics.median(rates), 20, "MiB/s", least=True)
+
+    hundred = pipeline(work / "k100.yaml", steps(1, "true"), jobs=100, keys=image)
+    text = pathlib.Path(hundred).read_text()
+    pathlib.Path(hundred).write_text(text.replace("max_parallel: 50", "max_parallel: 20"))
+    # What the cluster itself does for a pod is known from bare ones, for which three are made here.
+    before = cluster.requests()
+    for _ in range(BARE_PODS):
+        cluster.pod(["true"])
+    others = (cluster.requests() - before) / BARE_PODS - 3
+    before = cluster.requests()
+    rss = peak_kib([*base, hundred])
+    requests = (cluster.requests() - before) / 100 - others
+    row("requests to the API server a job, 100 jobs, 20 at a time", f"{requests:.1f}", "", requests, 15, "")
+    row("its peak RSS, in MiB", f"{rss / 1024:.1f}", "", rss / 1024, 40, "MiB")
+
+
+def compose_chain(path, count, depth):
+    """`count` services, of which each but the first needs the one before it in its chain."""
+    lines = ["services:"]
+    for i in range(count):
+        lines.append(f"  s{i}:\n    image: busybox:1.36\n    command: [sleep, '600']\n    init: true")
+        if i % depth:
+            lines.append(f"    depends_on: [s{i - 1}]")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def compose_large(path, count):
+    text = ["services:"]
+    for i in range(count):
+        text.append(f"""  service{i}:
+    image: "registry.example.org/team/app{i}:${{TAG:-1}}"
+    environment: {{NUMBER: "{i}", MODE: "${{MODE:-fast}}"}}
+    ports: ["{10000 + i}:80"]
+    volumes: ["data:/data", "./conf:/etc/conf:ro"]
+    networks: [front]
+    healthcheck: {{test: [CMD, "true"], interval: 5s}}""")
+    path.write_text("\n".join([*text, "networks: {front: {}}", "volumes: {data: {}}"]) + "\n")
+    return str(path)
+
+
+def current_compose():
+    """The path of a current `docker compose`, or None."""
+    cache = os.environ.get("RUNNER_TEST_CACHE", "/nonexistent")
+    built = sorted(pathlib.Path(cache, "compose").glob("*/docker-compose"))
+    return os.environ.get("COMPOSE") or (str(built[-1]) if built else None)
+
+
+def bench_compose(runner, rounds, work):
+    file = compose_chain(work / "compose.yaml", 10, 4)
+    own = [runner, "compose"]
+    others = [("docker-compose", ["docker-compose"], 0.8)]
+    if current_compose():
+        others.append(("docker compose", [current_compose()], 1))
+
+    def cycle(tool, project, *options):
+        argv = [*tool, "-f", file, "-p", project]
+        return Run([*argv, "up", "-d", *options]).seconds + Run([*argv, "down", "-t", "0"]).seconds
+
+    def own_cycle():
+        up = Run([*own, "up", "-f", file, "-p", "bench-own"]).seconds
+        return up + Run([*own, "down", "-f", file, "-p", "bench-own", "-t", "1"]).seconds
+
+    for name, tool, limit in others:
+        a, b, ratio = pairs(own_cycle, lambda: cycle(tool, "bench-other"), rounds)
+        row(f"up and down of 10 services, chains of 4, against `{name}`", ms(a), ms(b), ratio, limit)
+    for name, tool, _ in others:
+        again = [*tool, "-f", file, "-p", "bench-other", "up", "-d"]
+        mine = [*own, "up", "-f", file, "-p", "bench-own"]
+        a, b, ratio = pairs(lambda: Run(mine).seconds, lambda: Run(again).seconds, rounds)
+        Run([*own, "down", "-f", file, "-p", "bench-own", "-t", "1"])
+        Run([*tool, "-f", file, "-p", "bench-other", "down", "-t", "0"])
+        row(f"`up` when nothing has changed, against `{name}`", ms(a), ms(b), ratio, 0.3)
+    up = [*own, "up", "-f", file, "-p", "bench-own"]
+    row("peak memory of `up`", "", "", peak_kib(up) / 1024, 20, "MiB")
+    Run([*own, "down", "-f", file, "-p", "bench-own", "-t", "1"])
+    large = [*own, "config", "-f", compose_large(work / "large.yaml", 500)]
+    config = statistics.median(repeated(large, 3) for _ in range(rounds))
+    row("`config` of 500 services", "", "", config * 1000, 50, "ms")
+
+
+def bench_manifests(runner, rounds, work):
+    os.environ["KUBECONFIG"] = os.environ["RUNNER_TEST_KUBECONFIG"]
+    file = work / "manifests.yaml"
+    file.write_text("---\n".join(
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: bench-{i}}}\ndata: {{key: value}}\n"
+        for i in range(MANIFESTS)))
+    namespaces = []
+
+    def fresh():
+        """An empty namespace, so that all of them are created, and the first round is as the last."""
+        namespaces.append(f"bench-{os.getpid()}-{len(namespaces)}")
+        Run(["kubectl", "create", "namespace", namespaces[-1]])
+        return ["-n", namespaces[-1], "-f", str(file)]
+
+    def apply(*argv):
+        argv = [*argv, *fresh()]
+        return Run(argv).seconds
+
+    try:
+        a, b, ratio = pairs(lambda: apply(runner, "apply"), lambda: apply("kubectl", "apply"), rounds)
+        row(f"applying {MANIFESTS} ConfigMaps, against `kubectl apply`", ms(a), ms(b), ratio, 0.2)
+        row("its peak memory", "", "", peak_kib([runner, "apply", *fresh()]) / 1024, 20, "MiB")
+    finally:
+        Run(["kubectl", "delete", "namespace", "--wait=false", *namespaces])
+
+
+def bench_ssh(runner, rounds, work):
+    base = [runner, "exec", "--report", f"json={work / 'report.json'}"]
+
+    def durations(file):
+        Run([*base, file])
+        job = json.loads((work / "report.json").read_text())["stages"][0]["jobs"][0]
+        return [duration(step) for step in job["steps"]]
+
+    with Servers(work, HOSTS) as servers:
+        servers.begin_control()
+        engine = f'engine: "{servers.url()}"\n'
+        many = pipeline(work / "ssh60.yaml", steps(60, "true"), keys=engine)
+        a, b, ratio = pairs(lambda: statistics.median(durations(many)[1:]),
+                            lambda: repeated(servers.client("true"), 20), rounds)
+        row("a `true` step on a host, against `ssh` over a master", ms(a), ms(b), ratio, 1.1)
+
+        text = work / "text"
+        with open(text, "w") as file:
+            for _ in range(SSH_MIB):
+                file.write(("x" * 63 + "\n") * 16384)
+        cat = pipeline(work / "sshcat.yaml", ["{name: first, command: 'true'}",
+                                              f"{{name: cat, command: 'cat {text}'}}"], keys=engine)
+        a, b, ratio = pairs(lambda: durations(cat)[1],
+                            lambda: Run(servers.client(f"cat {text}")).seconds, rounds)
+        row(f"{SSH_MIB} MiB of output, as a rate against `ssh host cat`", ms(a), ms(b), 1 / ratio, 0.8,
+            least=True)
+        servers.end_control()
+
+        hosts = ", ".join(f'{{name: h{i}, engine: "{servers.url(i)}"}}' for i in range(HOSTS))
+        fan = work / "ssh50.yaml"
+        fan.write_text(f"name: bench\nhosts: [{hosts}]\nstages: [{{name: s, jobs: [{{name: j, "
+                       f"run_on: all, max_parallel: {HOSTS}, "
+                       f"steps: [{', '.join(steps(3, 'echo hello'))}]}}]}}]\n")
+        each = " ".join(["ssh", *servers.options, "$0", "echo hello"])
+        shell = ["sh", "-c", f"echo {' '.join(servers.addresses)} | xargs -P{HOSTS} -n1 "
+                             f"sh -c '{each} && {each} && {each}'"]
+        a, b, ratio = pairs(lambda: Run([*base, str(fan)]).seconds, lambda: Run(shell).seconds, rounds)
+        row(f"3 steps on each of {HOSTS} hosts, against `xargs -P{HOSTS} ssh`", ms(a), ms(b), ratio, 0.7)
+        rss = peak_kib([*base, str(fan)])
+        row("its peak RSS, in MiB", f"{rss / 1024:.1f}", "", rss / 1024, 60, "MiB")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runner")
-    parser.add_argument("parts", nargs="*", choices=[[], "host", "cache", "docker"])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS])
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     runner = str(pathlib.Path(args.runner).resolve())

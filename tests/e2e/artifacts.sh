@@ -2,6 +2,8 @@
 # Artifacts: kept by jobs and steps, taken by other jobs, looked at afterwards; on the host, in Docker,
 # and with a real S3 server.
 source "$(dirname "$0")/../lib.sh"
+# shellcheck source=../ignored.sh
+source "$(dirname "$0")/../ignored.sh"
 # shellcheck source=../s3.sh
 source "$(dirname "$0")/../s3.sh"
 unset XDG_STATE_HOME
@@ -88,6 +90,173 @@ test_docker() {
     build_and_use "image: busybox:1.36"
     assert_exit 0 "$RUNNER" exec p.yaml
     assert_used
+}
+
+# What belongs to steps and jobs of either end, in containers; the host has tests of its own.
+test_steps_and_ends_in_docker() {
+    local keys='[{name: ok, paths: f}, {name: bad, paths: f, when: on_failure}, {name: any, paths: f, when: always}, {name: no, paths: none, optional: true}]'
+    cat >p.yaml <<EOF
+name: p
+image: busybox:1.36
+stages:
+  - name: s
+    fail_fast: false
+    jobs:
+      - {name: good, artifacts: $keys, steps: [{name: t, command: touch f}]}
+      - {name: bad, artifacts: $keys, steps: [{name: t, command: touch f; exit 3}]}
+      - {name: steps, steps: [{name: First step, command: "echo 1 >a", artifacts: {paths: a}}, {name: t, command: "echo 2 >b; exit 1", artifacts: $keys}]}
+      - {name: nothing, artifacts: {name: n, paths: none}, steps: [{name: t, command: "true"}]}
+EOF
+    sed -i '/name: steps/s/paths: f/paths: b/g' p.yaml
+    exec_report p.yaml
+    assert_eq "succeeded failed/error" "$(state_of good) $(state_of nothing)"
+    assert_contains "$stderr" "artifacts \"n\": no file matches in $PWD"
+    assert_eq "good/any good/ok bad/any bad/bad steps/any steps/bad steps/first-step" "$(kept | paste -sd ' ')"
+}
+
+# apart [OPTION…]: with a workdir that the daemon does not see.
+apart() {
+    ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
+    mkdir -p w
+    run unshare -m bash -c 'mount -t tmpfs none w && exec "$0" exec p.yaml -w w "$@"' "$RUNNER" "$@"
+}
+
+# Files go into the copy that a job works on, and come back from it.
+test_copy_of_the_workdir() {
+    build_and_use "image: busybox:1.36"
+    sed -i "s/^              ln -s/              touch -d '2001-02-03 04:05:06' dist\/sub\/app\n&/" p.yaml
+    apart
+    assert_eq 0 "$status" "exit code"
+    assert_contains "$stderr" "] the Docker host does not see $PWD/w: steps work on a copy"
+    assert_used
+    assert_exit 0 "$RUNNER" artifacts get latest build dist -o there
+    assert_eq "2001-02-03 04:05:06 750" "$(TZ=UTC stat -c '%.19y %a' there/dist/sub/app)"
+    assert_eq "dist dist/link dist/sub dist/sub/app out out/deep out/deep/r.xml" \
+        "$(cd there && find . -mindepth 1 -printf '%P\n' | sort | paste -sd ' ')" "files"
+    assert_eq "" "$(ls w)" "what came into the workdir"
+}
+
+# What .runnerignore names stays behind; git is the witness.
+test_what_a_copy_leaves_out() {
+    ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
+    ignored_tree of
+    assert_contains "$(<expected)" sub/deep/a.tmp "what git leaves over"
+    # It is by its time that the directory of the daemon is known to be another one.
+    touch -d yesterday of
+    mkdir w
+    cat >p.yaml <<'EOF'
+name: p
+image: busybox:1.36
+stages: [{name: s, jobs: [{name: j, steps: [{name: look, command: "find . -type f | cut -c 3-"}]}]}]
+EOF
+    assert_exit 0 unshare -m bash -c 'mount -t tmpfs none w && cp -a of/. w && exec "$0" exec p.yaml -w w' "$RUNNER"
+    assert_contains "$stderr" "] the Docker host does not see $PWD/w: steps work on a copy"
+    assert_eq "$(<expected)" "$(sed -n 's/.*: look\] //p' <<<"$stdout" | sort)" "what is in the copy"
+}
+
+test_copy_of_a_step() {
+    cat >p.yaml <<'EOF'
+name: p
+image: busybox:1.36
+stages:
+  - name: s
+    fail_fast: false
+    jobs:
+      - name: steps
+        steps:
+          - {name: one, command: "mkdir d; echo 1 >d/a", artifacts: {paths: "d/*"}}
+          - {name: two, command: "echo 2 >d/a; exit 1", artifacts: {paths: [d, e], when: always}}
+      - name: none
+        checkout: none
+        artifacts: {name: n, paths: [f, g]}
+        steps: [{name: t, command: "ls; echo x >f"}]
+      - name: missing
+        artifacts: {name: n, paths: [no/such, "*.none"]}
+        steps: [{name: t, command: "echo x >f"}]
+EOF
+    apart
+    assert_eq 1 "$status" "exit code"
+    assert_contains "$stderr" "] failed: artifacts \"n\": no file matches in $PWD/w"
+    assert_eq "none/n steps/one steps/two" "$(kept | sort | paste -sd ' ')"
+    for i in one two; do
+        assert_exit 0 "$RUNNER" artifacts get latest steps "$i" -o "$i"
+    done
+    assert_eq "1 2" "$(cat one/d/a two/d/a | paste -sd ' ')" "files"
+    assert_exit 0 "$RUNNER" artifacts get latest none n -o none
+    assert_eq "f" "$(ls none)" "files"
+}
+
+# No link is followed out of the workspace; one is kept as such.
+test_copy_with_links() {
+    one_job 'image: busybox:1.36
+        artifacts: {name: n, paths: [out/passwd, in/f, d, up]}' \
+        'ln -s /etc out; mkdir d; ln -s /etc/passwd d/link; ln -s d in; echo x >d/f; ln -s ../../.. up'
+    apart
+    assert_eq 0 "$status" "exit code"
+    assert_exit 0 "$RUNNER" artifacts get latest -o there
+    assert_eq "d d/f d/link up" "$(cd there && find . -mindepth 1 -printf '%P\n' | sort | paste -sd ' ')" "files"
+    assert_eq "/etc/passwd ../../.." "$(readlink there/d/link there/up | paste -sd ' ')" "links"
+}
+
+# Of several places of a job the files of that which was opened last.
+test_several_copies() {
+    cat >p.yaml <<'EOF'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: copy last
+        artifacts: {name: n, paths: ["[xy]*"]}
+        steps:
+          - {name: here, command: "echo here >x1; echo here >x2"}
+          - {name: there, image: "busybox:1.36", command: "cat x1; echo there >x2; echo there >y"}
+      - name: copy first
+        depends_on: ["copy last"]
+        artifacts: {name: n, paths: [z1, z2, y]}
+        steps:
+          - {name: there, image: "busybox:1.36", command: "echo there >z1; echo there >z2"}
+          - {name: here, command: "echo here >z2"}
+          - {name: late, image: "busybox:1.36", checkout: none, command: "echo late >y"}
+EOF
+    apart
+    assert_eq 0 "$status" "exit code"
+    assert_exit 0 "$RUNNER" artifacts get latest "copy last" n -o one
+    assert_eq "here there there" "$(cat one/x1 one/x2 one/y | paste -sd ' ')" "files"
+    assert_exit 0 "$RUNNER" artifacts get latest "copy first" n -o two
+    assert_eq "there here late" "$(cat two/z1 two/z2 two/y | paste -sd ' ')" "files"
+}
+
+# What holds the copy is made anew when it is lost.
+test_copy_whose_holder_is_lost() {
+    cat >p.yaml <<'EOF'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        artifacts: {name: n, paths: [f]}
+        steps:
+          - {name: there, image: "busybox:1.36", command: "echo there >f"}
+          - {name: kill, command: "docker kill $(docker ps -q --filter label=dev.runner.role=holder)"}
+EOF
+    apart --allow-env DOCKER_HOST
+    assert_eq 0 "$status" "exit code"
+    assert_exit 0 "$RUNNER" artifacts get latest -o there
+    assert_eq "there" "$(cat there/f)" "file"
+}
+
+# Nothing is kept of what has not come back as a whole.
+test_copy_that_does_not_come_back() {
+    one_job 'image: busybox:1.36
+        artifacts: [{name: big, paths: [d]}, {name: small, paths: [d/small]}]' \
+        'mkdir d; echo x >d/small; head -c 3000000 /dev/urandom >d/zbig'
+    mkdir -p w tmp
+    run unshare -m bash -c 'mount -t tmpfs none w && mount -t tmpfs -o size=2m none tmp &&
+        TMPDIR=$PWD/tmp exec "$0" exec p.yaml -w w' "$RUNNER"
+    assert_eq 1 "$status" "exit code"
+    assert_contains "$stderr" '] failed: artifacts "big": cannot bring d from the Docker host: '
+    assert_contains "$stderr" "No space left on device"
+    assert_eq "" "$(stored)"
 }
 
 test_list_and_get() {
@@ -312,7 +481,8 @@ EOF
     done
 }
 
-# What works on a directory of its own has nothing to give, and sees nothing of what comes.
+# On the host, what works on a directory of its own has nothing to give; and nowhere does it see what
+# comes into the workdir.
 test_needs_the_workdir() {
     one_job 'checkout: none
         artifacts: {name: n, paths: f}' "echo x >f"

@@ -73,20 +73,20 @@ test_ready_by_tcp_http_and_command() { both probes; }
 
 # never KEYS READY EXPECTED
 never() {
-    pipeline "$1" "{name: web, background: true, command: '$web', ready: {timeout: 1s, $2}},
+    pipeline "$1" "{name: web, background: true, command: '$web', ready: {timeout: 3s, $2}},
         {name: use, command: 'echo used'}"
     sed -i 's/exec busybox/echo here I am; exec busybox/' p.yaml
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_not_contains "$stdout" "used"
-    assert_contains "$stderr" "[step(1/2): web] failed: it was not ready after 1 second: $3"
+    assert_contains "$stderr" "[step(1/2): web] failed: it was not ready after 3 seconds: $3"
     assert_contains "$stderr" "    | here I am"
 }
 
 never_ready() {
     never "$1" 'http: "http://localhost:18431/nothing"' ''
-    assert_match "$stderr" 'ready after 1 second: .*status 404'
+    assert_match "$stderr" 'ready after 3 seconds: .*status 404'
     never "$1" 'tcp: "127.0.0.1:18432"' ''
-    assert_match "$stderr" 'ready after 1 second: .*127.0.0.1:18432: .*[Cc]onnection refused'
+    assert_match "$stderr" 'ready after 3 seconds: .*127.0.0.1:18432: .*[Cc]onnection refused'
     never "$1" 'command: "echo not yet >&2; exit 4"' 'the command ends with 4: not yet'
     never "$1" 'command: "sleep 60"' ''
     never "$1" 'log: "never said"' 'no line of its output matches "never said"'
@@ -114,6 +114,25 @@ test_background_step_in_a_graph_counts_as_succeeded() {
     assert_contains "$stdout" "use] used"
     assert_not_contains "$stdout" "] never"
     assert_contains "$stderr" 'skipped: it needs "server" to fail, which goes on in the background'
+}
+
+# The job has done its work when its time is up during `post`.
+test_end_of_the_time_during_post_does_not_count() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        timeout: 500ms
+        post: sleep 1
+        steps:
+          - {name: aside, background: true, command: sleep 60}
+          - {name: work, command: "true"}
+Y
+    exec_report p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_eq succeeded "$(state_of aside)"
 }
 
 test_post_still_has_it() {

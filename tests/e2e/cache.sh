@@ -101,27 +101,27 @@ restore_keys() {
 }
 test_restore_keys() { on_both restore_keys; }
 
-test_policies() {
-    store=$case_dir/home/.cache/runner
+policies() {
     echo one >lock
     pipeline 'policy: pull'
-    exec_on host
+    exec_on "$1"
     assert_contains "$stderr" "no cache for deps-"
     assert_eq "" "$(objects)"
     pipeline 'policy: push'
     rm -rf deps
-    exec_on host
+    exec_on "$1"
     assert_not_contains "$stderr" "no cache for"
     assert_contains "$stderr" " saved: "
     rm -rf deps
-    exec_on host
+    exec_on "$1"
     assert_contains "$stdout" "] made"
     assert_contains "$stderr" "not saved: it is there already"
     pipeline 'policy: pull'
     rm -rf deps
-    exec_on host
+    exec_on "$1"
     assert_contains "$stdout" "] found one"
 }
+test_policies() { on_both policies; }
 
 test_when() {
     store=$case_dir/home/.cache/runner
@@ -146,6 +146,73 @@ END
     sed -i 's/- name: j/- name: j\n        timeout: 1s/' p.yaml
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_contains "$stderr" " saved: 0 B"
+}
+
+# One job for each end and each `when`; in containers, the host has its own test.
+test_when_in_docker() {
+    local when
+    {
+        printf 'name: p\nimage: busybox:1.36\nstages: [{name: s, fail_fast: false, jobs: ['
+        for when in on_success on_failure always; do
+            printf '{name: %s ok, cache: {key: %s-0, paths: [f], when: %s}, steps: [{name: t, command: touch f}]},\n' $when $when $when
+            printf '{name: %s bad, cache: {key: %s-1, paths: [f], when: %s}, steps: [{name: t, command: "touch f; exit 1"}]},\n' $when $when $when
+        done
+        printf ']}]\n'
+    } >p.yaml
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_exit 0 "$RUNNER" cache ls --format json
+    assert_eq "always-0 always-1 on_failure-1 on_success-0" "$(jq -r '.[].key' <<<"$stdout" | sort | paste -sd ' ')" "caches"
+}
+
+# apart [OPTION…]: in Docker, with a workdir that the daemon does not see.
+apart() {
+    ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
+    mkdir -p w
+    assert_exit 0 unshare -m bash -c 'mount -t tmpfs none w && echo one >w/lock && exec "$0" exec p.yaml -w w --image busybox:1.36' "$RUNNER"
+}
+
+# What is restored goes into the copy, and what is saved comes from there.
+test_copy_of_the_workdir() {
+    pipeline ''
+    apart
+    assert_contains "$stderr" "] the Docker host does not see $PWD/w: steps work on a copy"
+    assert_contains "$stderr" " saved: 4 B"
+    assert_contains "$stdout" "] made"
+    apart
+    assert_contains "$stderr" " restored: 4 B"
+    assert_contains "$stdout" "] found one"
+    assert_not_contains "$stderr" "warning"
+}
+
+# The copy has been made, and changed, before the cache is restored; nothing else in it changes.
+test_copy_before_the_cache() {
+    write p.yaml <<END
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        steps:
+          - {name: before, command: "mkdir deps; echo two >lock; echo mine >deps/other; mkdir deps/empty; rmdir deps/empty"}
+          - name: t
+            cache: {key: k, paths: [deps, lock, "!deps/other"]}
+            command: |
+              ls deps; cat deps/other lock; $make_or_find; mkdir -p deps/empty; echo three >lock
+END
+    apart
+    assert_contains "$stderr" "] cache k saved: 10 B"
+    assert_contains "$stdout" "] other
+[stage(1/1): s][job(1/1): j][step(2/2): t] mine
+[stage(1/1): s][job(1/1): j][step(2/2): t] two
+[stage(1/1): s][job(1/1): j][step(2/2): t] made"
+    apart
+    assert_contains "$stderr" "] cache k restored: 10 B"
+    assert_contains "$stdout" "] empty
+[stage(1/1): s][job(1/1): j][step(2/2): t] made
+[stage(1/1): s][job(1/1): j][step(2/2): t] other
+[stage(1/1): s][job(1/1): j][step(2/2): t] mine
+[stage(1/1): s][job(1/1): j][step(2/2): t] three
+[stage(1/1): s][job(1/1): j][step(2/2): t] found two"
 }
 
 cache_of_a_step() {
@@ -235,7 +302,8 @@ test_full_store() {
     ((EUID == 0)) || fail "needs root to mount a small file system"
     mkdir small
     mount -t tmpfs -o size=256k none small
-    trap 'umount "$case_dir/work/small"' EXIT
+    # shellcheck disable=SC2064 # the directory of now
+    trap "umount '$PWD/small'" EXIT
     echo one >lock
     pipeline "" 'mkdir -p deps; head -c 1000000 /dev/urandom >deps/made'
     exec_on host --cache-dir "$PWD/small/store"
@@ -371,30 +439,6 @@ END
     assert_eq "a b/ä p" "$(jq -r '.[] | .key + " " + .pipeline' <<<"$stdout")"
 }
 
-test_in_s3() {
-    export AWS_ACCESS_KEY_ID=$RUNNER_TEST_S3_KEY AWS_SECRET_ACCESS_KEY=$RUNNER_TEST_S3_SECRET
-    local url="s3://builds/cache-$$?endpoint=$RUNNER_TEST_S3&region=us-east-1&path_style=true"
-    echo one >lock
-    pipeline "restore_keys: deps-, store: \"$url\""
-    exec_on host
-    assert_contains "$stderr" "no cache for deps-"
-    assert_contains "$stderr" " saved: "
-    rm -rf deps
-    exec_on host
-    assert_contains "$stderr" " restored: 4 B"
-    echo two >lock
-    rm -rf deps
-    exec_on host
-    assert_contains "$stderr" " restored from deps-"
-    [[ ! -e $HOME/.cache/runner ]] || fail "the local store was used, too"
-    assert_exit 0 "$RUNNER" cache ls --store "$url" --format json
-    assert_eq 2 "$(jq length <<<"$stdout")"
-    assert_exit 0 "$RUNNER" cache rm --all --store "$url"
-    AWS_SECRET_ACCESS_KEY=wrong exec_on host
-    assert_contains "$stderr" "warning: cache deps-"
-    assert_contains "$stdout" "] found one"
-}
-
 test_needs_the_workdir() {
     pipeline ""
     sed -i 's/- name: j/- name: j\n        checkout: none/' p.yaml
@@ -429,11 +473,10 @@ END
 test_command() {
     write p.yaml <<'END'
 name: p
-stages: [{name: s, jobs: [{name: j, matrix: {v: [1, 2, 3]}, cache: {key: "k{{ matrix.v }}", paths: ["f{{ matrix.v }}"]}, steps: [{name: t, command: "echo {{ matrix.v }} >f1; cp f1 f2; cp f1 f3"}]}]}]
+stages: [{name: s, jobs: [{name: j, matrix: {v: [1, 2, 3]}, cache: {key: "k{{ matrix.v }}", paths: ["f{{ matrix.v }}"]}, environment: {V: "{{ matrix.v }}"}, steps: [{name: t, command: "echo x >f$V"}]}]}]
 END
     assert_exit 0 "$RUNNER" cache ls
     assert_eq "no caches" "$stdout"
-    sed -i 's/{{ matrix.v }} >f1/x >f1/' p.yaml
     exec_on host
     assert_exit 0 "$RUNNER" cache ls
     assert_contains "$stdout" "3 entries, "
@@ -495,6 +538,11 @@ PUT reset 10"
     exec_on host
     assert_contains "$stderr" "AccessDenied: On purpose. (HTTP 403)"
     assert_eq 1 "$(in_bucket | wc -l)" "objects"
+    AWS_SECRET_ACCESS_KEY=another-secret exec_on host
+    assert_contains "$stderr" "SignatureDoesNotMatch"
+    assert_contains "$stderr" "check the secret access key, and the region"
+    assert_not_contains "$stderr" "another-secret"
+    assert_contains "$stdout" "] found one"
     s3_proxy_end
     rm -rf deps
     exec_on host

@@ -75,7 +75,7 @@ test_every_option() {
     for shell in bash zsh fish; do
         make_script "$shell"
     done
-    for command in exec plan validate init reap; do
+    for command in exec plan validate init reap doctor; do
         # shellcheck disable=SC2016
         assert_exit 0 bash -c 'source completion.bash; COMP_WORDS=(runner "$1" --); COMP_CWORD=2
             _runner; echo "${COMPREPLY[*]}"' bash "$command"

@@ -2,9 +2,10 @@
 # Runs and jobs that exclude each other.
 source "$(dirname "$0")/../lib.sh"
 
-# pipeline FILE NAME CONCURRENCY COMMAND: a pipeline of one step in a group.
+# pipeline FILE NAME CONCURRENCY COMMAND: a pipeline of one step in a group, with $keys.
+keys=''
 pipeline() {
-    printf '{name: %s, concurrency: %s, stages: [{name: s, jobs: [{name: j, steps: [{name: t, command: "%s"}]}]}]}\n' \
+    printf '{name: %s, '"$keys"' concurrency: %s, stages: [{name: s, jobs: [{name: j, steps: [{name: t, command: "%s"}]}]}]}\n' \
         "$2" "$3" "$4" >"$1"
 }
 
@@ -16,7 +17,12 @@ background() {
 
 tickets() { find "$case_dir/home/.local/state/runner/groups" -name '*.0*' 2>/dev/null | wc -l; }
 
-test_runs_of_a_group_exclude_each_other() {
+in_containers() {
+    keys='image: "busybox:1.36",'
+    "$1"
+}
+
+runs_of_a_group() {
     pipeline a.yaml a deploy 'echo a >> order; touch up; while [ ! -e go ]; do sleep 0.05; done; echo a >> order'
     pipeline b.yaml b '{group: deploy}' 'echo b >> order'
     pipeline c.yaml c other 'echo c >> order'
@@ -35,6 +41,8 @@ test_runs_of_a_group_exclude_each_other() {
     # The wait is no part of the pipeline's time.
     assert_not_contains "$(cat b.yaml.err)" timeout
 }
+test_runs_of_a_group_exclude_each_other() { runs_of_a_group; }
+test_runs_in_containers_exclude_each_other() { in_containers runs_of_a_group; }
 
 test_in_the_order_in_which_they_come() {
     local i pids=()
@@ -93,7 +101,7 @@ test_one_that_waits_can_be_killed_or_cancelled() {
     assert_eq 0 "$(tickets)" "tickets left"
 }
 
-test_cancel_in_progress() {
+cancel_in_progress() {
     pipeline a.yaml a g 'trap \"echo cleaned >> order; exit 1\" TERM; touch up; while :; do sleep 0.05; done'
     pipeline w.yaml w g 'echo never >> order'
     pipeline b.yaml b '{group: g, cancel_in_progress: true}' 'echo b >> order'
@@ -113,10 +121,13 @@ test_cancel_in_progress() {
     assert_eq 143 "$status" "exit status of the one that waited"
     assert_eq "cleaned b" "$(paste -sd ' ' order)" "order"
 }
+test_cancel_in_progress() { cancel_in_progress; }
+test_cancel_in_progress_of_containers() { in_containers cancel_in_progress; }
 
-test_jobs_of_one_run_and_of_several() {
-    cat >p.yaml <<'EOF'
+jobs_of_one_run_and_of_several() {
+    cat >p.yaml <<EOF
 name: p
+${keys:+image: busybox:1.36}
 stages:
   - name: s
     jobs:
@@ -133,6 +144,8 @@ EOF
     assert_contains "$stderr" 'waits for the group "deploy to x", which job "one '
     assert_eq 0 "$(tickets)" "tickets left"
 }
+test_jobs_of_one_run_and_of_several() { jobs_of_one_run_and_of_several; }
+test_jobs_of_containers() { in_containers jobs_of_one_run_and_of_several; }
 
 test_a_job_cannot_wait_for_its_own_run() {
     pipeline p.yaml p g 'true'

@@ -21,13 +21,13 @@ own_daemon() {
 }
 
 test_daemon_dies_in_mid_step() {
-    own_daemon dying
+    own_daemon "dying-$script"
     pipeline '{name: a, command: "touch up; sleep 5; exit 0"}, {name: b, command: echo never}'
     export DOCKER_HOST
-    DOCKER_HOST=$(dockerd_host dying)
+    DOCKER_HOST=$(dockerd_host "dying-$script")
     spawn "$RUNNER" exec --report json=r.json p.yaml
     wait_for 60 test -e up
-    dockerd_kill dying
+    dockerd_kill "dying-$script"
     finish
     assert_eq 1 "$status" "exit status"
     assert_not_contains "$stdout" never
@@ -35,7 +35,7 @@ test_daemon_dies_in_mid_step() {
     assert_contains "$stderr" "[step(1/2): a] contact with Docker is lost, trying to get it back: "
     assert_contains "$stderr" "; the daemon does not come back"
     assert_contains "$stderr" "its outcome is unknown"
-    dockerd_start dying
+    dockerd_start "dying-$script"
     assert_exit 0 "$RUNNER" reap --all
     assert_no_leftovers 10
 }

@@ -65,7 +65,10 @@ test_step_that_is_stopped_from_outside_fails() {
 test_shell_missing_in_the_image() {
     pipeline '{name: a, image: "runner-test/noshell:1", command: echo x}'
     assert_exit 1 "$RUNNER" exec p.yaml
-    assert_contains "$stderr" "exit code 127"
+    assert_contains "$stderr" "exit code 127: the image has no sh: name a shell that it has in \`shell\`"
+    pipeline '{name: a, image: "runner-test/noshell:1", entrypoint: /none, command: echo x}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "exit code 127: runner: cannot run /none: not found"
 }
 
 test_entrypoint_of_the_image_is_kept() {
@@ -155,6 +158,30 @@ test_resources_reach_the_container() {
     kill -TERM "$spawned"
     finish
     assert_eq 143 "$status"
+}
+
+# tries NAME: how often it was tried, and why not only once.
+tries() {
+    jq -r --arg name "$1" '[.. | objects | select(.name == $name)] | first | "\(.attempt) \(.attempts[0].reason)"' report.json
+}
+
+# Each cause is told from the others, and what was lost gets a container anew.
+test_causes_of_attempts() {
+    pipeline '{name: lost, isolation: job, retry: {on: lost}, command: "test $PIPELINE_ATTEMPT = 2 || { touch up; sleep 60; }"},
+        {name: engine, network: none-such, retry: {on: [engine]}, command: x, allow_failure: true},
+        {name: image, image: "none-such:1", pull: never, retry: {attempts: 2, on: image_pull}, command: x, allow_failure: true},
+        {name: oom, resources: {memory: 16m}, retry: {on: oom}, command: "head -c 200000000 /dev/zero | tail -c 150000000 >/dev/null; exit $?", allow_failure: true},
+        {name: code, retry: {on: [lost, engine, image_pull, oom, timeout]}, command: exit 3, allow_failure: true},
+        {name: not engine, network: none-such, retry: {not_on: engine}, command: x, allow_failure: true},
+        {name: not image, image: "none-such:1", pull: never, retry: {not_on: [image_pull]}, command: x, allow_failure: true}'
+    spawn "$RUNNER" exec --report json=report.json p.yaml
+    wait_for 30 test -e up
+    docker kill "$(docker ps -q --filter label=dev.runner.role=step)" >/dev/null
+    finish
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stderr" "lost] attempt 1 failed: lost: no exit record: "
+    assert_eq "2 lost, 2 error, 2 image_pull, 2 oom, 1 null, 1 null, 1 null" \
+        "$(tries lost), $(tries engine), $(tries image), $(tries oom), $(tries code), $(tries "not engine"), $(tries "not image")"
 }
 
 test_timeout_of_a_step_that_ignores_term() {

@@ -167,7 +167,7 @@ END
     says "other manual" "$RUNNER" exec p.yaml -e PIPELINE_BRANCH=release/old
     says "main push" CI_COMMIT_BRANCH=main CI_PIPELINE_SOURCE=push "$RUNNER" exec p.yaml
     says "release other push" GITHUB_REF_NAME=release/2 GITHUB_EVENT_NAME=push "$RUNNER" exec p.yaml
-    says "manual" "$RUNNER" exec p.yaml -w "$case_dir/work/nowhere"
+    says "manual" "$RUNNER" exec p.yaml -w "$PWD/nowhere"
     assert_contains "$stderr" '"when.branch" does not hold: it is not known; say -e PIPELINE_BRANCH=NAME'
     git init -qb main .
     mkdir -p sub

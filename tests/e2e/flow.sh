@@ -5,23 +5,6 @@ source "$(dirname "$0")/../lib.sh"
 root=$(cd "$(dirname "$0")/.." && pwd)/..
 declare -A case_timeout=([test_table]=240)
 
-# state_of NAME: state and reason of the node of that name in report.json, "failed/timeout"
-state_of() {
-    jq -r --arg name "$1" '[.. | objects | select(.name == $name)] | first
-        | .status + (if .reason then "/" + .reason else "" end)' report.json
-}
-
-# order_of: the names of the steps in the order of their starts
-order_of() {
-    jq -r '[.stages[].jobs[].steps[] | select(.started_at)] | sort_by(.started_at) | .[].name' report.json |
-        tr '\n' ' '
-}
-
-exec_report() {
-    run "$RUNNER" exec --report json=report.json "$@"
-    [[ -s report.json ]] || fail "there is no report"
-}
-
 # How a job "up" is made to end in a way. A sibling that fails cancels it.
 declare -A up_keys=(
     [succeeded]='steps: [{name: s, command: "true"}]'

@@ -5,17 +5,6 @@ source "$(dirname "$0")/../lib.sh"
 
 declare -A case_timeout=([test_on_both_engines]=120)
 
-exec_report() {
-    run "$RUNNER" exec --report json=report.json "$@"
-    [[ -s report.json ]] || fail "there is no report"
-}
-
-# state_of NAME: state and reason of the first node of that name
-state_of() {
-    jq -r --arg name "$1" '[.. | objects | select(.name == $name)] | first
-        | .status + (if .reason then "/" + .reason else "" end)' report.json
-}
-
 # Two steps that need each other at the same time, in one job and one place.
 on_engine() {
     write p.yaml <<Y
@@ -114,6 +103,36 @@ Y
     assert_not_contains "$stderr" "trying again"
 }
 
+# What always runs can still look at files when the time of the pipeline is up.
+test_files_after_the_end() {
+    write p.yaml <<'Y'
+name: p
+timeout: 500ms
+stages:
+  - name: s
+    jobs:
+      - name: j
+        post: 'echo "post of $HASH"'
+        environment: {HASH: "{{ hashFiles('p.yaml') }}"}
+        steps: [{name: slow, command: sleep 60}]
+finally:
+  - {name: one, if: exists('p.yaml'), jobs: [{name: k, steps: [{name: first, command: "true"}]}]}
+  - name: two
+    jobs:
+      - name: l
+        if: exists('p.yaml')
+        steps:
+          - {name: second, when: {exists: p.yaml}, command: 'echo "hash $HASH"', environment: {HASH: "{{ hashFiles('p.yaml') }}"}}
+Y
+    exec_report p.yaml
+    assert_eq 124 "$status" "exit status"
+    for name in one two first second; do
+        assert_eq succeeded "$(state_of $name)" "$name"
+    done
+    assert_match "$stdout" '\] post of [0-9a-f]{64}'
+    assert_match "$stdout" '\] hash [0-9a-f]{64}'
+}
+
 test_retry_stays_within_the_time_above() {
     write p.yaml <<'Y'
 name: p
@@ -131,6 +150,105 @@ Y
     assert_eq 1 "$status" "exit status"
     assert_eq failed/timeout "$(state_of s)"
     assert_eq 1 "$(jq '[.. | objects | select(.name == "a")] | first | .attempt' report.json)"
+}
+
+# The end of the time above is no failure that could be allowed; that of its own is one.
+test_time_above_is_never_allowed() {
+    write step.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        timeout: 500ms
+        post: {success: echo success hook, failure: echo failure hook}
+        steps: [{name: last, command: sleep 60, allow_failure: true}]
+Y
+    exec_report step.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_eq failed/timeout "$(state_of j)"
+    assert_contains "$stdout" "] failure hook"
+    assert_not_contains "$stdout" "success hook"
+    write job.yaml <<'Y'
+name: p
+timeout: 500ms
+stages: [{name: s, allow_failure: true, jobs: [{name: j, allow_failure: true, steps: [{name: last, command: sleep 60}]}]}]
+Y
+    exec_report job.yaml
+    assert_eq 124 "$status" "exit status"
+    assert_eq failed/timeout "$(state_of s)"
+    write own.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    jobs:
+      - {name: j, steps: [{name: a, command: sleep 60, timeout: 100ms, allow_failure: true}]}
+      - {name: k, steps: [{name: b, command: sleep 60}], timeout: 100ms, allow_failure: true}
+  - {name: t, timeout: 100ms, allow_failure: true, jobs: [{name: l, steps: [{name: c, command: sleep 60}]}]}
+finally:
+  - {name: f, timeout: 100ms, allow_failure: true, jobs: [{name: m, steps: [{name: d, command: sleep 60}]}]}
+Y
+    exec_report own.yaml
+    assert_eq 0 "$status" "exit status"
+    for name in a k t f; do
+        assert_eq failed/timeout "$(state_of $name)" "$name"
+    done
+}
+
+# Exit codes that a job or stage lists are those of its steps.
+test_exit_codes_of_jobs() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - {name: s, allow_failure: [3], jobs: [{name: j, steps: [{name: a, command: exit 3}]}]}
+  - name: t
+    jobs:
+      - name: both
+        allow_failure: [3, 4]
+        steps:
+          - {name: b, command: exit 3, depends_on: []}
+          - {name: c, command: exit 4, depends_on: []}
+      - name: again
+        retry: {attempts: 2, on: [5]}
+        steps: [{name: d, command: 'test -e again || { touch again; exit 5; }'}]
+      - name: lost
+        retry: {attempts: 2, on: [engine]}
+        allow_failure: true
+        steps: [{name: e, workdir: /proc/none, command: "true"}]
+Y
+    exec_report p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_eq failed/error "$(state_of s)"
+    assert_eq failed/error "$(state_of both)"
+    assert_eq 2 "$(jq '[.. | objects | select(.name == "again")] | first | .attempt' report.json)"
+    assert_eq 2 "$(jq '[.. | objects | select(.name == "lost")] | first | .attempt' report.json)"
+    sed -i 's/\[3, 4\]/[3]/' p.yaml
+    exec_report p.yaml
+    assert_eq 1 "$status" "exit status with a code that is not listed"
+}
+
+# A condition that cannot be told fails its job like any other failure.
+test_condition_that_cannot_be_told() {
+    write p.yaml <<'Y'
+name: p
+stages:
+  - name: s
+    run_mode: serial
+    jobs:
+      - {name: allowed, if: fromJSON('x') == 1, allow_failure: true, steps: [{name: a, command: "true"}]}
+      - {name: next, steps: [{name: b, command: "true"}]}
+  - name: t
+    jobs:
+      - {name: long, steps: [{name: c, command: "touch up; sleep 60"}]}
+      - {name: wait, steps: [{name: d, command: until test -e up; do sleep 0.02; done}]}
+      - {name: broken, depends_on: wait, if: fromJSON('x') == 1, steps: [{name: e, command: "true"}]}
+Y
+    exec_report p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_eq failed/error "$(state_of allowed)"
+    assert_eq succeeded "$(state_of next)"
+    assert_eq failed/error "$(state_of broken)"
+    assert_eq cancelled "$(state_of long)"
 }
 
 test_own_timeout_is_for_each_attempt() {

@@ -317,12 +317,13 @@ test_nested_run_is_refused() {
 
 test_nested_run_is_refused_at_every_level() {
     local level
-    for level in pipeline stage job step; do
+    for level in pipeline stage job step "last stage" "last job" "last step"; do
         jq -n --arg level "$level" '
             def level($name; $more): {name: $name} + $more +
                 (if $name == $level then {environment: {PIPELINE_RUNNER: "x"}} else {} end);
-            level("pipeline"; {stages: [level("stage"; {jobs: [level("job"; {steps: [
-                level("step"; {command: "echo never"})]})]})]})' >p.yaml
+            def stages($prefix): [level($prefix + "stage"; {jobs: [level($prefix + "job"; {steps: [
+                level($prefix + "step"; {command: "echo never"})]})]})];
+            level("pipeline"; {stages: stages(""), finally: stages("last ")})' >p.yaml
         assert_exit 2 "$RUNNER" exec p.yaml
         assert_eq "" "$stdout" stdout
         assert_match "$stderr" 'p.yaml:[0-9]+:[0-9]+: error: you are already in a pipeline'

@@ -253,7 +253,7 @@ name: "a \"quoted\" `name`"
 stages:
   - name: "<b> & #1; \\ \""
     jobs:
-      - {name: "end", steps: [{name: "x\ny", command: x}, {name: "ümläut [1] {2} (3) | 4", command: x}]}
+      - {name: "end", steps: [{name: "x\ny", command: x}, {name: "ümläut [1] {2} (3) | 4", command: x}, {name: "&amp; &lt;", command: x}]}
       - {name: "subgraph", depends_on: end, steps: [{name: "--> x", command: x}]}
   - {name: "other", depends_on: [{stage: "<b> & #1; \\ \"", condition: completed}], jobs: [{name: o, steps: [{name: o, command: x}]}]}
 pre: x
@@ -273,11 +273,20 @@ draw() {
     done
 }
 
+test_image_that_is_an_expression() {
+    write p.yaml <<'Y'
+{name: p, image: "{{ 'busybox' }}", stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: c}]}]}]}
+Y
+    assert_exit 0 "$RUNNER" plan p.yaml
+    assert_contains "$stdout" "step a  (docker busybox)"
+}
+
 test_dot() {
     draw dot
     assert_exit 0 dot -Tsvg -O graphs/*.dot
     assert_eq "" "$stderr" "what dot says"
     assert_contains "$(cat graphs/nasty.dot.svg)" '&lt;b&gt; &amp; #1; \ &quot;' "the picture"
+    assert_contains "$(cat graphs/nasty.dot.svg)" '&amp;amp; &amp;lt;' "the picture"
     assert_exit 0 "$RUNNER" plan --format dot p.yaml
     assert_contains "$stdout" 's0j0 -> s0j1 [label="", color=red, penwidth=2];'
     assert_contains "$stdout" 's0j0 -> s0j2 [label="failed"];'

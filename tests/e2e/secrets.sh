@@ -272,7 +272,7 @@ END
     run "$RUNNER" exec --report json=report.json p.yaml
 }
 
-test_values_that_steps_add_on_the_host() {
+values_that_steps_add() {
     printf %s 'made-up "token"' >value
     write first.sh <<'END'
 echo "before: $(cat value)"
@@ -283,7 +283,7 @@ printf '\nother-value\r\nab\n\n' >>"$PIPELINE_MASK"
 echo "other: other-value ab" >&2
 printf 'KEY=other-value\n' >>"$PIPELINE_OUTPUT"
 END
-    masks_for ''
+    masks_for "$1"
     assert_eq 0 "$status"
     assert_contains "$stdout" 'first] before: made-up "token"'
     assert_contains "$stdout" 'first] after: ***'
@@ -295,7 +295,74 @@ END
     assert_eq '***' "$(jq -r '.stages[0].jobs[0].steps[0].outputs.KEY' report.json)"
 }
 
-test_values_that_steps_add_in_docker() {
+test_values_that_steps_add_on_the_host() { values_that_steps_add ''; }
+
+test_values_that_steps_add_in_docker() { values_that_steps_add 'image: busybox:1.36'; }
+
+test_values_that_steps_add_in_a_shared_container() {
+    values_that_steps_add 'isolation: job
+        image: busybox:1.36'
+}
+
+test_values_that_steps_add_with_podman() {
+    DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST values_that_steps_add 'image: busybox:1.36'
+}
+
+# each_value_at_once KEYS: many values, each printed on both streams as soon as it is in the file.
+each_value_at_once() {
+    write first.sh <<'END'
+i=0
+while [ $i -lt 200 ]; do
+    i=$((i + 1))
+    echo "made-up-$i-value" >>"$PIPELINE_MASK"
+    echo "out made-up-$i-value."
+    echo "error made-up-$i-value." >&2
+done
+END
+    echo nothing >value
+    masks_for "$1"
+    assert_eq 0 "$status"
+    assert_not_contains "$stdout$stderr$(cat report.json)" made-up
+    assert_eq 200 "$(whole_lines "$case_dir/stdout" | grep -c 'out \*\*\*\.')" "lines on standard output"
+    assert_eq 200 "$(whole_lines "$case_dir/stderr" | grep -c 'error \*\*\*\.')" "lines on standard error"
+}
+
+# whole_lines FILE: those of which a part was shown early, because the rest was late, put together.
+whole_lines() { sed -E ':next; N; $!b next; s/\n\[[^\n]*\]\+//g' "$1"; }
+
+test_each_value_at_once_on_the_host() { each_value_at_once ''; }
+
+test_each_value_at_once_in_docker() { each_value_at_once 'image: busybox:1.36'; }
+
+test_each_value_at_once_in_a_shared_container() {
+    each_value_at_once 'isolation: job
+        image: busybox:1.36'
+}
+
+test_each_value_at_once_in_a_terminal() {
+    write p.yaml <<'END'
+name: p
+stages:
+  - name: s
+    jobs:
+      - name: j
+        image: busybox:1.36
+        steps:
+          - name: a
+            tty: true
+            command: |
+              for i in $(seq 200); do
+                echo "made-up-$i-value" >>"$PIPELINE_MASK"
+                echo "out made-up-$i-value."
+              done
+              test -t 1
+END
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout$stderr" made-up
+    assert_eq 200 "$(grep -c 'out \*\*\*\.' "$case_dir/stdout")" lines
+}
+
+test_values_that_steps_add_and_reports() {
     printf %s 'made-up "token"' >value
     write first.sh <<'END'
 cat value >>"$PIPELINE_MASK"

@@ -8,12 +8,6 @@ ran() {
         | select(.status == "succeeded" or .status == "failed") | .name] | join(" ")' report.json
 }
 
-# state_of NAME: "skipped/policy"
-state_of() {
-    jq -r --arg name "$1" '[.. | objects | select(.name == $name)] | first
-        | .status + (if .reason then "/" + .reason else "" end)' report.json
-}
-
 # expect_run EXPECTED OPTION…: these steps of p.yaml run, and the pipeline succeeds.
 expect_run() {
     local expected=$1

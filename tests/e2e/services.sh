@@ -31,6 +31,77 @@ environment: {NOT: forHim, WHO: me}' "web: {image: 'busybox:1.36', environment: 
     assert_contains "$stdout" "[service: web] I am me 1234 /tmp 67108864"
 }
 
+test_shape_of_a_service() {
+    mkdir www
+    echo page >www/index.html
+    local trap='trap "sleep DELAY; echo bye from NAME; exit" TERM; echo up; while :; do sleep 0.1; done'
+    job 'image: busybox:1.36
+grace: 100ms' "web: {image: 'busybox:1.36', platform: linux/amd64, pull: never, volumes: ['./www:/www:ro'], command: [httpd, -f, -p, '8080', -h, /www],
+            resources: {pids: 20, cpus: 0.5}, security: {read_only: true, cap_drop: ALL, no_new_privileges: true}, ready: {tcp: 8080, interval: 100ms}},
+        slow: {image: 'busybox:1.36', grace: 1m, command: [sh, -c, '$(sed 's/DELAY/0.5/; s/NAME/slow/' <<<"$trap")'], ready: {log: up}},
+        short: {image: 'busybox:1.36', command: [sh, -c, '$(sed 's/DELAY/5/; s/NAME/short/' <<<"$trap")'], ready: {log: up}}" \
+        "{name: a, command: '$ask; touch up; until [ -e go ]; do sleep 0.1; done'}"
+    spawn "$RUNNER" exec p.yaml
+    wait_for 30 test -e up
+    docker ps -q --filter label=dev.runner.role=service | xargs docker --config "$case_dir/witness" inspect --format \
+        '{{.Config.Hostname}} {{with .HostConfig}}{{.PidsLimit}} {{.NanoCpus}} {{.ReadonlyRootfs}} {{.CapDrop}} {{.SecurityOpt}}{{end}}' >services
+    assert_eq "web 20 500000000 true [ALL] [no-new-privileges]" "$(grep '^web' services)"
+    assert_match "$(docker ps -q --filter label=dev.runner.role=service --filter volume=/www)" '^[0-9a-f]+$' "container with the volume"
+    touch go
+    finish
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" "[step(1/1): a] page"
+    assert_contains "$stdout" "[service: slow] bye from slow"
+    assert_not_contains "$stdout" "bye from short"
+}
+
+test_image_of_a_service_that_does_not_fit() {
+    job 'image: busybox:1.36' "web: {$web, pull: never, platform: linux/arm64}" '{name: a, command: echo never}'
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_match "$stderr" 'service "web": .*platform: wanted linux/arm64, actual: linux/amd64'
+    local image=$RUNNER_TEST_AUTH_REGISTRY/private/busybox:1.36
+    docker image rm -f "$image" >/dev/null 2>&1 || true
+    printf 'name: p\nimage: busybox:1.36\nstages: [{name: s, fail_fast: false, jobs: [' >p.yaml
+    local name keys
+    while read -r name keys; do
+        printf '{name: %s, services: {web: {image: "%s", %s, command: [httpd, -f], ready: {tcp: 80}}}, steps: [{name: a, command: echo %s}]},\n' \
+            "$name" "$image" "$keys" "$name" >>p.yaml
+    done <<END
+never pull: never
+denied pull: always, image_registry: "$RUNNER_TEST_AUTH_REGISTRY", image_registry_username: $RUNNER_TEST_AUTH_USER, image_registry_password: wrong-one
+END
+    echo ']}]' >>p.yaml
+    assert_exit 1 "$RUNNER" exec p.yaml
+    assert_not_contains "$stdout" "] never"
+    assert_not_contains "$stdout" "] denied"
+    assert_match "$stderr" 'job.*: never\] failed: service "web": .*`pull: never`'
+    assert_match "$stderr" 'job.*: denied\] failed: service "web": .*(unauthorized|no basic auth|authentication)'
+}
+
+# Another implementation, whose containers reach each other.
+test_services_with_podman() {
+    export DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST
+    write p.yaml <<'P'
+name: p
+image: busybox:1.36
+services:
+  outer: {image: "busybox:1.36", command: [sh, -c, "mkdir /www; echo outer >/www/index.html; exec httpd -f -p 8080 -h /www"], ready: {http: "http://outer:8080/"}}
+stages:
+  - name: s
+    jobs:
+      - name: j
+        services:
+          inner: {image: "busybox:1.36", environment: {WHO: inner}, command: [sh, -c, "mkdir /www; echo $WHO >/www/index.html; echo starting; exec httpd -f -p 80 -h /www"],
+            ready: {tcp: 80, command: test -e /www/index.html, log: ^start}}
+        steps:
+          - {name: server, background: true, command: "echo 3 >index.html; exec httpd -f -p 8081", ready: {tcp: 8081}}
+          - {name: ask, command: "wget -q -O - http://outer:8080/; wget -q -O - http://inner/; wget -q -O - http://localhost:8081/"}
+P
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "outer inner 3" "$(sed -n 's/.*: ask\] //p' <<<"$stdout" | paste -sd ' ')"
+    assert_contains "$stdout" "[service: inner] starting"
+}
+
 test_services_start_together_and_all_are_awaited() {
     # Each of them is ready only after it has reached the other.
     local other='mkdir /www; httpd -p 80 -h /www; until wget -q -O /dev/null http://OTHER/up; do sleep 0.1; touch /www/up; done; touch /www/up; echo met; exec sleep 1000'
@@ -140,9 +211,9 @@ P
 }
 
 test_pipeline_fails_when_its_service_is_not_ready() {
-    printf 'name: p\nservices: {db: {%s, command: ["1", a], ready: {tcp: 2, timeout: 1s}}}\nstages: [{name: s, jobs: [{name: j, steps: [{name: a, command: echo never}]}]}]\n' "$web" >p.yaml
+    printf 'name: p\nservices: {db: {%s, command: ["1", a], ready: {tcp: 2, timeout: 3s}}}\nstages: [{name: s, jobs: [{name: j, steps: [{name: a, command: echo never}]}]}]\n' "$web" >p.yaml
     assert_exit 1 "$RUNNER" exec p.yaml
-    assert_contains "$stderr" '[workflow] failed: service "db": it was not ready after 1 second: cannot reach db:2: connection refused'
+    assert_contains "$stderr" '[workflow] failed: service "db": it was not ready after 3 seconds: cannot reach db:2: connection refused'
     assert_contains "$stderr" "    | listening on 1"
     assert_not_contains "$stdout" "] never"
 }
@@ -223,6 +294,14 @@ stages: [{name: s, jobs: [{name: j, services: {web: {$web}}, steps: [{name: a, c
 P
     assert_exit 2 "$RUNNER" validate p.yaml
     assert_contains "$stderr$stdout" 'p.yaml:3:48: error: the pipeline has a service "web", too; give this one another name'
+    cat >p.yaml <<P
+name: p
+services: {my-db: {$web}}
+stages: [{name: s, jobs: [{name: j, services: {my.db: {$web}, your_db: {$web}, your-db: {$web}}, steps: [{name: a, command: a}]}]}]
+P
+    assert_exit 2 "$RUNNER" validate p.yaml
+    assert_contains "$stderr$stdout" 'the services "my-db" and "my.db" would have the same variables PIPELINE_SERVICE_…; give this one another name'
+    assert_contains "$stderr$stdout" 'the services "your_db" and "your-db" would have the same variables'
 }
 
 run_tests "$@"

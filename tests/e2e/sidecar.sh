@@ -7,8 +7,9 @@ socket=${DOCKER_HOST#unix://}
 image=runner-test/runner
 # The packages of both stages are installed on a machine's first run.
 declare -A case_timeout=([test_workspace_at_another_path]=600 [test_workspace_in_a_volume]=300
-    [test_workspace_of_the_container_alone]=300 [test_killed_sidecar_leaves_nothing]=300
-    [test_missing_source_names_both_paths]=300 [test_compose_file]=300)
+    [test_workspace_of_the_container_alone]=300 [test_services_and_what_is_kept]=300
+    [test_killed_sidecar_leaves_nothing]=300 [test_missing_source_names_both_paths]=300 [test_compose_file]=300
+    [test_compose_project]=300)
 
 # sidecar OPTION… -- ARGUMENT…: runs the runner's image with the socket and the options.
 sidecar() {
@@ -55,12 +56,90 @@ test_workspace_of_the_container_alone() {
     assert_contains "$stdout" "] filled"
 }
 
+# Services, caches and artifacts, of which the host sees those in the directory that is mounted.
+test_services_and_what_is_kept() {
+    mkdir project stores
+    cat >project/p.yaml <<'P'
+name: p
+image: busybox:1.36
+services:
+  outer: {image: "runner-test/service:1", command: ["8080", outer]}
+stages:
+  - name: make
+    jobs:
+      - name: make
+        services:
+          inner: {image: "runner-test/service:1", command: ["8081", inner], ready: {http: "http://localhost:8081/"}}
+        cache: {key: k, paths: made}
+        artifacts: {paths: made}
+        steps:
+          - {name: server, background: true, command: exec httpd -f -p 8082, ready: {tcp: 8082}}
+          - name: ask
+            command: |
+              if [ -e made ]; then echo restored; fi
+              wget -q -O - http://outer:8080/ >made
+              wget -q -O - http://inner:8081/ >>made
+              wget -q -O - http://localhost:8082/made
+  - name: use
+    jobs:
+      - {name: remove, steps: [{name: rm, command: rm made}]}
+      - {name: use, depends_on: [remove], artifacts: {from: make}, steps: [{name: show, command: cat made}]}
+P
+    local stores=(-v "$PWD/stores:/stores" -e XDG_STATE_HOME=/stores -e XDG_CACHE_HOME=/stores)
+    sidecar "${stores[@]}" -v "$PWD/project:/elsewhere" -w /elsewhere -- exec p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" "ask] outer
+[stage(1/2): make][job(1/1): make][step(2/2): ask] inner"
+    assert_contains "$stdout" "show] outer"
+    assert_contains "$stderr" "cache k saved: 12 B"
+    rm project/made
+    # On a workdir of the container's own the same cache comes.
+    sed -i '/artifacts: {paths/d; s/artifacts: {from: make}, //' project/p.yaml
+    sidecar "${stores[@]}" -v "$PWD/project/p.yaml:/p.yaml:ro" --entrypoint sh \
+        -- -c 'mkdir /inside && cd /inside && exec runner exec --only make /p.yaml'
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stderr" "make] cache k restored: 12 B"
+    assert_contains "$stdout" "ask] restored"
+    assert_contains "$stdout" "ask] inner"
+}
+
 test_missing_source_names_both_paths() {
     mkdir project
     pipeline '{name: a, volumes: ["/in/the/sidecar:/data"], command: ls /data}' >project/p.yaml
     sidecar -v "$PWD/project:/elsewhere" -w /elsewhere -- exec p.yaml
     assert_eq 1 "$status" "exit status"
     assert_contains "$stderr" "/in/the/sidecar"
+}
+
+# Its files are where the daemon finds them, or it is said that they are not.
+test_compose_project() {
+    local name=side$$
+    mkdir project
+    echo text >project/file
+    cat >project/compose.yaml <<'P'
+services:
+  web:
+    image: busybox:1.36
+    init: true
+    command: sleep 600
+    volumes: ["./file:/file:ro", "./made:/made", "/proc/version:/version:ro"]
+    secrets: [key]
+secrets: {key: {file: ./file}}
+P
+    sidecar -v "$PWD/project:/elsewhere" -w /elsewhere -- compose -p "$name" up
+    assert_eq 0 "$status" "exit status"
+    assert_eq "text text" "$(docker exec "$name-web-1" cat /file /run/secrets/key | paste -sd ' ')"
+    assert_contains "$(docker exec "$name-web-1" cat /version)" Linux
+    docker exec "$name-web-1" touch /made/by-the-service
+    [[ -e project/made/by-the-service ]] || fail "it is not in the directory of the host"
+    sidecar -- compose -p "$name" down -v
+    assert_eq 0 "$status" "exit status"
+    sidecar -v "$PWD/project/compose.yaml:/inside/compose.yaml:ro" -w /inside -- compose -p "$name" up
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "compose.yaml:6:"
+    assert_contains "$stderr" "/inside/file is a path inside the runner's own container"
+    assert_contains "$stderr" "(-v /inside:/inside)"
+    assert_eq "" "$(docker ps -aq --filter "name=$name")"
 }
 
 test_killed_sidecar_leaves_nothing() {

@@ -154,6 +154,14 @@ test_default_file_and_standard_input() {
     assert_eq 0 "$status"
 }
 
+test_causes_of_a_retry() {
+    local cause
+    for cause in "an exit code" other; do
+        write p.yaml <<<"{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: c, retry: {on: $cause}}]}]}]}"
+        assert_invalid "\"on\" must be an exit code, timeout, lost, oom, image_pull, engine, evicted or unschedulable, not \"$cause\""
+    done
+}
+
 test_file_from_a_url() {
     write www/p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo fetched"}]}]}]}'
     python3 -u -m http.server -d www --bind 127.0.0.1 0 >port 2>/dev/null &
@@ -174,15 +182,14 @@ stages:
   - name: s
     jobs:
       - name: j
-        engine: ssh://user:pw@host
-        run_on: [web]
+        engine: "ssh://user:pw@host?colour=red"
         steps:
-          - {name: a, command: x, service: {type: docker-compose, name: n, version: v1, config: c}}
+          - {name: a, command: x}
+triggers: [push]
 Y
     assert_exit 2 "$RUNNER" validate p.yaml
     assert_contains "$stdout" 'p.yaml:6:17: error: '
-    assert_contains "$stdout" 'p.yaml:7:9: error: '
-    assert_contains "$stdout" 'p.yaml:9:35: error: '
+    assert_contains "$stdout" 'p.yaml:9:1: error: '
     assert_not_contains "$stdout" "pw@"
 }
 
@@ -256,6 +263,56 @@ stages:
 Y
     assert_invalid 'p.yaml:7:13: error: language "pyton" is not known; there are bash, '
     assert_invalid 'p.yaml:10:13: error: volume "a:/b:zz": the mode must be ro or rw'
+}
+
+test_kubernetes() {
+    write p.yaml <<'Y'
+name: p
+engine: k8s://staging/builds
+kubernetes:
+  resources: {limits: {memory: 1GB}}
+  volumes:
+    - {mount: data, pvc: a, secret: b}
+stages:
+  - name: s
+    jobs:
+      - name: j
+        kubernetes: {nodeSelector: {a: b}}
+        steps:
+          - {name: a, command: "true", kubernetes: {service_account: b}, schedule_timeout: soon}
+Y
+    assert_invalid 'p.yaml:4:32: error: "memory" must be a quantity of Kubernetes, such as 500m or 1Gi, not "1GB"'
+    assert_invalid 'p.yaml:6:15: error: "mount" must be an absolute path below /, without ":", not "data"'
+    assert_invalid 'p.yaml:6:26: error: "secret" and "pvc" exclude each other; keep one'
+    assert_invalid 'p.yaml:11:22: error: unknown key "nodeSelector" in "kubernetes"; did you mean "node_selector"?'
+    assert_invalid 'p.yaml:13:53: error: "service_account" cannot be in "kubernetes" here: it is of the whole pod; write it in "kubernetes" of the job or the pipeline'
+    assert_invalid 'p.yaml:13:92: error: "schedule_timeout": "soon" is not a duration'
+}
+
+# Each string of a value is expanded by itself, and told by its own place.
+test_names_in_kubernetes() {
+    write p.yaml <<'Y'
+name: p
+engine: kubernetes
+kubernetes:
+  affinity: {a: [{b: c, d: "${NONE}"}, "{{ nobody.name }}"]}
+stages:
+  - name: s
+    jobs:
+      - name: j
+        services: {db: {image: i, kubernetes: {security_context: {a: "${NO_SERVICE}"}}}}
+        steps:
+          - {name: a, command: "true", kubernetes: {volumes: [{mount: "/${NO_STEP}", pvc: a}]}}
+Y
+    assert_invalid 'p.yaml:4:40: error: unknown name "nobody"'
+    sed -i 's/, "{{ nobody.name }}"//' p.yaml
+    HOME=/home/me assert_exit 0 "$RUNNER" validate p.yaml
+    assert_contains "$stdout" 'p.yaml:4:28: warning: ${NONE} is not set and becomes empty'
+    assert_contains "$stdout" 'p.yaml:9:70: warning: ${NO_SERVICE} is not set and becomes empty'
+    assert_contains "$stdout" 'p.yaml:11:71: warning: ${NO_STEP} is not set and becomes empty'
+    assert_exit 2 "$RUNNER" validate --strict p.yaml
+    assert_contains "$stdout" 'p.yaml:4:28: error: ${NONE} is not set'
+    assert_exit 0 "$RUNNER" validate --strict -e NONE=1 -e NO_SERVICE=1 -e NO_STEP=1 p.yaml
 }
 
 test_names_in_plugins() {

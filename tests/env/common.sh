@@ -47,13 +47,15 @@ wait_until() {
 }
 
 # process_start PID: its start time in ticks, or failure if it is gone or a zombie.
-# With the pid it names one process for good, so that a recycled pid is never killed.
+# With the pid it names one process for good, so that a recycled pid is never killed. A zombie whose
+# other threads still end is not gone: its sockets and files are open.
 process_start() {
     local stat
-    local -a field
+    local -a field thread
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
     read -r -a field <<<"${stat##*) }"
-    [[ ${field[0]} != Z ]] || return 1
+    thread=("/proc/$1/task/"*)
+    [[ ${field[0]} != Z || ${#thread[@]} -gt 1 ]] || return 1
     echo "${field[19]}"
 }
 

@@ -2,7 +2,9 @@
 # Private Docker daemons, as many as a test wants, beside whatever docker the machine has:
 # own socket, containerd, data, bridge and subnet, all below $RUNNER_TEST_STATE/docker/NAME.
 #
-#   dockerd_start NAME [tls]   start it, or start it again after dockerd_kill; waits for its answer
+#   dockerd_start NAME [tls|kubelet]
+#                              start it, or start it again after dockerd_kill; waits for its answer;
+#                              with tls it listens on TCP, too, with kubelet it can serve one
 #   dockerd_kill NAME          SIGKILL to dockerd alone, as a crash would; containers stay
 #   dockerd_stop NAME          stop it, remove containers, networks, volumes, mounts, bridges
 #   dockerd_host NAME          its DOCKER_HOST, unix://…
@@ -86,18 +88,41 @@ dockerd_owns_address() {
         ((address[2] >= low[2] && address[2] < low[2] + 16))
 }
 
+# A kubelet asks for oom_score_adj -998 for what holds a pod, which takes a capability that not every
+# root has: runc would end without starting anything.
+dockerd_runtime() {
+    cat <<'SH'
+#!/bin/sh
+# runc, without what lowers oom_score_adj.
+bundle=.
+previous=
+for argument; do
+    [ "$previous" != --bundle ] || bundle=$argument
+    previous=$argument
+done
+if [ -f "$bundle/config.json" ]; then
+    sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$bundle/config.json"
+fi
+exec runc "$@"
+SH
+}
+
 dockerd_config() {
-    local dir=$1 name=$2 tls=$3
-    local hosts="\"unix://$dir/docker.sock\"" tls_keys=
-    if [[ $tls == tls ]]; then
+    local dir=$1 name=$2 kind=$3
+    local hosts="\"unix://$dir/docker.sock\"" more=
+    if [[ $kind == tls ]]; then
         "$RUNNER_TEST_ENV/certs.sh" "$dir/certs"
         hosts+=", \"$(dockerd_tcp "$name")\""
-        tls_keys="\"tlsverify\": true, \"tlscacert\": \"$dir/certs/ca.pem\",
+        more="\"tlsverify\": true, \"tlscacert\": \"$dir/certs/ca.pem\",
     \"tlscert\": \"$dir/certs/server-cert.pem\", \"tlskey\": \"$dir/certs/server-key.pem\","
+    elif [[ $kind == kubelet ]]; then
+        dockerd_runtime >"$dir/runtime"
+        chmod +x "$dir/runtime"
+        more="\"runtimes\": {\"kubelet\": {\"path\": \"$dir/runtime\"}}, \"default-runtime\": \"kubelet\","
     fi
     cat <<JSON
 {
-    "hosts": [$hosts], $tls_keys
+    "hosts": [$hosts], $more
     "group": "$(id -gn)",
     "data-root": "$dir/data",
     "exec-root": "$dir/exec",
@@ -164,7 +189,9 @@ dockerd_kill() {
     wait_until 10 pidfile_gone "$(dockerd_dir "$1")/dockerd.pid"
 }
 
-# Containers, networks and volumes go; images stay for the next run.
+# Containers, networks and volumes go. The test images stay for the next run, and no others: what a
+# test that was killed has pulled or built would be there when another expects that it is not. The
+# layers from which images are built stay, too.
 dockerd_clean() {
     local -x DOCKER_HOST
     DOCKER_HOST=$(dockerd_host "$1")
@@ -175,6 +202,8 @@ dockerd_clean() {
     docker network prune -f >/dev/null
     mapfile -t ids < <(docker volume ls -q)
     ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null
+    mapfile -t ids < <(docker image ls --format '{{.Repository}}:{{.Tag}}' | images_other)
+    ((${#ids[@]} == 0)) || docker image rm -f --no-prune "${ids[@]}" >/dev/null
 }
 
 dockerd_unmount() {

@@ -5,8 +5,10 @@
 #
 #   images_ensure DOCKER_HOST TAG…   the daemon has these images (built, loaded or there already)
 #   images_all                       all tags, bases before what is built on them
-#                                    (all but runner-test/pulled, which only registries have)
+#                                    (all but runner-test/pulled, which only registries have, and
+#                                    runner-test/pause, which holds the pods of a cluster)
 #   images_tarball TAG               the tarball of an image, for another kind of daemon
+#   images_other                     those of the tags on standard input that are no test images
 
 declare -gA image_folder=(
     [busybox:1.36]=busybox
@@ -17,17 +19,26 @@ declare -gA image_folder=(
     [runner-test/service:1]=service
     [runner-test/healthy:1]=healthy
     [runner-test/pulled:1]=pulled
+    [runner-test/pause:1]=pause
     [debian:bookworm-slim]=debian
     [node:16]=node
     [python:3.12]=python
     [golang:1.22]=golang
+    [runner-test/tools:1]=tools
 )
 images_small=(busybox:1.36 runner-test/plugin:1 runner-test/entrypoint:1 runner-test/nonroot:1
     runner-test/noshell:1
     runner-test/service:1 runner-test/healthy:1)
-images_large=(node:16 python:3.12 golang:1.22)
+images_large=(node:16 python:3.12 golang:1.22 runner-test/tools:1)
 
 images_all() { printf '%s\n' "${images_small[@]}" debian:bookworm-slim "${images_large[@]}"; }
+
+images_other() {
+    local tag
+    while read -r tag; do
+        [[ -n ${image_folder[$tag]:-} || $tag == *'<none>'* ]] || echo "$tag"
+    done
+}
 
 # images_base TAG: the tag that it is built on, if that is one of ours.
 images_base() {

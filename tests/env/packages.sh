@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Installs Debian or Ubuntu packages in groups: packages.sh [build] [test]
+# Installs Debian or Ubuntu packages in groups: packages.sh [GROUP…], where a GROUP is build, test,
+# kubernetes (what a cluster needs at run time), kubernetes_build (what makes its programs) or
+# compose_build (what makes Docker Compose).
 # Does nothing, and takes no time, when all of them are there.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -9,17 +11,31 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck disable=SC2034 # used by name in main
 build=(
     ca-certificates cmake gcc libarchive-dev libc6-dev ninja-build 'pkg-config|pkgconf'
-    libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssl-dev libyaml-dev
+    libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssh2-1-dev libssl-dev libyaml-dev
     libcmocka-dev nettle-dev
 )
+# The helper for the other architecture.
+if [[ $(uname -m) == aarch64 ]]; then
+    build+=(gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross)
+else
+    build+=(gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross)
+fi
 # shellcheck disable=SC2034 # used by name in main
 test=(
-    curl git iproute2 jq openssl procps python3 time util-linux
+    curl git iproute2 jq make openssl procps python3 time util-linux
     clang clang-format 'libclang-rt-14-dev|libclang-rt-dev' gcovr valgrind
-    docker.io docker-compose iptables podman docker-registry apache2-utils libxml2-utils tmux
-    busybox-static debian-archive-keyring debootstrap
-    python3-jsonschema python3-yaml graphviz zsh fish
+    docker.io docker-compose iptables podman netavark aardvark-dns docker-registry apache2-utils libxml2-utils tmux
+    'qemu-user-static|qemu-user' busybox-static debian-archive-keyring debootstrap
+    openssh-client openssh-server python3-jsonschema python3-yaml graphviz zsh fish
 )
+# shellcheck disable=SC2034 # used by name in main
+kubernetes=(conntrack curl docker.io ebtables etcd-server ethtool iptables jq openssl socat util-linux)
+# shellcheck disable=SC2034 # used by name in main
+kubernetes_build=(
+    debian-archive-keyring dpkg-dev gcc golang-1.19-go golang-github-modern-go-reflect2-dev make rsync
+)
+# shellcheck disable=SC2034 # used by name in main
+compose_build=(ca-certificates 'golang-go|golang-1.19-go')
 
 # missing ENTRY…: prints the entries of which no alternative is installed.
 missing() {
@@ -76,6 +92,10 @@ install_missing() {
     if [[ " $* " == *" docker.io "* ]] && ! command -v docker >/dev/null; then
         entries+=('docker-cli|docker.io')
     fi
+    # A kubectl from elsewhere and Debian's package exclude each other.
+    if [[ " $* " == *" etcd-server "* ]] && ! command -v kubectl >/dev/null; then
+        entries+=(kubernetes-client)
+    fi
     ((${#entries[@]})) || return 0
     say "installing: ${entries[*]}"
     apt update
@@ -91,11 +111,11 @@ main() {
     local group
     for group in "${@:-build}"; do
         case $group in
-        build | test)
+        build | test | kubernetes | kubernetes_build | compose_build)
             local -n list=$group
             wanted+=("${list[@]}")
             ;;
-        *) die "unknown package group $group (build, test)" ;;
+        *) die "unknown package group $group (build, test, kubernetes, kubernetes_build, compose_build)" ;;
         esac
     done
     install_missing "${wanted[@]}"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # A second implementation of the Docker API: podman's service with storage of its own, in network
 # and mount namespaces of its own. Its bridge and firewall chains have fixed names that a user's
-# podman has too; so kept apart, nothing of it remains. Its containers reach each other, but neither
-# this machine nor the world: images are loaded, not pulled.
+# podman has too; so kept apart, nothing of it remains. Its containers reach each other, by name too,
+# but neither this machine nor the world: images are loaded, not pulled.
 #
 #   podman_start      exports RUNNER_TEST_PODMAN_HOST (unix://…)
 #   podman_load TAG…  test images from the cache
@@ -29,6 +29,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 default_sysctls = []
 log_driver = "k8s-file"
 [network]
+network_backend = "netavark"
 network_config_dir = "$1/networks"
 TOML
 }
@@ -76,6 +77,7 @@ podman_stop() {
     fi
     stop_pidfile "$dir/podman.pid" 5
     kill_helpers conmon "$dir/"
+    kill_helpers aardvark-dns "$dir/"
     as_root rm -rf "$dir"
 }
 

@@ -11,6 +11,8 @@ whose line "METHOD PATH?QUERY" holds its first word:
     MATCH cut BYTES            answer with that much of the object, then reset the connection
     MATCH lose                 let the server do it, then reset instead of answering
     MATCH whole                answer with all of the last object that was read, status 200
+    MATCH hang                 never answer
+    MATCH swap TEXT OTHER      answer with OTHER wherever the server's answer has TEXT
     MATCH ok                   let it pass: for the faults of later ones
 
 Requests are noted as lines "METHOD PATH?QUERY" in DIRECTORY/requests.
@@ -76,6 +78,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reset()
             return
         body = self.rfile.read(size)
+        if action == "hang":
+            self.rfile.read(1)
+            self.close_connection = True
+            return
         if action == "status":
             self.refuse(*args)
             return
@@ -90,6 +96,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             Handler.last = data
         if action == "whole":
             answer.status, data = 200, Handler.last
+        if action == "swap":
+            data = data.replace(args[0].encode(), args[1].encode())
         if action == "lose":
             self.reset()
             return

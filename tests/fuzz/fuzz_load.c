@@ -14,7 +14,7 @@
 #include "load/diag_print.h"
 #include "load/load.h"
 #include "load/sarif.h"
-#include "load/yaml_json.h"
+#include "yaml/yaml_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -32,6 +32,27 @@ static void expand(const char *text)
 
     if (interpolate(text, &scope, &out, NULL, &err) == 0 &&
         interpolate_check(text, NULL, NULL, &err) < 0)
+        abort();
+}
+
+static size_t count_strings(const json_t *value)
+{
+    size_t count = json_is_string(value);
+    const char *key;
+    json_t *item;
+    size_t i;
+
+    json_array_foreach (value, i, item)
+        count += count_strings(item);
+    json_object_foreach ((json_t *)value, key, item)
+        count += count_strings(item);
+    return count;
+}
+
+/* Each string of a value of any shape has its position. */
+static void check_positions(const struct spec_json *json)
+{
+    if (json && count_strings(json->value) != json->string_count)
         abort();
 }
 
@@ -73,8 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     json_decref(json);
     sarif_add(sarif, &source, &diags);
     json_decref(sarif);
-    if (pipeline)
+    if (pipeline) {
         expand(pipeline->name.text);
+        check_positions(pipeline->common.kubernetes);
+    }
     print_tree(&source);
     expand(source.text.data);
     return 0;

@@ -57,6 +57,15 @@ static int collect(void *arg, const char *data, size_t len, struct err *err)
     return 0;
 }
 
+static void on_changed(void *arg, size_t number, enum helper_returned state, const char *data,
+                       size_t size)
+{
+    if (number >= FILES || size > FILE_BYTES_MAX)
+        abort();
+    buf_addf(arg, "%zu%c", number, (char)state);
+    buf_add(arg, data, size);
+}
+
 static int feed(struct helper_reply *reply, const char *data, size_t len, size_t cut,
                 struct buf *out)
 {
@@ -86,6 +95,9 @@ static void reply(const char *text, size_t len, size_t cut)
 
     init(&a, NULL);
     init(&b, &a);
+    a.changed = b.changed = on_changed;
+    a.changed_arg = &whole;
+    b.changed_arg = &parts;
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '$' || text[i] == '%')
             buf_add(&input, a.mark, text[i] == '$' ? HELPER_MARK_SIZE - 1 : HELPER_MARK_SIZE / 2);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "apis/docker/auth.h"
+#include "apis/docker/proxies.h"
 #include "base/base64.h"
 #include "base/fs.h"
 
@@ -64,6 +65,31 @@ static void test_given(void **state)
     assert_ok(base64_decode(&text, header, &test_err));
     assert_string_equal(text.data,
                         "{\"username\":\"me\",\"password\":\"p\\\"w\",\"serveraddress\":\"r.io\"}");
+}
+
+static void test_registries(void **state)
+{
+    const char *const env[] = {config_env, NULL};
+    CLEANUP_STRVEC struct strvec found = {0};
+
+    (void)state;
+    (void)!fs_remove_tree(dir, NULL);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_ok(docker_credentials_registries(env, &found, &test_err)); /* no file */
+    assert_int_equal(found.len, 0);
+    put("config.json",
+        "{\"auths\": {\"https://index.docker.io/v1/\": {}, \"r.io:5000/team\": {}},"
+        "\"credHelpers\": {\"r.io:5000\": \"x\", \"https://other.io/v2/\": \"y\"}}",
+        0600);
+    assert_ok(docker_credentials_registries(env, &found, &test_err));
+    assert_int_equal(found.len, 3);
+    assert_string_equal(found.items[0], "docker.io");
+    assert_string_equal(found.items[1], "r.io:5000");
+    assert_string_equal(found.items[2], "other.io");
+    put("config.json", "{", 0600);
+    assert_error(docker_credentials_registries(env, &found, &test_err), ERR_INVALID);
+    (void)!fs_remove_tree(dir, NULL);
+    assert_int_equal(mkdir(dir, 0700), 0);
 }
 
 static void test_auths(void **state)
@@ -164,12 +190,73 @@ static void test_helpers(void **state)
     assert_message("credential helper \"../x\" must be a name, not a path");
 }
 
+static void test_names_of_a_registry(void **state)
+{
+    (void)state;
+    assert_true(docker_same_registry("r.io", "r.io"));
+    assert_true(docker_same_registry("https://R.io/v2/", "r.io"));
+    assert_true(docker_same_registry("r.io:5000/team", "r.io:5000"));
+    assert_true(docker_same_registry("docker.io", "docker.io"));
+    assert_true(docker_same_registry("https://index.docker.io/v1/", "docker.io"));
+    assert_false(docker_same_registry("r.io", "docker.io"));
+    assert_false(docker_same_registry("r.io", "r.io:5000"));
+    assert_false(docker_same_registry("r.io.example.org", "r.io"));
+}
+
+/* All variables as one line. */
+static char *proxies_for(const char *daemon_url)
+{
+    const char *const env[] = {config_env, NULL};
+    CLEANUP_STRMAP struct strmap proxies = {0};
+    CLEANUP_BUF struct buf line = BUF_INIT;
+
+    assert_ok(docker_proxies_find(env, daemon_url, &proxies, &test_err));
+    strmap_foreach (proxy, &proxies)
+        buf_addf(&line, "%s=%s ", proxy->key, proxy->value);
+    return buf_steal(&line);
+}
+
+static void test_proxies(void **state)
+{
+    static const char *const names[] = {"NO_PROXY", NULL};
+    const char *const env[] = {config_env, NULL};
+    CLEANUP_STRMAP struct strmap proxies = {0};
+    CLEANUP_STRMAP struct strmap variables = {0};
+    CLEANUP_FREE char *others = NULL;
+    CLEANUP_FREE char *own = NULL;
+
+    (void)state;
+    put("config.json",
+        "{\"proxies\": {\"default\": {\"httpProxy\": \"http://p\", \"noProxy\": \"a,b\","
+        " \"ftpProxy\": \"\"}, \"tcp://h:1\": {\"httpsProxy\": \"s\", \"allProxy\": \"t\"}}}",
+        0600);
+    others = proxies_for("unix:///var/run/docker.sock");
+    assert_string_equal(others,
+                        "HTTP_PROXY=http://p http_proxy=http://p NO_PROXY=a,b no_proxy=a,b ");
+    own = proxies_for("tcp://h:1");
+    assert_string_equal(own, "HTTPS_PROXY=s https_proxy=s ALL_PROXY=t all_proxy=t ");
+    /* What is there stays, as does what is not to be there. */
+    strmap_set(&proxies, "HTTP_PROXY", "p");
+    strmap_set(&proxies, "http_proxy", "p");
+    strmap_set(&proxies, "NO_PROXY", "x");
+    strmap_set(&variables, "HTTP_PROXY", "mine");
+    docker_proxies_add(&proxies, names, &variables);
+    assert_int_equal(variables.len, 2);
+    assert_string_equal(strmap_get(&variables, "HTTP_PROXY"), "mine");
+    assert_string_equal(strmap_get(&variables, "http_proxy"), "p");
+    put("config.json", "{", 0600);
+    assert_error(docker_proxies_find(env, "x", &proxies, &test_err), ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_given),
+        cmocka_unit_test(test_registries),
         cmocka_unit_test(test_auths),
         cmocka_unit_test(test_helpers),
+        cmocka_unit_test(test_names_of_a_registry),
+        cmocka_unit_test(test_proxies),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -55,9 +55,10 @@ static void test_host(void **state)
     const char *const security[] = {"no-new-privileges", NULL};
     const struct docker_ulimit ulimits[] = {{"nofile", 0, -1}};
     const struct docker_device devices[] = {{.host_path = "/dev/kvm"}};
+    const bool init = true;
     CLEANUP_STRMAP struct strmap options = {0};
     struct docker_create c = {.image = "x",
-                              .init = true,
+                              .init = &init,
                               .auto_remove = true,
                               .network_mode = "container:abc",
                               .privileged = true,
@@ -137,6 +138,24 @@ static void test_mounts(void **state)
     check(&c, 45, MOUNTS(",\"CreateMountpoint\":true", "\"Subpath\":\"sub\","));
 }
 
+/* A volume that the mount makes with another driver cannot be written as a bind. */
+static void test_volume_driver(void **state)
+{
+    CLEANUP_STRMAP struct strmap options = {0};
+    const struct docker_mount mounts[] = {{.type = DOCKER_MOUNT_VOLUME,
+                                           .source = "v",
+                                           .target = "/v",
+                                           .volume_driver = "nfs",
+                                           .volume_options = &options}};
+
+    (void)state;
+    strmap_set(&options, "share", "a");
+    check(&(struct docker_create){.image = "x", .mounts = mounts, .mount_count = 1}, 41,
+          "{\"Image\":\"x\",\"HostConfig\":{\"Mounts\":[{\"Type\":\"volume\","
+          "\"Source\":\"v\",\"Target\":\"/v\",\"VolumeOptions\":{\"DriverConfig\":"
+          "{\"Name\":\"nfs\",\"Options\":{\"share\":\"a\"}}}}]}}");
+}
+
 static void test_network(void **state)
 {
     const char *const aliases[] = {"db", NULL};
@@ -174,6 +193,47 @@ static void test_network(void **state)
                   ",\"two\":{\"IPAMConfig\":{\"IPv4Address\":\"10.0.0.2\"}}"));
 }
 
+static void test_limits(void **state)
+{
+    const char *const unset[] = {"GONE", NULL};
+    const char *const rules[] = {"c 1:3 mr", NULL};
+    const char *const links[] = {"db:base", NULL};
+    const int64_t swappiness = 0;
+    const struct docker_blkio_rate weights[] = {{"/dev/a", 300}, {0}};
+    const struct docker_blkio_rate rates[] = {{"/dev/a", 1024}, {"/dev/b", 1}, {0}};
+    const struct docker_port port = {.container_port = 80,
+                                     .host_port = 8000,
+                                     .host_port_end = 8010};
+    CLEANUP_STRMAP struct strmap notes = {0};
+    struct docker_create c = {.image = "x",
+                              .env_unset = unset,
+                              .annotations = &notes,
+                              .mac_address = "02:00:00:00:00:01",
+                              .links = links,
+                              .ports = &port,
+                              .port_count = 1,
+                              .device_cgroup_rules = rules,
+                              .cpu_period_us = 100000,
+                              .cpu_quota_us = 50000,
+                              .memory_swappiness = &swappiness,
+                              .oom_kill_disable = true,
+                              .blkio = {.weight = 500,
+                                        .weight_devices = weights,
+                                        .write_iops = rates}};
+#define LIMITS(mac, annotations)                                                                   \
+    "{\"Image\":\"x\",\"Env\":[\"GONE\"],\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{"          \
+    "\"HostPort\":\"8000-8010\"}]},\"Links\":[\"db:base\"],\"CpuPeriod\":100000,\"CpuQuota\":"     \
+    "50000,\"MemorySwappiness\":0,\"OomKillDisable\":true,\"DeviceCgroupRules\":[\"c 1:3 mr\"],"   \
+    "\"BlkioWeight\":500,\"BlkioWeightDevice\":[{\"Path\":\"/dev/a\",\"Weight\":300}],"            \
+    "\"BlkioDeviceWriteIOps\":[{\"Path\":\"/dev/a\",\"Rate\":1024},{\"Path\":\"/dev/b\","          \
+    "\"Rate\":1}]" annotations "},\"ExposedPorts\":{\"80/tcp\":{}}" mac "}"
+
+    (void)state;
+    strmap_set(&notes, "a", "1");
+    check(&c, 42, LIMITS(",\"MacAddress\":\"02:00:00:00:00:01\"", ""));
+    check(&c, 44, LIMITS("", ",\"Annotations\":{\"a\":\"1\"}"));
+}
+
 static void test_not_utf8(void **state)
 {
     CLEANUP_STRMAP struct strmap env = {0};
@@ -207,10 +267,11 @@ static void test_filters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters),  cmocka_unit_test(test_minimal),
-        cmocka_unit_test(test_process),  cmocka_unit_test(test_host),
-        cmocka_unit_test(test_mounts),   cmocka_unit_test(test_network),
-        cmocka_unit_test(test_not_utf8),
+        cmocka_unit_test(test_filters), cmocka_unit_test(test_minimal),
+        cmocka_unit_test(test_process), cmocka_unit_test(test_host),
+        cmocka_unit_test(test_mounts),  cmocka_unit_test(test_volume_driver),
+        cmocka_unit_test(test_network), cmocka_unit_test(test_not_utf8),
+        cmocka_unit_test(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

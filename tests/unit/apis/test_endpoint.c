@@ -165,7 +165,7 @@ static void test_contexts(void **state)
     assert_null(e.ca_file);
     assert_false(e.insecure);
     docker_endpoint_release(&e);
-    assert_error(docker_endpoint_find(NULL, wrong, &e, &test_err), ERR_NOT_FOUND);
+    assert_error(docker_endpoint_find(NULL, wrong, &e, &test_err), ERR_INVALID);
     assert_message("Docker context \"none\" does not exist in ");
     assert_ok(docker_endpoint_find(NULL, host, &e, &test_err));
     assert_string_equal(e.unix_socket, "/x");
@@ -204,12 +204,37 @@ static void test_sockets(void **state)
     assert_string_equal(e.source, "default socket");
 }
 
+static void test_hosts(void **state)
+{
+    static const struct {
+        const char *url;
+        const char *host;
+    } cases[] = {
+        {"tcp://10.0.0.7:2376", "10.0.0.7"},
+        {"tcp://daemon.example.org", "daemon.example.org"},
+        {"https://[fd00::7]:2376/x", "fd00::7"},
+        {"ssh://me@far:22", "far"},
+    };
+    const struct docker_endpoint local = {.url = (char *)"unix:///run/docker.sock",
+                                          .unix_socket = (char *)"/run/docker.sock"};
+    CLEANUP_FREE char *own = docker_endpoint_host(&local);
+
+    (void)state;
+    assert_string_equal(own, "127.0.0.1");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const struct docker_endpoint endpoint = {.url = (char *)cases[i].url};
+        CLEANUP_FREE char *host = docker_endpoint_host(&endpoint);
+
+        assert_string_equal(host, cases[i].host);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_errors),
         cmocka_unit_test(test_tls),     cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_sockets),
+        cmocka_unit_test(test_sockets), cmocka_unit_test(test_hosts),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -108,6 +108,27 @@ static void shell(const char *script)
     }
 }
 
+/* Of what was made, in the order of the archive. */
+static void test_names(void **state)
+{
+    CLEANUP_BUF struct buf archive = BUF_INIT;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_STRVEC struct strvec names = {0};
+    CLEANUP_FREE char *path = fs_join(scratch, "archive");
+    CLEANUP_FD int fd = -1;
+
+    (void)state;
+    shell("mkdir -p from/dir/empty && echo x >from/dir/file && ln from/dir/file from/hard && "
+          "ln -s dir from/link && mkdir to/dir && echo y >to/dir/other");
+    pack(&archive, NULL);
+    assert_int_equal(0, fs_write_file(path, archive.data, archive.len, 0644, NULL));
+    fd = open(path, O_RDONLY);
+    assert_int_equal(0, archive_unpack_names(&ctx, fd, to, &names, NULL, NULL));
+    for (size_t i = 0; i < names.len; i++)
+        buf_addf(&text, "%s ", names.items[i]);
+    assert_string_equal(text.data, "dir/ dir/empty/ dir/file hard link ");
+}
+
 static void test_round(void **state)
 {
     CLEANUP_BUF struct buf archive = BUF_INIT;
@@ -142,6 +163,28 @@ static void test_round(void **state)
     shell("(cd to && find . -mindepth 1 -printf '%P %y %m %T@ %n %l %U\\n' | sort >../to.list); "
           "diff from.list to.list;"
           "chmod 755 from/locked to/locked");
+}
+
+/* Holes stay holes, wherever they are, and take no room in the archive. */
+static void test_sparse(void **state)
+{
+    CLEANUP_BUF struct buf archive = BUF_INIT;
+    struct archive_stats packed = {0};
+    struct archive_stats unpacked = {0};
+    struct err err = ERR_INIT;
+
+    (void)state;
+    shell("cd from && truncate -s 40M hole && truncate -s 40M end && echo x | dd of=end bs=1 "
+          "conv=notrunc status=none && echo y >\"$(printf 'b\\377gin')\" && for i in 1 2 3 4 5; do "
+          "echo $i | dd of=\"$(printf 'b\\377gin')\" bs=1M seek=$((i * 8)) conv=notrunc "
+          "status=none; done; printf z | dd of=last bs=1 seek=39999999 status=none");
+    pack(&archive, &packed);
+    assert_true(archive.len < 10000);
+    if (unpack(&archive, &unpacked, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(packed.bytes, unpacked.bytes);
+    shell("for f in from/*; do cmp \"$f\" \"to/${f#from/}\"; done; ls from >a; ls to >b; cmp a b;"
+          "[ $(du -sk to | cut -f1) -lt 2000 ]");
 }
 
 static void test_empty(void **state)
@@ -292,15 +335,44 @@ static void test_damaged(void **state)
     struct err err = ERR_INIT;
 
     (void)state;
-    shell("head -c 300000 /dev/urandom >from/random");
+    shell("head -c 3000000 /dev/urandom >from/random");
     pack(&archive, NULL);
     buf_truncate(&archive, archive.len / 2);
     assert_int_equal(-1, unpack(&archive, NULL, &err));
     assert_int_equal(err.code, ERR_PROTOCOL);
+    shell("[ -z \"$(ls to)\" ]"); /* no half of a file */
     buf_reset(&archive);
     buf_addstr(&archive, "this is no archive at all");
     assert_int_equal(-1, unpack(&archive, NULL, &err));
     assert_string_equal(err.message, "the archive is damaged: Unrecognized archive format");
+}
+
+/* Puts a link out of the directory in the place of "from/d", as soon as the first bytes come. */
+static int swap(void *arg, const void *data, size_t len, struct err *err)
+{
+    struct buf *archive = arg;
+
+    if (!archive->len)
+        shell("mv from/d from/old && ln -s ../outside from/d");
+    return append(arg, data, len, err);
+}
+
+/* Others may work in the directory while it is packed; what is outside of it stays there. */
+static void test_link_while_packing(void **state)
+{
+    CLEANUP_GLOB struct glob *glob = everything();
+    CLEANUP_BUF struct buf archive = BUF_INIT;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    shell("mkdir from/d from/d/e outside outside/e && head -c 60000000 /dev/urandom >from/a &&"
+          "echo mine >from/d/secret && echo mine >from/d/e/secret && ln -s mine from/d/link &&"
+          "echo other >outside/secret && echo other >outside/e/secret && ln -s other outside/link");
+    assert_int_equal(0, archive_pack(&ctx, from, glob, swap, &archive, NULL, &err));
+    shell("[ -h from/d ]");
+    if (unpack(&archive, NULL, &err) < 0)
+        fail_msg("%s", err.message);
+    shell("rm -f to/d && ! grep -rq other to && [ ! -e to/d ]");
 }
 
 static void test_stops(void **state)
@@ -330,10 +402,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sparse, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_evil, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_link_in_the_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_link_while_packing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stops, set_up, tear_down),
     };
 

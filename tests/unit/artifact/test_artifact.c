@@ -177,6 +177,47 @@ static void test_list(void **state)
     assert_listed("run2", "run2/b/y ");
 }
 
+/* A bucket may hold anything: what is at no artifact's place is not one, whatever it says. */
+static void test_foreign_manifests(void **state)
+{
+    static const char *const others[] = {"y.json", "run1/y.json", "run1/0.0-a/b/y.json",
+                                         "run1/0.0-a/.json"};
+    CLEANUP_FREE char *manifest = object_path("run1/0.0-a/x.json");
+
+    (void)state;
+    save_well("run1", "a", "0.0", "x", 0);
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        CLEANUP_FREE char *other = object_path(others[i]);
+        CLEANUP_FREE char *dir = xstrndup(other, (size_t)(strrchr(other, '/') - other));
+
+        assert_ok(fs_mkdir_p(dir, 0700, &err));
+        assert_int_equal(link(manifest, other), 0);
+        assert_listed(NULL, "run1/a/x ");
+    }
+}
+
+static void test_names(void **state)
+{
+    CLEANUP_ARTIFACT struct artifact a = {0};
+    CLEANUP_BUF struct buf plain = BUF_INIT;
+    CLEANUP_BUF struct buf other = BUF_INIT;
+
+    (void)state;
+    for (int i = 0; i < ARTIFACT_NAME_MAX; i++)
+        buf_addch(&plain, 'x');
+    for (int i = 0; i < 82; i++)
+        buf_addch(&other, ' ');
+    save_well("run1", "a", "0.0", plain.data, 0);
+    save_well("run1", "b", "0.1", other.data, 0);
+    buf_addch(&plain, 'x');
+    assert_int_equal(save("run1", "a", "0.0", plain.data, 0, PATTERNS("dist"), &a), -1);
+    assert_non_null(strstr(err.message, "has more than 100 bytes"));
+    buf_addch(&other, ' ');
+    assert_int_equal(save("run1", "a", "0.0", other.data, 0, PATTERNS("dist"), &a), -1);
+    assert_non_null(strstr(err.message, "\" is too long: what is not of A-Z, a-z, 0-9"));
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
 static void note_removed(void *arg, const struct artifact *a)
 {
     buf_addf(arg, "%s/%s ", a->job, a->name);
@@ -235,6 +276,10 @@ static void test_expiry(void **state)
     assert_int_equal(artifact_parse_expiry("0", &ms, &err), -1);
     assert_int_equal(artifact_parse_expiry("-1d", &ms, &err), -1);
     assert_int_equal(artifact_parse_expiry("soon", &ms, &err), -1);
+    assert_ok(artifact_parse_expiry("365000 days", &ms, &err));
+    assert_int_equal(artifact_parse_expiry("9223372036854775s", &ms, &err), -1);
+    assert_string_equal(err.message, "artifacts are kept for 1000 years at most, or \"never\" "
+                                     "expire; not \"9223372036854775s\"");
 }
 
 int main(void)
@@ -243,6 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_save_and_fetch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_matches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_foreign_manifests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prune, set_up, tear_down),
         cmocka_unit_test(test_expiry),
     };

@@ -264,12 +264,47 @@ static void test_root(void **state)
     ctx_release(&ctx);
 }
 
+static void test_starts(void **state)
+{
+    static const struct {
+        const char *patterns, *starts;
+    } cases[] = {
+        {"dist/app", "dist/app "},
+        {"dist/*.o", "dist "},
+        {"dist/** !dist/tmp", "dist "},
+        {"./a//b/ a", "a "},
+        {"a a/b ab", "a ab "},
+        {"a/b a/c/d* a", "a "},
+        {"{a,b/c}/*", "a b/c "},
+        {"a/**/b", "a "},
+        {"**/x a", " "},
+        {"a *", " "},
+        {".", " "},
+        {"!a", " "},
+        {"a/b\\*/c?", "a/b* "},
+        {"a/[b]/c", "a "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_GLOB struct glob *glob = parse(cases[i].patterns, GLOB_TREE, NULL);
+        CLEANUP_STRVEC struct strvec starts = {0};
+        CLEANUP_BUF struct buf text = BUF_INIT;
+
+        glob_starts(glob, &starts);
+        for (size_t j = 0; j < starts.len; j++)
+            buf_addf(&text, "%s ", starts.items[j]);
+        assert_string_equal(text.data, cases[i].starts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_match),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_many_stars),
+        cmocka_unit_test(test_starts),
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_root, set_up, tear_down),

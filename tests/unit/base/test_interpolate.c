@@ -77,6 +77,40 @@ static void expands(void **state)
     }
 }
 
+static const struct expansion_case bare_cases[] = {
+    {"$A", "one"},
+    {"$A$B", "onetwo words"},
+    {"<$A.x>", "<one.x>"},
+    {"$AB", ""},
+    {"$A_1", ""},
+    {"$$A", "$A"},
+    {"$$$A", "$one"},
+    {"$${A}", "${A}"},
+    {"$$$$", "$$"},
+    {"$1 $ $. a$", "$1 $ $. a$"},
+    {"${NONE:-$A $$}", "one $"},
+    {"${A:+[$B]}", "[two words]"},
+    {"$DOLLAR", "${A}"},
+};
+
+static void expands_names_without_braces(void **state)
+{
+    CLEANUP_STRMAP struct strmap names = {0};
+    struct interpolate_scope scope = {.lookup = lookup, .arg = &names, .bare = true};
+
+    (void)state;
+    strmap_set(&names, "A", "one");
+    strmap_set(&names, "B", "two words");
+    strmap_set(&names, "DOLLAR", "${A}");
+    for (size_t i = 0; i < sizeof(bare_cases) / sizeof(*bare_cases); i++) {
+        CLEANUP_BUF struct buf out = BUF_INIT;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(interpolate(bare_cases[i].text, &scope, &out, NULL, &err), 0);
+        assert_string_equal(out.data, bare_cases[i].expected);
+    }
+}
+
 struct error_case {
     const char *text;
     size_t offset;
@@ -289,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expands),
+        cmocka_unit_test(expands_names_without_braces),
         cmocka_unit_test(reports_syntax_errors),
         cmocka_unit_test(reports_what_a_required_name_says),
         cmocka_unit_test(tells_of_unset_names),

@@ -22,9 +22,10 @@ static void durations(void **state)
                 {"1.5s", 1500},
                 {"1h 30m 5s", 5405000},
                 {"2 weeks", 1209600000}};
-    static const char *const bad[] = {"",     "x",   "5x", "-5",
-                                      "5 5",  "1h5", "s",  "9999999999999999999s",
-                                      "5s x", "..",  " 5"};
+    static const char *const bad[] = {"",     "x",   "5x",    "-5",
+                                      "5 5",  "1h5", "s",     "9999999999999999999s",
+                                      "5s x", "..",  "1.0.0", "1.2.3s",
+                                      " 5"};
     struct err err = ERR_INIT;
     int64_t value;
 
@@ -47,7 +48,7 @@ static void sizes(void **state)
     } good[] = {{"0", 0},           {"64", 64},    {"64k", 65536},      {"512m", 536870912},
                 {"2g", 2147483648}, {"1Ki", 1024}, {"1Gi", 1073741824}, {"1.5k", 1536},
                 {"1 MiB", 1048576}, {"1KB", 1024}};
-    static const char *const bad[] = {"", "k", "5x", "-5", "99999999999g"};
+    static const char *const bad[] = {"", "k", "5x", "-5", "1.0.0", "1.2.3k", "99999999999g"};
     struct err err = ERR_INIT;
     int64_t value;
 
@@ -105,7 +106,7 @@ static void diagnostics_are_sorted_and_bounded(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 60; i++)
-        diag_add(&list, DIAG_ERROR, (struct src_pos){60 - i, 1}, "", "%u", i);
+        diag_add(&list, DIAG_ERROR, (struct src_pos){.line = 60 - i, .column = 1}, "", "%u", i);
     diag_sort(&list);
     assert_int_equal(list.len, DIAG_MAX);
     assert_int_equal(list.error_count, 60);

@@ -1,8 +1,11 @@
-/* buf, vec, map, base64, utf8 */
+/* buf, vec, map, base64, utf8, err */
 #include "tests/unit/test.h"
+
+#include <errno.h>
 
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/map.h"
 #include "base/utf8.h"
 #include "base/vec.h"
@@ -170,13 +173,36 @@ static void utf8_accepts_and_rejects(void **state)
     assert_int_equal(utf8_valid_prefix("ab\xe2\x82", 4), 2);
 }
 
+/* Whatever names and peers bring along. */
+static void errors_are_one_line(void **state)
+{
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(err_set(&err, ERR_INVALID, "no \"%s\"",
+                             "a\nb\x1b[2J\x7f\r\tä\xc2\x9b"
+                             "2J\xc2\xa0\xc2"),
+                     -1);
+    assert_string_equal(err.message, "no \"a?b?[2J???ä??2J\xc2\xa0\xc2\"");
+    errno = ENOENT;
+    assert_int_equal(err_errno(&err, "%s", "a\nb"), -1);
+    assert_string_equal(err.message, "a?b: No such file or directory");
+    assert_int_equal(err_wrap(&err, "%s", "c\nd"), -1);
+    assert_string_equal(err.message, "c?d: a?b: No such file or directory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_grows_and_is_terminated),    cmocka_unit_test(buf_keeps_nul_bytes),
-        cmocka_unit_test(buf_steal_leaves_an_empty_one),  cmocka_unit_test(strvec_is_an_argv),
-        cmocka_unit_test(map_keeps_order_and_values),     cmocka_unit_test(base64_vectors),
-        cmocka_unit_test(base64_url_alphabet_and_errors), cmocka_unit_test(utf8_makes_visible),
+        cmocka_unit_test(buf_grows_and_is_terminated),
+        cmocka_unit_test(buf_keeps_nul_bytes),
+        cmocka_unit_test(buf_steal_leaves_an_empty_one),
+        cmocka_unit_test(strvec_is_an_argv),
+        cmocka_unit_test(map_keeps_order_and_values),
+        cmocka_unit_test(base64_vectors),
+        cmocka_unit_test(base64_url_alphabet_and_errors),
+        cmocka_unit_test(utf8_makes_visible),
+        cmocka_unit_test(errors_are_one_line),
         cmocka_unit_test(utf8_accepts_and_rejects),
     };
 

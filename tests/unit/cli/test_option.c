@@ -8,6 +8,7 @@ struct args {
     bool quiet;
     char *config;
     int64_t jobs;
+    int64_t *tries;
     int64_t timeout_ms;
     struct strvec names;
     struct strmap env;
@@ -16,6 +17,7 @@ struct args {
 
 static const char *const choices[] = {"auto", "plain", "json", NULL};
 static const char *const more_names[] = {"OTHER_CONFIG", NULL};
+static const char *const common_names[] = {"COMMON_ENV", NULL};
 
 #define AT(field) offsetof(struct args, field)
 
@@ -24,9 +26,10 @@ static const struct cli_option options[] = {
     {"quiet", 'q', CLI_FLAG, AT(quiet), NULL, "be quiet", NULL, NULL},
     {"config", 'c', CLI_STRING, AT(config), "FILE", "file", NULL, more_names},
     {"max-jobs", 'j', CLI_INT, AT(jobs), "N", "jobs", NULL, NULL},
+    {"tries", 0, CLI_MAYBE_INT, AT(tries), "N", "tries", NULL, NULL},
     {"timeout", 0, CLI_DURATION, AT(timeout_ms), "DURATION", "limit", NULL, NULL},
     {"name", 'n', CLI_LIST, AT(names), "NAME", "names", NULL, NULL},
-    {"env", 'e', CLI_PAIRS, AT(env), "KEY=VALUE", "variables", NULL, NULL},
+    {"env", 'e', CLI_PAIRS, AT(env), "KEY=VALUE", "variables", NULL, common_names},
     {"progress", 0, CLI_CHOICE, AT(progress), NULL, "display", choices, NULL},
     {0},
 };
@@ -184,6 +187,23 @@ static void errors(void **state)
     }
 }
 
+static void zero_is_given(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    PARSE(&f, NULL);
+    assert_null(f.args.tries);
+    done(&f);
+    PARSE(&f, "--tries=5", "--tries=0");
+    assert_int_equal(f.result, 0);
+    assert_non_null(f.args.tries);
+    assert_int_equal(*f.args.tries, 0);
+    done(&f);
+    PARSE(&f, "--tries=-1");
+    assert_error(&f, "--tries must not be negative");
+}
+
 static void operands_may_be_refused(void **state)
 {
     struct fixture f;
@@ -226,11 +246,37 @@ static void environment(void **state)
     PARSE(&f, NULL);
     assert_error(&f, "RUNNER_DO_IT_MAX_JOBS: \"x\" is not an integer");
     unsetenv("RUNNER_DO_IT_MAX_JOBS");
+
+    setenv("RUNNER_DO_IT_ENV", "production", 1);
+    PARSE(&f, NULL);
+    assert_error(&f, "RUNNER_DO_IT_ENV takes KEY=VALUE, not \"production\"");
     unsetenv("RUNNER_DO_IT_KEEP");
     unsetenv("RUNNER_DO_IT_ENV");
     unsetenv("RUNNER_DO_IT_PROGRESS");
     unsetenv("RUNNER_DO_IT_CONFIG");
     unsetenv("OTHER_CONFIG");
+}
+
+/* Others use such a name, too: what is no KEY=VALUE is theirs. */
+static void environment_of_others(void **state)
+{
+    static const char *const values[] = {"production", "/root/.shrc", "=x", ""};
+    struct fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        setenv("COMMON_ENV", values[i], 1);
+        PARSE(&f, NULL);
+        assert_int_equal(f.result, 0);
+        assert_int_equal(f.args.env.len, 0);
+        done(&f);
+    }
+    setenv("COMMON_ENV", "A=1", 1);
+    PARSE(&f, NULL);
+    assert_int_equal(f.result, 0);
+    assert_string_equal(strmap_get(&f.args.env, "A"), "1");
+    done(&f);
+    unsetenv("COMMON_ENV");
 }
 
 static void finding_commands(void **state)
@@ -273,8 +319,10 @@ int main(void)
         cmocka_unit_test(what_looks_like_an_option),
         cmocka_unit_test(help),
         cmocka_unit_test(errors),
+        cmocka_unit_test(zero_is_given),
         cmocka_unit_test(operands_may_be_refused),
         cmocka_unit_test(environment),
+        cmocka_unit_test(environment_of_others),
         cmocka_unit_test(finding_commands),
         cmocka_unit_test(help_shows_every_row),
     };

@@ -54,18 +54,22 @@ static void fill_step(struct runnable *step, char id[64], int number)
 static void await_running(size_t count)
 {
     for (int i = 0; i < 400; i++) {
-        CLEANUP_DOCKER_CONTAINER_LIST struct docker_container_list list = {0};
-        char label[128];
-        const struct docker_filter filter = {"label", label};
-
-        snprintf(label, sizeof(label), "%s=%s", OWN_LABEL_RUN, own_run_id(f->run));
-        assert_int_equal(0, docker_container_list(&f->root, f->client, false, &filter, 1, &list,
-                                                  &f->err));
-        if (list.len == count)
+        if (docker_fixture_running(f) == count)
             return;
         assert_int_equal(0, ctx_sleep(&f->root, 25, &f->err));
     }
     fail_msg("there are never %zu running containers", count);
+}
+
+/* A step has run, whose container the daemon may call running for a moment yet, and the next is
+ * prepared: the holder's container and its own are running. */
+static void prepare_behind_another(struct runnable *step, char id[64])
+{
+    docker_fixture_expect(f, "true", 0, "", "");
+    await_running(1);
+    fill_step(step, id, 1);
+    docker_engine.prepare(f->place, step);
+    await_running(2);
 }
 
 static void *plug_in_later(void *arg)
@@ -124,10 +128,7 @@ static void runs_in_another_container_when_the_prepared_one_is_lost(void **state
     char id[64];
 
     (void)state;
-    docker_fixture_expect(f, "true", 0, "", "");
-    fill_step(&step, id, 1);
-    docker_engine.prepare(f->place, &step);
-    await_running(2);
+    prepare_behind_another(&step, id);
     cable_out(f->cable);
     await_running(0);
     cable_in(f->cable);
@@ -299,10 +300,7 @@ static void be_an_owner(void **state)
 
     (void)state;
     docker_fixture_init(f);
-    docker_fixture_expect(f, "true", 0, "", "");
-    fill_step(&step, id, 1);
-    docker_engine.prepare(f->place, &step);
-    await_running(2);
+    prepare_behind_another(&step, id);
     (void)!write(STDIN_FILENO, own_run_id(f->run), OWN_RUN_ID_SIZE - 1);
     raise(SIGKILL);
 }
@@ -337,7 +335,8 @@ static void sweeps_what_a_dead_owner_left(void **state)
     docker_fixture_expect(f, "true", 0, "", "");
     leave_things_behind(run_id);
     assert_int_equal(0, docker_engine.sweep(&f->root, f->instance, &request, &count, &f->err));
-    assert_true(count >= 3);
+    if (count < 3)
+        fail_msg("found only %zu: %s", count, found.data);
     buf_reset(&found);
     request.dry_run = false;
     request.run_id = run_id;
@@ -415,8 +414,8 @@ static void leaves_nothing_when_cancelled_while_creating(void **state)
     assert_int_equal(docker_fixture_containers(f), 0);
 }
 
-/* As one whose clock is behind does: it answers when what was asked for has come to pass. */
-static void waits_for_no_events_that_do_not_come(void **state)
+/* The helper has told how the program ended; events of the daemon may be of another. */
+static void asks_for_no_events(void **state)
 {
     struct spec_resources resources = {.memory_bytes = 64 << 20};
 
@@ -426,7 +425,7 @@ static void waits_for_no_events_that_do_not_come(void **state)
     docker_fixture_expect(f, "true", 0, "", "");
     cable_slow(f->cable, "/events?", 8000);
     docker_fixture_expect(f, "exit 3", 3, "", "");
-    assert_true(cable_slow_holds(f->cable));
+    assert_false(cable_slow_holds(f->cable));
     assert_int_equal(f->record.reason, REASON_NONE);
     cable_slow_done(f->cable);
 }
@@ -450,7 +449,7 @@ int main(int argc, char **argv)
         TEST(leaves_the_young_of_others_alone),
         TEST(leaves_nothing_when_cancelled_while_starting),
         TEST_CABLE(leaves_nothing_when_cancelled_while_creating),
-        TEST_CABLE(waits_for_no_events_that_do_not_come),
+        TEST_CABLE(asks_for_no_events),
     };
 
     const struct CMUnitTest owner[] = {cmocka_unit_test(be_an_owner)};

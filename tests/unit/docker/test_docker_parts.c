@@ -8,13 +8,14 @@
 
 #include <cmocka.h>
 
+#include "apis/docker/timestamp.h"
+#include "base/alloc.h"
 #include "base/buf.h"
+#include "base/workers.h"
 #include "engine/docker/instance.h"
-#include "engine/docker/oom.h"
 #include "engine/docker/self.h"
 #include "engine/docker/sweep.h"
-#include "engine/docker/timestamp.h"
-#include "engine/docker/workers.h"
+#include "engine/helped.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -46,11 +47,11 @@ static void finds_its_own_container_id(void **state)
 }
 
 static struct docker_mount_point mounts[] = {
-    {.type = (char *)"bind", .source = (char *)"/srv/ci", .destination = (char *)"/work"},
+    {.type = (char *)"bind", .source = (char *)"/srv/ci", .destination = (char *)"/repo"},
     {.type = (char *)"volume",
      .name = (char *)"cache",
      .source = (char *)"/var/lib/docker/volumes/cache/_data",
-     .destination = (char *)"/work/cache"},
+     .destination = (char *)"/repo/cache"},
     {.type = (char *)"tmpfs", .source = (char *)"", .destination = (char *)"/scratch"},
 };
 
@@ -79,18 +80,30 @@ static void translates_paths_through_its_mounts(void **state)
     const struct self on_host = {.place = SELF_ON_HOST};
 
     (void)state;
-    assert_path(&on_host, "/work/a", 41, DOCKER_MOUNT_BIND, "/work/a", NULL);
-    assert_path(&inside, "/work", 41, DOCKER_MOUNT_BIND, "/srv/ci", NULL);
-    assert_path(&inside, "/work/a/b", 41, DOCKER_MOUNT_BIND, "/srv/ci/a/b", NULL);
-    assert_path(&inside, "/work/cache", 41, DOCKER_MOUNT_VOLUME, "cache", NULL);
-    assert_path(&inside, "/work/cache/x", 45, DOCKER_MOUNT_VOLUME, "cache", "x");
-    assert_path(&inside, "/work/cache/x", 44, DOCKER_MOUNT_BIND,
+    assert_path(&on_host, "/repo/a", 41, DOCKER_MOUNT_BIND, "/repo/a", NULL);
+    assert_path(&inside, "/repo", 41, DOCKER_MOUNT_BIND, "/srv/ci", NULL);
+    assert_path(&inside, "/repo/a/b", 41, DOCKER_MOUNT_BIND, "/srv/ci/a/b", NULL);
+    assert_path(&inside, "/repo/cache", 41, DOCKER_MOUNT_VOLUME, "cache", NULL);
+    assert_path(&inside, "/repo/cache/x", 45, DOCKER_MOUNT_VOLUME, "cache", "x");
+    assert_path(&inside, "/repo/cache/x", 44, DOCKER_MOUNT_BIND,
                 "/var/lib/docker/volumes/cache/_data/x", NULL);
+}
+
+static void tells_where_its_paths_are_on_the_host(void **state)
+{
+    CLEANUP_FREE char *file = self_host_path(&inside, "/repo/a");
+    CLEANUP_FREE char *volume = self_host_path(&inside, "/repo/cache");
+
+    (void)state;
+    assert_string_equal(file, "/srv/ci/a");
+    assert_string_equal(volume, "/var/lib/docker/volumes/cache/_data");
+    assert_null(self_host_path(&inside, "/scratch/x"));
+    assert_null(self_host_path(&inside, "/etc/hosts"));
 }
 
 static void names_both_sides_of_a_path_that_is_not_shared(void **state)
 {
-    static const char *const paths[] = {"/workshop", "/scratch/x", "/"};
+    static const char *const paths[] = {"/repository", "/scratch/x", "/"};
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -125,6 +138,8 @@ static void reads_times(void **state)
     assert_true(timestamp_ns("2026-11-21T05:06:07.000000089Z") == INT64_C(1795237567000000089));
     assert_true(timestamp_ns("2026-11-21T06:36:07.5+01:30") == INT64_C(1795237567500000000));
     assert_true(timestamp_ns("2026-11-21T00:06:07-05:00") == INT64_C(1795237567000000000));
+    assert_true(timestamp_ns("0001-01-01T00:00:00Z") == 0);
+    assert_true(timestamp_ns("9999-12-31T23:59:59Z") == 0);
     assert_true(timestamp_ns("yesterday") == 0);
     assert_true(timestamp_ns(NULL) == 0);
 }
@@ -151,15 +166,16 @@ static void gives_time_to_runs_of_others(void **state)
 
 static void describes_memory_limits(void **state)
 {
-    char text[64];
+    struct exit_record record = {.kind = EXIT_CODE, .code = 137};
 
     (void)state;
-    oom_describe(64 << 20, text, sizeof(text));
-    assert_string_equal(text, "killed: out of memory (limit 64 MiB)");
-    oom_describe(1000, text, sizeof(text));
-    assert_string_equal(text, "killed: out of memory (limit 1000 bytes)");
-    oom_describe(0, text, sizeof(text));
-    assert_string_equal(text, "killed: out of memory");
+    helped_record_oom(64 << 20, &record);
+    assert_int_equal(record.reason, REASON_OOM);
+    assert_string_equal(record.detail, "killed: out of memory (limit 64 MiB)");
+    helped_record_oom(1000, &record);
+    assert_string_equal(record.detail, "killed: out of memory (limit 1000 bytes)");
+    helped_record_oom(0, &record);
+    assert_string_equal(record.detail, "killed: out of memory");
 }
 
 static void count(void *arg)
@@ -213,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_its_own_container_id),
         cmocka_unit_test(translates_paths_through_its_mounts),
+        cmocka_unit_test(tells_where_its_paths_are_on_the_host),
         cmocka_unit_test(names_both_sides_of_a_path_that_is_not_shared),
         cmocka_unit_test(knows_loopback_addresses),
         cmocka_unit_test(reads_times),

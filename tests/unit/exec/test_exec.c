@@ -7,10 +7,12 @@
 #include <stdatomic.h>
 
 #include "exec/exec.h"
+#include "exec/outputs.h"
 #include "own/own.h"
 
 /* --- an engine whose steps are scripts like "3", "lost", "signal", "wait", "late", "error",
- *     "fetched": until as many images as are expected have been asked for --- */
+ *     "fetched": until as many images as are expected have been asked for, "export": sets a
+ *     variable for the steps behind it --- */
 
 static atomic_int open_places;
 static atomic_int prepared;
@@ -116,6 +118,10 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
         await_fetched(ctx);
         script = "0";
     }
+    if (strcmp(script, "export") == 0) {
+        output->returned(output, &outputs_files[OUTPUTS_ENV], RETURNED_WHOLE, "V=1", 3);
+        script = "0";
+    }
     if (strcmp(script, "late") == 0) {
         assert_int_equal(ctx_sleep(ctx, 60000, err), -1);
         script = "0";
@@ -124,6 +130,10 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
         return err_set(err, ERR_IMAGE_PULL, "image x cannot be pulled");
     if (strcmp(script, "lost") == 0)
         *ret = (struct exit_record){.kind = EXIT_LOST, .detail = "the daemon went away"};
+    else if (strcmp(script, "unschedulable") == 0)
+        *ret = (struct exit_record){.kind = EXIT_LOST,
+                                    .reason = REASON_UNSCHEDULABLE,
+                                    .detail = "no node took it"};
     else if (strcmp(script, "signal") == 0)
         *ret = (struct exit_record){.kind = EXIT_SIGNAL, .signal = 9, .code = 137};
     else if (strcmp(script, "oom") == 0)
@@ -181,10 +191,10 @@ static const struct step_kind *const kinds[] = {&step_kind_command, NULL};
 
 /* --- pipelines --- */
 
-enum { JOBS = 3, STEPS = 9 };
+enum { JOBS = 3, STEPS = 9, MANY_STEPS = 24 };
 
 struct fixture {
-    struct spec_step steps[JOBS][STEPS];
+    struct spec_step steps[JOBS][MANY_STEPS];
     struct spec_job jobs[JOBS];
     struct spec_stage stages[2];
     struct spec_pipeline spec;
@@ -273,6 +283,22 @@ static void success(void **state)
     done(&f);
 }
 
+/* Each step makes what was announced of the next ones useless. */
+static void steps_are_not_announced_in_vain_for_ever(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    make(&f, 1, MANY_STEPS);
+    for (unsigned i = 0; i < MANY_STEPS; i++)
+        f.steps[0][i].command = str("export");
+    atomic_store(&prepared, 0);
+    run(&f);
+    assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
+    assert_int_equal(atomic_load(&prepared), 17); /* and 6 less than without a limit */
+    done(&f);
+}
+
 static void failures_tell_what_happened(void **state)
 {
     static const struct {
@@ -282,6 +308,7 @@ static void failures_tell_what_happened(void **state)
     } cases[] = {
         {"3", REASON_ERROR, "exit code 3"},
         {"lost", REASON_LOST, "lost: no exit record: the daemon went away"},
+        {"unschedulable", REASON_UNSCHEDULABLE, "no node took it"},
         {"signal", REASON_ERROR, "ended by signal 9 (SIGKILL)"},
         {"oom", REASON_OOM, "exit code 137: out of memory"},
         {"error", REASON_IMAGE_PULL, "image x cannot be pulled"},
@@ -914,6 +941,7 @@ int main(void)
         cmocka_unit_test(own_limit_ends_a_background_step_alone),
         cmocka_unit_test(success),
         cmocka_unit_test(skipped_steps_leave_nothing_behind),
+        cmocka_unit_test(steps_are_not_announced_in_vain_for_ever),
         cmocka_unit_test(failures_tell_what_happened),
         cmocka_unit_test(unavailable_engine_is_told_apart),
         cmocka_unit_test(tighter_deadline_is_named_at_every_level),

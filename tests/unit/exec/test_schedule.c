@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "exec/retry.h"
 #include "exec/schedule.h"
+#include "exec/siblings.h"
 
 enum { ITEMS = 60 };
 
@@ -239,8 +240,7 @@ static void causes_decide(void **state)
                                        .exit_code = 7}};
     struct outcome timeout = {.state = STATE_FAILED, .result = {.reason = REASON_TIMEOUT}};
     struct outcome broken = {.state = STATE_FAILED,
-                             .by_engine = true,
-                             .result = {.reason = REASON_ERROR}};
+                             .result = {.reason = REASON_ERROR, .by_engine = true}};
     struct outcome cancelled = {.state = STATE_CANCELLED};
     struct outcome succeeded = {.state = STATE_SUCCEEDED};
 
@@ -267,6 +267,89 @@ static void causes_decide(void **state)
     assert_false(exec_retry_follows(&retry, 1, &timeout));
 }
 
+/* A job can be cancelled between two steps, when none of them is. */
+static void what_a_cancel_left_out_is_cancelled_for_hooks(void **state)
+{
+    struct node nodes[] = {{.state = STATE_SUCCEEDED},
+                           {.state = STATE_SKIPPED, .reason = REASON_DEPENDENCY},
+                           {.state = STATE_PENDING, .is_post = true}};
+    const struct siblings siblings = {.nodes = nodes, .count = 3};
+    struct err err = ERR_INIT;
+    struct ctx root;
+    struct ctx ctx;
+
+    (void)state;
+    assert_int_equal(ctx_init_root(&root, NULL, &err), 0);
+    assert_int_equal(ctx_init_cancel(&ctx, &root, &err), 0);
+    assert_int_equal(siblings_outcome(&siblings, 3, &ctx), PLAN_POST_SUCCESS);
+    ctx_cancel(&ctx, CTX_CAUSE_FAIL_FAST);
+    assert_int_equal(siblings_outcome(&siblings, 3, &ctx), PLAN_POST_CANCELLED);
+    nodes[1].reason = REASON_NONE;
+    assert_int_equal(siblings_outcome(&siblings, 3, &ctx), PLAN_POST_SUCCESS);
+    ctx_release(&ctx);
+    ctx_release(&root);
+}
+
+static const struct plan_flow *chain(void *arg, uint32_t index)
+{
+    static const struct plan_edge edges[] = {{.from = 0}, {.from = 1}, {.from = 2}};
+    static struct plan_flow flows[3];
+
+    (void)arg;
+    if (!index)
+        return NULL;
+    flows[index - 1] =
+        (struct plan_flow){.edges = (struct plan_edge *)&edges[index - 1], .edge_count = 1};
+    return &flows[index - 1];
+}
+
+/* 0 <- 1 <- 2 <- 3. */
+static struct siblings chain_of(const struct node nodes[4])
+{
+    return (struct siblings){.nodes = nodes, .count = 4, .order = PLAN_ORDER_GRAPH, .flow = chain};
+}
+
+static void what_is_behind_a_failure_knows_it(void **state)
+{
+    struct node nodes[] = {{.state = STATE_FAILED},
+                           {.state = STATE_SKIPPED},
+                           {.state = STATE_CANCELLED},
+                           {.state = STATE_PENDING}};
+    struct siblings siblings = chain_of(nodes);
+
+    (void)state;
+    siblings_begin(&siblings);
+    assert_false(siblings_before(&siblings, 0).failed);
+    siblings_ended(&siblings, 0);
+    assert_true(siblings_before(&siblings, 1).failed);
+    siblings_ended(&siblings, 1);
+    assert_true(siblings_before(&siblings, 2).failed);
+    assert_false(siblings_before(&siblings, 2).cancelled);
+    siblings_ended(&siblings, 2);
+    assert_true(siblings_before(&siblings, 3).failed);
+    assert_true(siblings_before(&siblings, 3).cancelled);
+    siblings_end(&siblings);
+}
+
+/* The first is in the background: it fails when others behind it have long ended. */
+static void a_failure_may_come_late(void **state)
+{
+    struct node nodes[] = {{.state = STATE_RUNNING},
+                           {.state = STATE_SUCCEEDED},
+                           {.state = STATE_SUCCEEDED},
+                           {.state = STATE_PENDING}};
+    struct siblings siblings = chain_of(nodes);
+
+    (void)state;
+    siblings_begin(&siblings);
+    for (uint32_t i = 0; i < 3; i++)
+        siblings_ended(&siblings, i);
+    assert_false(siblings_before(&siblings, 3).failed);
+    nodes[0].state = STATE_FAILED;
+    assert_true(siblings_before(&siblings, 3).failed);
+    siblings_end(&siblings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +359,9 @@ int main(void)
         cmocka_unit_test(who_waits_longest_gets_in_first),
         cmocka_unit_test(pauses_grow_up_to_their_limit),
         cmocka_unit_test(causes_decide),
+        cmocka_unit_test(what_is_behind_a_failure_knows_it),
+        cmocka_unit_test(a_failure_may_come_late),
+        cmocka_unit_test(what_a_cancel_left_out_is_cancelled_for_hooks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

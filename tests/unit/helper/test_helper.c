@@ -7,37 +7,44 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "fixture/program.h"
 #include "helper/helper.h"
 
 static char program[] = "/tmp/test-helper-XXXXXX";
+/* Of the files; not that of others who run this test at the same time. */
+static char directory[40];
 
 static int set_up(void **state)
 {
-    int fd = mkstemp(program);
-
     (void)state;
-    assert_true(fd >= 0);
-    assert_int_equal(fs_write_all(fd, helper_program, helper_program_size(), NULL), 0);
-    assert_int_equal(fchmod(fd, 0755), 0);
-    close(fd);
-    return 0;
+    snprintf(directory, sizeof(directory), ".runner-test-helper-%d", (int)getpid());
+    return program_write(program, helper_architecture());
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     return unlink(program);
+}
+
+static bool directory_exists(const char *in)
+{
+    CLEANUP_FREE char *path = fs_join(in, directory);
+
+    return fs_exists(path);
 }
 
 /* A running helper. */
@@ -203,18 +210,18 @@ static void exec_writes_files(void **state)
 
     (void)state;
     helper_request_begin(&request);
-    helper_request_string(&request, HELPER_DIRECTORY, ".runner-test-helper");
+    helper_request_string(&request, HELPER_DIRECTORY, directory);
     helper_request_file(&request, "script", script, sizeof(script) - 1, true);
     helper_request_file(&request, "data", "a\0b", 3, false);
     helper_request_string(&request, HELPER_ARG, HELPER_FILES_MARK "script");
     ask(&child, &request);
     assert_int_equal(finish(&child, &output), 0);
-    buf_addstr(&expected, "/tmp/.runner-test-helper/script\n");
+    buf_addf(&expected, "/tmp/%s/script\n", directory);
     buf_add(&expected, "a\0b", 3);
     assert_int_equal(output.len, expected.len);
     assert_memory_equal(output.data, expected.data, expected.len);
     /* /tmp may be a volume, or the host's. */
-    assert_false(fs_exists("/tmp/.runner-test-helper"));
+    assert_false(directory_exists("/tmp"));
 }
 
 static void exec_says_why_it_cannot_run(void **state)
@@ -238,6 +245,55 @@ static void exec_says_why_it_cannot_run(void **state)
         assert_int_equal(run_program(cases[i].name, &output), cases[i].code);
         assert_string_equal(output.data, cases[i].message);
     }
+}
+
+/* An executable file of those bytes. */
+static void write_program(char *path, const void *data, size_t size)
+{
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fs_write_all(fd, data, size, NULL), 0);
+    assert_int_equal(fchmod(fd, 0755), 0);
+    close(fd);
+}
+
+static void exec_says_for_what_machine_a_program_is(void **state)
+{
+    static const struct {
+        unsigned char bytes[2]; /* of the machine */
+        bool big_endian;
+        const char *text;
+    } cases[] = {
+        {{0x16, 0}, false, "it is for s390x"},
+        {{0, 0x16}, true, "it is for s390x"},
+        {{0xf3, 0}, false, "it is for riscv64"},
+        {{0x99, 0x99}, false, "it is for another architecture"},
+    };
+    static const char script[] = "echo no line with an interpreter\n";
+    char path[] = "/tmp/test-machine-XXXXXX";
+    CLEANUP_BUF struct buf said = BUF_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        unsigned char head[64] = {0x7f, 'E', 'L', 'F', 2, cases[i].big_endian ? 2 : 1, 1};
+        char foreign[] = "/tmp/test-machine-XXXXXX";
+        CLEANUP_BUF struct buf output = BUF_INIT;
+        CLEANUP_FREE char *expected = NULL;
+
+        memcpy(head + 18, cases[i].bytes, 2);
+        write_program(foreign, head, sizeof(head));
+        expected = xasprintf("runner: cannot run %s: not an executable for this machine: %s, and "
+                             "this machine is %s\n",
+                             foreign, cases[i].text, helper_architecture());
+        assert_int_equal(run_program(foreign, &output), 126);
+        assert_string_equal(output.data, expected);
+        unlink(foreign);
+    }
+    write_program(path, script, sizeof(script) - 1);
+    assert_int_equal(run_program(path, &said), 126);
+    assert_non_null(strstr(said.data, "not an executable for this machine (a script"));
+    unlink(path);
 }
 
 static void exec_says_what_is_too_large(void **state)
@@ -432,6 +488,7 @@ static void what_is_stopped_from_outside_does_not_end_with_0(void **state)
 
 /* Both pipes of a real run are one here: the end of standard error follows that of standard output.
  */
+#define BYTES(text) (text), sizeof(text) - 1
 #define ASSERT_OUTPUT(output, text)                                                                \
     do {                                                                                           \
         assert_int_equal((output).len, sizeof(text) - 1);                                          \
@@ -444,10 +501,117 @@ static void ask_for_files(struct child *child, const char *script, size_t max_by
 
     begin_script(&request, script);
     helper_request_string(&request, HELPER_MARK, "[mark]");
-    helper_request_string(&request, HELPER_DIRECTORY, ".runner-test-helper");
-    helper_request_return(&request, "one", "ONE", max_bytes);
-    helper_request_return(&request, "two", "TWO", max_bytes);
+    helper_request_string(&request, HELPER_DIRECTORY, directory);
+    helper_request_return(&request, "one", "ONE", max_bytes, false);
+    helper_request_return(&request, "two", "TWO", max_bytes, false);
     ask(child, &request);
+}
+
+static void ask_with_live_file(struct child *child, const char *script)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+
+    begin_script(&request, script);
+    helper_request_string(&request, HELPER_MARK, "[mark]");
+    helper_request_string(&request, HELPER_DIRECTORY, directory);
+    helper_request_return(&request, "one", "ONE", 100, false);
+    helper_request_return(&request, "two", "TWO", 100, true);
+    ask(child, &request);
+}
+
+static void read_until(struct child *child, const char *text, struct buf *output)
+{
+    while (!memmem(output->data, output->len, text, strlen(text))) {
+        ssize_t n;
+
+        buf_reserve(output, 65536);
+        n = read(child->out, output->data + output->len, 65536);
+        assert_true(n > 0);
+        output->len += (size_t)n;
+    }
+}
+
+static void changes_go_in_front_of_what_was_written_after_them(void **state)
+{
+    static const char *const commands[] = {"exec", "serve"};
+    static const char script[] = "echo start; echo no >$ONE; : >>$TWO; echo err >&2\n"
+                                 "until test -s $ONE.go; do sleep 0.02; done\n"
+                                 "echo one >>$TWO; echo a; echo b; echo c >&2\n"
+                                 "until ! test -e $ONE.go; do sleep 0.02; done\n"
+                                 "echo TWO >$TWO.new; mv $TWO.new $TWO; echo last";
+    CLEANUP_FREE char *go = xasprintf("/dev/shm/%s/one.go", directory);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP_BUF struct buf output = BUF_INIT;
+        CLEANUP_BUF struct buf rest = BUF_INIT;
+        struct child child = start(commands[i]);
+
+        ask_with_live_file(&child, script);
+        read_until(&child, "err\n", &output);
+        ASSERT_OUTPUT(output, "start\nerr\n");
+        buf_reset(&output);
+        assert_int_equal(fs_write_file(go, "x", 1, 0600, NULL), 0);
+        read_until(&child, "c\n", &output);
+        ASSERT_OUTPUT(output, "[mark]C\1D\4\0\0\0one\nEwa\nb\n[mark]C\1D\4\0\0\0one\nEwc\n");
+        buf_reset(&output);
+        assert_int_equal(unlink(go), 0);
+        read_until(&child, "[mark] 000\n", &output);
+        ASSERT_OUTPUT(output, "[mark]C\1D\4\0\0\0TWO\nEwlast\n"
+                              "[mark]D\3\0\0\0no\nEwD\4\0\0\0TWO\nEw 000\n[mark] 000\n");
+        close(child.in);
+        child.in = -1;
+        finish(&child, &rest);
+        assert_string_equal(rest.data, "");
+    }
+}
+
+static void wait_until_full(int fd)
+{
+    int before = -1, now = 0;
+
+    while (now < 65536 || now != before) {
+        const struct timespec pause = {.tv_nsec = 20000000};
+
+        before = now;
+        nanosleep(&pause, NULL);
+        assert_int_equal(ioctl(fd, FIONREAD, &now), 0);
+    }
+}
+
+static void obeys_while_nobody_reads_the_output(void **state)
+{
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    struct child child = start("exec");
+    CLEANUP_FREE char *path = xasprintf("/dev/shm/%s.stopped", directory);
+    CLEANUP_FREE char *script = xasprintf("trap 'echo x >%s; exit 4' TERM; yes", path);
+
+    (void)state;
+    ask_with_live_file(&child, script);
+    wait_until_full(child.out);
+    send_signal(&child, SIGTERM);
+    while (!fs_exists(path)) {
+        const struct timespec pause = {.tv_nsec = 20000000};
+
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(finish(&child, &output), 4);
+    assert_true(output.len > 65536);
+    unlink(path);
+}
+
+static void the_program_learns_that_nobody_reads_any_more(void **state)
+{
+    struct child child = start("exec");
+    int status;
+
+    (void)state;
+    ask_with_live_file(&child, "exec yes");
+    close(child.out);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 128 + SIGPIPE);
+    close(child.in);
 }
 
 /* All that comes until the end of a program was told. */
@@ -476,7 +640,7 @@ static void ask_and_read(const char *command, const char *script, size_t max_byt
     ask_for_files(&child, script, max_bytes);
     read_to_the_end(&child, output);
     /* By then the files have gone. */
-    assert_false(fs_exists("/dev/shm/.runner-test-helper"));
+    assert_false(directory_exists("/dev/shm"));
     close(child.in);
     child.in = -1;
     finish(&child, &rest);
@@ -490,14 +654,17 @@ static void sends_files_behind_the_output(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         CLEANUP_BUF struct buf output = BUF_INIT;
+        CLEANUP_BUF struct buf expected = BUF_INIT;
 
+        buf_addf(&expected, "/dev/shm/%s/two\nlate\n", directory);
+        buf_add(&expected, BYTES("[mark]D\3\0\0\0a\0bEwEw 003\n[mark] 003\n"));
         ask_and_read(commands[i],
                      "test -f $ONE && test ! -s $ONE && echo $TWO\n"
-                     "(setsid sh -c 'sleep 0.1; printf \"a\\\\0b\" >>$ONE; echo late' &)\n"
-                     "sleep 0.3; exit 3",
+                     "(setsid sh -c 'sleep 0.1; echo late; printf \"a\\\\0b\" >>$ONE' &)\n"
+                     "while test ! -s $ONE; do sleep 0.01; done; exit 3",
                      100, &output);
-        ASSERT_OUTPUT(output, "/dev/shm/.runner-test-helper/two\nlate\n"
-                              "[mark]D\3\0\0\0a\0bEwEw 003\n[mark] 003\n");
+        assert_int_equal(output.len, expected.len);
+        assert_memory_equal(output.data, expected.data, expected.len);
     }
 }
 
@@ -672,148 +839,50 @@ static void oversized_requests_are_refused(void **state)
     free(big);
 }
 
-static void the_hash_names_the_content(void **state)
-{
-    char hash[HELPER_HASH_SIZE];
-
-    (void)state;
-    helper_program_hash(hash);
-    assert_int_equal(strlen(hash), 16);
-    assert_int_equal(strspn(hash, "0123456789abcdef"), 16);
-    assert_memory_equal(helper_program, "\177ELF", 4);
-    assert_true(helper_program_size() < 16 * 1024);
-}
-
-/* --- probe --- */
-
-static int probe(struct buf *said, const char *const *args)
-{
-    const char *argv[8] = {program, "probe"};
-    char *const env[] = {NULL};
-    char text[512];
-    int out[2], status;
-    pid_t pid;
-    ssize_t n;
-
-    for (int i = 0; args[i]; i++)
-        argv[i + 2] = args[i];
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    pid = fork();
-    if (pid == 0) {
-        dup2(out[1], 2);
-        execve(program, (char *const *)argv, env);
-        _exit(99);
-    }
-    close(out[1]);
-    while ((n = read(out[0], text, sizeof(text))) > 0)
-        buf_add(said, text, (size_t)n);
-    close(out[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WEXITSTATUS(status);
-}
-
-static int listen_on_loopback(char port[8])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    snprintf(port, 8, "%u", ntohs(address.sin_port));
-    return fd;
-}
-
-static void assert_probe(int code, const char *said, const char *const *args)
-{
-    CLEANUP_BUF struct buf got = BUF_INIT;
-
-    assert_int_equal(probe(&got, args), code);
-    assert_string_equal(got.data ? got.data : "", said);
-}
-
-static void probe_says_whether_something_listens(void **state)
-{
-    char port[8], refused[128];
-    int fd = listen_on_loopback(port);
-
-    (void)state;
-    snprintf(refused, sizeof(refused), "runner: cannot reach localhost:%s: connection refused\n",
-             port);
-    assert_probe(1, refused, (const char *const[]){"tcp", "localhost", port, NULL});
-    assert_int_equal(listen(fd, 4), 0);
-    assert_probe(0, "", (const char *const[]){"tcp", "localhost", port, NULL});
-    assert_probe(0, "", (const char *const[]){"tcp", "127.0.0.1", port, NULL});
-    close(fd);
-    assert_probe(1, "runner: cannot reach ::1:80: this is no name and no IPv4 address\n",
-                 (const char *const[]){"tcp", "::1", "80", NULL});
-    assert_probe(126, "runner: cannot do probe: usage: probe tcp HOST PORT | http HOST PORT PATH\n",
-                 (const char *const[]){"http", "localhost", "80", NULL});
-}
-
-static void answer_once(int fd, const char *answer)
-{
-    char request[512];
-    int connection = accept(fd, NULL, NULL);
-    ssize_t n = read(connection, request, sizeof(request) - 1);
-
-    if (n > 0 && strncmp(request, "GET /health HTTP/1.1\r\nHost: localhost:", 38) == 0)
-        n = write(connection, answer, strlen(answer));
-    close(connection);
-    _exit(n > 0 ? 0 : 1);
-}
-
-static void probe_looks_at_the_status(void **state)
+static void there_is_one_for_each_architecture(void **state)
 {
     static const struct {
-        const char *answer;
-        int code;
-        const char *said; /* behind the address */
-    } cases[] = {
-        {"HTTP/1.1 204 No Content\r\n\r\n", 0, NULL},
-        {"HTTP/1.0 302 Found\r\n\r\n", 0, NULL},
-        {"HTTP/1.1 503 Service Unavailable\r\n\r\n", 1, "the answer is status 503"},
-        {"SSH-2.0-OpenSSH_9.2\r\n", 1, "the answer is not HTTP"},
-        {"HT", 1, "no answer to a request"},
-    };
+        const char *architecture;
+        char machine; /* EM_X86_64, EM_AARCH64 */
+    } cases[] = {{"amd64", 62}, {"arm64", (char)183}};
+    struct helper_program helper;
+    char hashes[2][HELPER_HASH_SIZE] = {"", ""};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        char port[8], said[128] = "";
-        int fd = listen_on_loopback(port), status;
-        pid_t pid;
-
-        assert_int_equal(listen(fd, 1), 0);
-        pid = fork();
-        if (pid == 0)
-            answer_once(fd, cases[i].answer);
-        if (cases[i].said)
-            snprintf(said, sizeof(said), "runner: cannot reach localhost:%s: %s\n", port,
-                     cases[i].said);
-        assert_probe(cases[i].code, said,
-                     (const char *const[]){"http", "localhost", port, "/health", NULL});
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(status, 0);
-        close(fd);
+    for (size_t i = 0; i < 2; i++) {
+        /* Without a compiler for it there is none. */
+        if (helper_program_find(cases[i].architecture, &helper) < 0) {
+            assert_string_not_equal(cases[i].architecture, helper_architecture());
+            continue;
+        }
+        helper_program_hash(&helper, hashes[i]);
+        assert_int_equal(strlen(hashes[i]), 16);
+        assert_int_equal(strspn(hashes[i], "0123456789abcdef"), 16);
+        assert_memory_equal(helper.data, "\177ELF\2\1", 6);
+        assert_int_equal((char)helper.data[18], cases[i].machine);
+        assert_true(helper.size <= 64 * 1024);
     }
+    assert_string_not_equal(hashes[0], hashes[1]);
+    assert_int_equal(helper_program_find("sparc", &helper), -1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(probe_says_whether_something_listens),
-        cmocka_unit_test(probe_looks_at_the_status),
         cmocka_unit_test(exec_overlays_the_environment),
         cmocka_unit_test(exec_can_drop_the_environment),
         cmocka_unit_test(exec_gives_empty_stdin),
         cmocka_unit_test(exec_makes_and_enters_the_directory),
         cmocka_unit_test(exec_writes_files),
         cmocka_unit_test(exec_says_why_it_cannot_run),
+        cmocka_unit_test(exec_says_for_what_machine_a_program_is),
         cmocka_unit_test(exec_says_what_is_too_large),
         cmocka_unit_test(exec_says_what_it_was_told_to),
         cmocka_unit_test(exec_forwards_its_own_signals),
         cmocka_unit_test(what_is_stopped_from_outside_does_not_end_with_0),
+        cmocka_unit_test(changes_go_in_front_of_what_was_written_after_them),
+        cmocka_unit_test(obeys_while_nobody_reads_the_output),
+        cmocka_unit_test(the_program_learns_that_nobody_reads_any_more),
         cmocka_unit_test(sends_files_behind_the_output),
         cmocka_unit_test(files_are_sent_up_to_their_limit),
         cmocka_unit_test(files_that_are_none_any_more_are_told),
@@ -828,7 +897,7 @@ int main(void)
         cmocka_unit_test(exec_kills_when_the_runner_is_gone),
         cmocka_unit_test(hold_ends_with_its_input_or_at_sigterm),
         cmocka_unit_test(oversized_requests_are_refused),
-        cmocka_unit_test(the_hash_names_the_content),
+        cmocka_unit_test(there_is_one_for_each_architecture),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

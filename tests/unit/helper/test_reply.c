@@ -138,6 +138,48 @@ static void reads_files_in_any_pieces(void **state)
     }
 }
 
+static void note_change(void *arg, size_t number, enum helper_returned state, const char *data,
+                        size_t size)
+{
+    struct buf *got = arg;
+
+    buf_addf(got, "<%zu%c", number, (char)state);
+    buf_add(got, data, size);
+    buf_addch(got, '>');
+}
+
+static void changes_come_in_front_of_what_follows(void **state)
+{
+    static const char text[] = "one\n$C\1D\2\0\0\0abD\3\0\0\0c$\0Ewtwo$C\0Et$C\1Ewthree\n$ 003\n";
+
+    (void)state;
+    for (size_t piece = 1; piece <= PIECES_MAX; piece++) {
+        CLEANUP_BUF struct buf got = BUF_INIT;
+        CLEANUP_BUF struct buf input = BUF_INIT;
+        CLEANUP_BUF struct buf wanted = BUF_INIT;
+        struct helper_reply reply;
+        struct err err = ERR_INIT;
+
+        helper_reply_init(&reply);
+        reply.changed = note_change;
+        reply.changed_arg = &got;
+        helper_reply_expect(&reply, MAX_BYTES);
+        helper_reply_expect(&reply, MAX_BYTES + HELPER_MARK_SIZE);
+        buf_add(&input, text, sizeof(text) - 1);
+        *(char *)memchr(input.data, '\3', input.len) = 2 + HELPER_MARK_SIZE - 1;
+        assert_int_equal(0, feed(&reply, HELPER_STDERR, input.data, input.len, piece, &got, &err));
+        buf_addf(&wanted, "one\n<1wabc%s", reply.mark);
+        buf_add(&wanted, "\0>two<0t><1w>three\n", 19);
+        assert_int_equal(got.len, wanted.len);
+        assert_memory_equal(got.data, wanted.data, wanted.len);
+        assert_true(reply.scans[HELPER_STDERR].done);
+        assert_int_equal(reply.scans[HELPER_STDERR].code, 3);
+        /* They are not what the files hold at the end. */
+        assert_int_equal(reply.files.items[1].data.len, 0);
+        helper_reply_release(&reply);
+    }
+}
+
 static void refuses_what_does_not_belong_there(void **state)
 {
     static const struct {
@@ -149,6 +191,9 @@ static void refuses_what_does_not_belong_there(void **state)
         CASE("$nonsense\n", HELPER_STDOUT),
         CASE("$Ew 00x\n", HELPER_STDOUT),
         CASE("$Ew 0000000\n", HELPER_STDOUT),
+        CASE("$Ew 000x\n", HELPER_STDOUT),
+        CASE("$Ew t\n", HELPER_STDOUT),
+        CASE("$Ew 000tt\n", HELPER_STDOUT),
         CASE("$Ew 000\nmore", HELPER_STDOUT),
         CASE("$ 000\n", HELPER_STDOUT),     /* a file is missing */
         CASE("$EwEw 000\n", HELPER_STDOUT), /* one too many */
@@ -163,6 +208,11 @@ static void refuses_what_does_not_belong_there(void **state)
         CASE("$D\377\377\377\377", HELPER_STDOUT),
         CASE("$Ew 000\n", HELPER_STDERR), /* files come on standard output only */
         CASE("$D\1\0\0\0aEw 000\n", HELPER_STDERR),
+        CASE("$C\1Ew", HELPER_STDOUT), /* no such file */
+        CASE("$C\0D\13\0\0\0", HELPER_STDOUT),
+        CASE("$C\0C\0", HELPER_STDOUT),
+        CASE("$C\0 000\n", HELPER_STDOUT),
+        CASE("$EwC\0", HELPER_STDOUT), /* the end has begun */
 #undef CASE
     };
 
@@ -200,14 +250,59 @@ static void a_mark_that_is_cut_off_is_no_output(void **state)
     }
 }
 
+static void tells_what_timed_out(void **state)
+{
+    (void)state;
+    for (size_t piece = 1; piece <= PIECES_MAX; piece++) {
+        CLEANUP_BUF struct buf got = BUF_INIT;
+        struct helper_reply reply;
+
+        helper_reply_init(&reply);
+        assert_int_equal(0, feed(&reply, HELPER_STDOUT, "a$ 143t\n", 8, piece, &got, NULL));
+        assert_int_equal(0, feed(&reply, HELPER_STDERR, "$ 143t\n", 7, piece, &got, NULL));
+        assert_true(helper_reply_done(&reply));
+        assert_true(helper_reply_timed_out(&reply));
+        assert_int_equal(helper_reply_code(&reply), 143);
+        assert_string_equal(got.data, "a");
+        helper_reply_release(&reply);
+    }
+}
+
+static void tells_what_had_no_memory(void **state)
+{
+    static const struct {
+        const char *end;
+        bool timed_out, out_of_memory;
+    } cases[] = {{"$ 137o\n", false, true}, {"$ 137to\n", true, true}, {"$ 137\n", false, false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_BUF struct buf got = BUF_INIT;
+        const char *end = cases[i].end;
+        struct helper_reply reply;
+
+        helper_reply_init(&reply);
+        assert_int_equal(0, feed(&reply, HELPER_STDOUT, end, strlen(end), 1, &got, NULL));
+        assert_int_equal(0, feed(&reply, HELPER_STDERR, end, strlen(end), 1, &got, NULL));
+        assert_true(helper_reply_done(&reply));
+        assert_int_equal(helper_reply_timed_out(&reply), cases[i].timed_out);
+        assert_int_equal(helper_reply_out_of_memory(&reply), cases[i].out_of_memory);
+        assert_int_equal(helper_reply_code(&reply), 137);
+        helper_reply_release(&reply);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_mark_in_any_pieces),
         cmocka_unit_test(gives_back_what_only_begins_like_the_mark),
         cmocka_unit_test(reads_files_in_any_pieces),
+        cmocka_unit_test(changes_come_in_front_of_what_follows),
         cmocka_unit_test(refuses_what_does_not_belong_there),
         cmocka_unit_test(a_mark_that_is_cut_off_is_no_output),
+        cmocka_unit_test(tells_what_timed_out),
+        cmocka_unit_test(tells_what_had_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

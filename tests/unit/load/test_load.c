@@ -255,7 +255,8 @@ static void diagnostics_become_json(void **state)
 
     (void)state;
     load_source_init(&source, "a.yaml", "name: x\n", 8);
-    diag_add(&diags, DIAG_ERROR, (struct src_pos){1, 7}, "name", "bad \"%s\"", "x");
+    diag_add(&diags, DIAG_ERROR, (struct src_pos){.line = 1, .column = 7}, "name", "bad \"%s\"",
+             "x");
     diag_add(&diags, DIAG_WARNING, (struct src_pos){0}, "", "old");
     diag_print_json(array, &source, &diags);
     text = json_dumps(array, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -276,7 +277,7 @@ static void diagnostics_have_colours_on_demand(void **state)
 
     (void)state;
     load_source_init(&source, "a.yaml", "name: x", 7);
-    diag_add(&diags, DIAG_ERROR, (struct src_pos){1, 7}, "", "bad");
+    diag_add(&diags, DIAG_ERROR, (struct src_pos){.line = 1, .column = 7}, "", "bad");
     diag_print_text(&text, &source, &diags, true);
     assert_string_equal(text.data, "a.yaml:1:7: \033[1;31merror:\033[0m bad\n"
                                    "     1 | name: x\n"

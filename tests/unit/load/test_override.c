@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "load/override.h"
-#include "load/yaml_json.h"
+#include "yaml/yaml_json.h"
 
 static const char document[] = "name: p\n"
                                "shared: &shared {a: 1, list: [x, y]}\n"

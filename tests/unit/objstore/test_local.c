@@ -269,16 +269,45 @@ static void test_damage(void **state)
     assert_int_equal(count_files("objects"), 0);
 }
 
+/* Whatever byte of the file is another one, and whatever number the header claims. */
+static void test_damage_anywhere(void **state)
+{
+    static const char *const sizes[] = {"9223372036854775807 1\n", "-1 1\n", "+7 1\n",
+                                        "99999999999999999999 1\n"};
+    CLEANUP_OBJECT_STORE struct object_store *store = open_store(0);
+
+    (void)state;
+    for (off_t at = 0; at < 256 + 7; at++) {
+        put_well(store, "k", "content");
+        spoil("k", at, "x", -1);
+        assert_get(store, "k", ERR_PROTOCOL, "the object \"k\" was damaged and has been removed");
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        put_well(store, "k", "content");
+        spoil("k", (off_t)strlen("runner-object 1 ") + 65, sizes[i], -1);
+        assert_get(store, "k", ERR_PROTOCOL, "the object \"k\" was damaged and has been removed");
+    }
+}
+
 static void test_keys(void **state)
 {
     static const char *const bad[] = {"", "/a", "a/", "a//b", ".", "a/../b", "a b", "a~", "\xc3"};
     CLEANUP_BUF struct buf out = BUF_INIT;
     CLEANUP_BUF struct buf plain = BUF_INIT;
+    CLEANUP_OBJECT_STORE struct object_store *store = open_store(0);
+    struct err err = ERR_INIT;
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_int_equal(-1, object_key_check(bad[i], NULL));
     assert_int_equal(0, object_key_check("a/.b/c..d/e%2F+=@-_", NULL));
+    for (int i = 0; i < OBJECT_KEY_PART_MAX; i++)
+        buf_addch(&out, 'x');
+    put_well(store, out.data, "content");
+    buf_addch(&out, 'x');
+    assert_int_equal(-1, object_key_check(out.data, &err));
+    assert_string_equal(err.message, "a part of a key has at most 254 bytes, not 255");
+    buf_reset(&out);
     object_key_add_escaped(&out, "deps-ä/~ 1%");
     assert_string_equal(out.data, "deps-%C3%A4%2F%7E%201%25");
     object_key_add_plain(&plain, out.data, out.len);
@@ -389,7 +418,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_least_recently_used_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trim, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
-        cmocka_unit_test(test_keys),
+        cmocka_unit_test_setup_teardown(test_damage_anywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed_writers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_writers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancelled, set_up, tear_down),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,6 +118,29 @@ static void passes_over_the_dead(void **state)
     assert_false(fs_exists(ticket));
 }
 
+/* Who removes a dead ticket holds its lock, so that nobody else can give its name away meanwhile.
+ */
+static void a_dead_ticket_is_removed_by_one(void **state)
+{
+    CLEANUP_STRVEC struct strvec heard = {0};
+    struct own_group_request request = request_of("g", "run1", &heard);
+    CLEANUP_FREE char *dir = xasprintf("%s/.local/state/runner/groups", home);
+    CLEANUP_FREE char *ticket = xasprintf("%s/af63da4c8601e926.00000000000000000001", dir);
+    int fd;
+
+    (void)state;
+    own_group_leave(enter(&request, ERR_NONE));
+    assert_int_equal(0, fs_write_file(ticket, "{}", 2, 0600, NULL));
+    fd = open(ticket, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(0, flock(fd, LOCK_SH));
+    enter(&request, ERR_TIMEOUT);
+    assert_true(fs_exists(ticket));
+    close(fd);
+    own_group_leave(enter(&request, ERR_NONE));
+    assert_false(fs_exists(ticket));
+}
+
 static void makes_a_directory_of_its_own(void **state)
 {
     CLEANUP_STRVEC struct strvec heard = {0};
@@ -136,6 +160,7 @@ int main(void)
         cmocka_unit_test(lets_in_one_at_a_time),
         cmocka_unit_test(refuses_to_wait_for_itself),
         cmocka_unit_test(passes_over_the_dead),
+        cmocka_unit_test(a_dead_ticket_is_removed_by_one),
         cmocka_unit_test(makes_a_directory_of_its_own),
     };
 

@@ -142,6 +142,42 @@ static void notes_are_found_while_the_run_lives(void **state)
     own_journals_free(found, count);
 }
 
+static void many_are_forgotten_by_one_write(void **state)
+{
+    static const char *const notes[] = {"x://#1", "x://#2", "x://#3", "x://#4"};
+    CLEANUP_STRVEC struct strvec some = {0};
+    struct own_run *run = begin();
+    struct own_journal *found;
+    struct rlimit before;
+    struct rlimit limit;
+    struct stat st;
+    size_t count;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(0, own_run_note(run, OWN_ENDPOINT, notes[i], NULL));
+        if (i != 1)
+            strvec_push(&some, notes[i]);
+    }
+    /* There is room for one line, and not for all three: then none is forgotten. */
+    assert_int_equal(0, fstat(own_run_fd(run), &st));
+    assert_int_equal(0, getrlimit(RLIMIT_FSIZE, &before));
+    limit = (struct rlimit){(rlim_t)st.st_size + 50, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &limit));
+    own_run_forget_all(run, OWN_ENDPOINT, &some);
+    assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &before));
+    found = read_journals(&count);
+    assert_int_equal(4, found->endpoint_count);
+    own_journals_free(found, count);
+    own_run_forget_all(run, OWN_ENDPOINT, &some);
+    found = read_journals(&count);
+    assert_int_equal(1, found->endpoint_count);
+    assert_string_equal("x://#2", found->endpoints[0]);
+    own_journals_free(found, count);
+    own_run_end(run);
+}
+
 static void what_is_not_utf8_cannot_be_noted(void **state)
 {
     struct own_run *run = begin();
@@ -459,6 +495,7 @@ int main(void)
         TEST(nothing_to_be_found_before_the_first_note),
         TEST(labels),
         TEST(notes_are_found_while_the_run_lives),
+        TEST(many_are_forgotten_by_one_write),
         TEST(what_is_not_utf8_cannot_be_noted),
         TEST(end_removes_what_is_noted),
         TEST(abandoned_run_is_a_dead_owners),

@@ -16,7 +16,7 @@ struct fixture {
 static void make(struct fixture *f, const char *text)
 {
     CLEANUP_LOAD_SOURCE struct load_source source = LOAD_SOURCE_INIT;
-    struct plan_inputs inputs = {.current_dir = "/work"};
+    struct plan_inputs inputs = {.current_dir = "/repo"};
 
     *f = (struct fixture){0};
     load_source_init(&source, "p.yaml", text, strlen(text));

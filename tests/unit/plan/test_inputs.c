@@ -27,7 +27,7 @@ static void make(struct fixture *f, const char *head, const char *step)
     f->spec = load_pipeline(&source, NULL, &f->diags);
     if (!f->spec)
         fail_msg("%s", f->diags.items[0].message);
-    f->inputs.current_dir = "/work";
+    f->inputs.current_dir = "/repo";
     f->inputs.parameters = &f->parameters;
     f->inputs.variables = &f->variables;
     f->inputs.overrides = &f->overrides;

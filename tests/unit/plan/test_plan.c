@@ -18,7 +18,7 @@ struct fixture {
 
 static void init(struct fixture *f)
 {
-    *f = (struct fixture){.inputs = {.current_dir = "/work"}};
+    *f = (struct fixture){.inputs = {.current_dir = "/repo"}};
     f->inputs.overrides = &f->overrides;
     f->inputs.passthrough = &f->passthrough;
 }
@@ -160,7 +160,7 @@ static void defaults(void **state)
     make(&f, "{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: x}]}]}]}");
     resolve(&f, 0, &s);
     assert_string_equal(s.engine, "host");
-    assert_string_equal(s.workdir, "/work");
+    assert_string_equal(s.workdir, "/repo");
     assert_true(s.local);
     assert_int_equal(s.grace_ms, PLAN_GRACE_DEFAULT_MS);
     assert_int_equal(s.isolation, SPEC_ISOLATION_STEP);
@@ -190,11 +190,11 @@ static void workdirs_are_anchored_at_the_pipelines(void **state)
              "    - {name: b, command: x, workdir: ../other/.}\n"
              "    - {name: c, command: x, workdir: /abs}\n"
              "    - {name: d, command: x, workdir: '${NOTHING:-}'}\n");
-    assert_string_equal(f.plan->workdir, "/work/build");
-    assert_string_equal(strmap_get(&f.plan->automatic, "PIPELINE_WORKDIR"), "/work/build");
+    assert_string_equal(f.plan->workdir, "/repo/build");
+    assert_string_equal(strmap_get(&f.plan->automatic, "PIPELINE_WORKDIR"), "/repo/build");
     for (unsigned i = 0; i < 4; i++) {
-        static const char *const expected[] = {"/work/build/sub", "/work/other", "/abs",
-                                               "/work/build/sub"};
+        static const char *const expected[] = {"/repo/build/sub", "/repo/other", "/abs",
+                                               "/repo/build/sub"};
 
         resolve(&f, i, &s);
         assert_string_equal(s.workdir, expected[i]);
@@ -205,7 +205,7 @@ static void workdirs_are_anchored_at_the_pipelines(void **state)
     f.inputs.workdir = "given";
     make(&f, "{name: p, workdir: build, stages: [{name: s, jobs: [{name: j, steps: ["
              "{name: a, command: x}]}]}]}");
-    assert_string_equal(f.plan->workdir, "/work/given");
+    assert_string_equal(f.plan->workdir, "/repo/given");
     done(&f);
 }
 
@@ -377,6 +377,8 @@ static void a_local_engine_sees_the_environment_of_the_runner(void **state)
 
 /* --- what is found beforehand --- */
 
+#define TYPE(keys)                                                                                 \
+    "name: p\nstages: [{name: s, jobs: [{name: j, steps: [\n{name: a, type: " keys "}]}]}]\n"
 #define STEP(keys)                                                                                 \
     "name: p\nstages: [{name: s, jobs: [{name: j, steps: [\n{name: a, command: x, " keys "}]}]}]"  \
     "\n"
@@ -417,6 +419,23 @@ static void names_are_checked_wherever_they_stand(void **state)
         STEP("language: {name: '${X:?msg}', version: 1}"),
         STEP("language: {name: go, version: '${X:?msg}'}"),
         STEP("language: {name: go, version: 1, image: '${X:?msg}'}"),
+        TYPE("fetch_code, config: {repository: '${X:?msg}'}"),
+        TYPE("fetch_code, config: {repository: a, ref: '${X:?msg}'}"),
+        TYPE("fetch_code, config: {repository: a, path: '${X:?msg}'}"),
+        TYPE("fetch_code, config: {repository: a, username: '${X:?msg}'}"),
+        TYPE("fetch_code, config: {repository: a, password: '${X:?msg}'}"),
+        TYPE("build, config: {tool: make, targets: [a, '${X:?msg}']}"),
+        TYPE("build, config: {tool: make, args: [a, '${X:?msg}']}"),
+        TYPE("build, config: {directory: '${X:?msg}'}, command: c"),
+        TYPE("security_scan, config: {tool: trivy, image: '${X:?msg}'}"),
+        TYPE("security_scan, config: {tool: trivy, report: '${X:?msg}'}"),
+        TYPE("deploy, config: {tool: copy, source: '${X:?msg}', destination: a}"),
+        TYPE("deploy, config: {tool: copy, source: a, destination: '${X:?msg}'}"),
+        TYPE("notify, config: {url: '${X:?msg}'}"),
+        TYPE("notify, config: {url: 'http://a', message: '${X:?msg}'}"),
+        TYPE("notify, config: {url: 'http://a', body: '${X:?msg}'}"),
+        TYPE("notify, config: {url: 'http://a', headers: {A: '${X:?msg}'}}"),
+        TYPE("custom, config: {a: b, c: '${X:?msg}'}, command: c"),
         "{name: '${X:?msg}', stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "
         "x}]}]}]}",
         "{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: '${X:?msg}', command: "

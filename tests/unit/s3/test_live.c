@@ -32,6 +32,7 @@ static struct err err;
 static struct ctx ctx;
 static struct s3_client *s3;    /* directly */
 static struct s3_client *proxy; /* through the proxy */
+static int stall_timeout_s;     /* of clients to come; 0: the default */
 static char *bucket;            /* of this program alone */
 static char *bucket_dir;
 static char *proxy_url;
@@ -58,6 +59,7 @@ static struct s3_client *client(const char *endpoint, const char *in, const char
                                        .style = style,
                                        .credentials = &c,
                                        .part_size = S3_PART_SIZE_MIN,
+                                       .stall_timeout_s = stall_timeout_s,
                                        .retry = {.base_ms = 1}};
     struct s3_client *ret;
 
@@ -362,6 +364,19 @@ static void test_list_stopped(void **state)
     assert_string_equal(err.message, "seen enough");
 }
 
+/* Callers cut the prefix off. */
+static void test_list_of_others(void **state)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT;
+
+    (void)state;
+    faults("GET swap >pages/ >p\n");
+    assert_error(s3_list(&ctx, proxy, "pages/", 0, count_object, &out, &err), ERR_PROTOCOL);
+    assert_string_equal(err.message,
+                        "a list of S3 objects has \"p0\", which does not begin with \"pages/\"");
+    assert_faults_used();
+}
+
 /* Names BUCKET.localhost, which libcurl takes for this machine. */
 static void test_virtual_style(void **state)
 {
@@ -498,6 +513,27 @@ static void test_denied_at_once(void **state)
     faults("PUT status 403 AccessDenied\n");
     assert_error(put_bytes(&ctx, proxy, "denied", &p, 10), ERR_DENIED);
     assert_int_equal(requests("PUT"), 1);
+}
+
+/* A server that takes a request and says nothing. */
+static void test_silence(void **state)
+{
+    struct pattern p = {.size = 100};
+    CLEANUP_S3_CLIENT struct s3_client *impatient = NULL;
+    CLEANUP_CTX struct ctx soon;
+
+    (void)state;
+    stall_timeout_s = 1;
+    impatient = client(proxy_url, bucket, variable("RUNNER_TEST_S3_SECRET"), S3_STYLE_AUTO);
+    stall_timeout_s = 0;
+    ctx_init_cleanup(&soon, 30000);
+    faults("PUT hang\nGET hang\n");
+    assert_ok(put_bytes(&soon, impatient, "silence", &p, 100));
+    assert_pattern(impatient, "silence", 100);
+    assert_faults_used();
+    faults("HEAD hang\nHEAD hang\nHEAD hang\nHEAD hang\n");
+    assert_error(s3_head(&soon, impatient, "silence", NULL, &err), ERR_LOST);
+    assert_non_null(strstr(err.message, " has carried nothing for 1 s"));
 }
 
 static void test_reset_uploads(void **state)
@@ -688,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_list_pages),
         cmocka_unit_test(test_list_stopped),
+        cmocka_unit_test(test_list_of_others),
         cmocka_unit_test(test_virtual_style),
         cmocka_unit_test(test_presigned),
         cmocka_unit_test(test_refusals),
@@ -696,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_busy_for_ever),
         cmocka_unit_test(test_denied_at_once),
+        cmocka_unit_test(test_silence),
         cmocka_unit_test(test_reset_uploads),
         cmocka_unit_test(test_lost_completion),
         cmocka_unit_test(test_completion_refused),

@@ -215,10 +215,15 @@ static void test_names(void **state)
          "the S3 endpoint must be http://HOST or https://HOST, not \"minio.example\""},
         {"bucket", "https://host/path", NULL, S3_STYLE_AUTO,
          "the S3 endpoint \"https://host/path\" must be a host with an optional port, without a "
-         "user and a path"},
-        {"bucket", "https://", NULL, S3_STYLE_AUTO,
-         "the S3 endpoint \"https://\" must be a host with an optional port, without a user and a "
          "path"},
+        {"bucket", "https://", NULL, S3_STYLE_AUTO,
+         "the S3 endpoint \"https://\" must be a host with an optional port, without a path"},
+        {"bucket", "key:s3cret@host", NULL, S3_STYLE_AUTO,
+         "the S3 endpoint must be a host without a user and a password; credentials are taken from "
+         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"},
+        {"key:s3cret@bucket", NULL, NULL, S3_STYLE_AUTO,
+         "the name of an S3 bucket has no \":\" and \"@\"; credentials are taken from "
+         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"},
         {"a/b", NULL, NULL, S3_STYLE_AUTO,
          "\"a/b\" is no name of an S3 bucket: 3 to 63 letters, digits, dots and hyphens"},
     };

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "load/yaml_json.h"
-#include "load/yaml_tree.h"
+#include "yaml/yaml_json.h"
+#include "yaml/yaml_tree.h"
 
 static struct yaml_tree *parse_with(const char *text, const struct yaml_limits *limits,
                                     struct diag_list *diags)

@@ -1,0 +1,649 @@
+/* `helper relay` and `helper attach` as processes of this host, and the runner's side of them, over
+ * connections that are cut. */
+#include "../test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "fixture/rig.h"
+
+static int set_up(void **state)
+{
+    (void)state;
+    return rig_set_up(helper_architecture());
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return rig_tear_down();
+}
+
+/* --- over one connection --- */
+
+static void carries_programs_one_after_the_other(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, "echo one; echo two >&2; exit 3");
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "one\n");
+    assert_string_equal(rig.output[1].data, "two\n");
+    assert_int_equal(helper_reply_code(&rig.reply), 3);
+    rig_run(&rig, "cat; printf three");
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "three");
+    assert_int_equal(helper_reply_code(&rig.reply), 0);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void tells_how_serve_has_ended(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    channel_input(&rig.channel, "nonsense", 8);
+    while (!channel_ended(&rig.channel))
+        assert_true(rig_move_all(&rig));
+    assert_int_equal(channel_code(&rig.channel), HELPER_EXIT_CANNOT);
+    assert_string_equal(rig.output[1].data,
+                        "runner: cannot understand the request of the runner\n");
+    /* It stays, for those who have not read that yet, and takes input for nobody. */
+    channel_input(&rig.channel, rig.output[1].data, rig.output[1].len);
+    while (channel_pending(&rig.channel))
+        assert_true(rig_move_all(&rig));
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void a_signal_lets_the_program_end(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.01; done");
+    while (!rig.output[0].len)
+        assert_true(rig_move_all(&rig));
+    assert_int_equal(kill(rig.relay, SIGTERM), 0);
+    while (rig_move_all(&rig))
+        ;
+    assert_true(helper_reply_done(&rig.reply));
+    assert_string_equal(rig.output[0].data, "ready\nbye\n");
+    assert_int_equal(helper_reply_code(&rig.reply), 5);
+    assert_true(channel_ended(&rig.channel));
+    assert_int_equal(rig_wait_for(rig.relay), 128 + SIGTERM);
+    rig_release(&rig);
+}
+
+static void a_signal_ends_what_does_nothing(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_sync(&rig);
+    assert_int_equal(kill(rig.relay, SIGTERM), 0);
+    while (rig_move_all(&rig))
+        ;
+    assert_int_equal(rig_wait_for(rig.relay), 128 + SIGTERM);
+    rig_release(&rig);
+}
+
+static void says_why_it_cannot_begin(void **state)
+{
+    char *const cases[][5] = {
+        {rig_program, "relay", "/tmp", NULL},
+        {rig_program, "relay", "/tmp", "1s", NULL},
+        {rig_program, "relay", "/nowhere/at/all", "1", NULL},
+        {rig_program, "attach", NULL},
+    };
+    char *const nobody[] = {rig_program, "attach", "/nowhere", NULL};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_int_equal(rig_wait_for(rig_start_program(cases[i], NULL)), HELPER_EXIT_CANNOT);
+    assert_int_equal(rig_wait_for(rig_start_program(nobody, NULL)), HELPER_EXIT_NO_RELAY);
+}
+
+/* --- over many --- */
+
+static void loses_and_repeats_no_output(void **state)
+{
+    CLEANUP_BUF struct buf expected = BUF_INIT;
+    struct rig rig;
+
+    (void)state;
+    for (int i = 0; i < 40000; i++)
+        buf_addf(&expected, "line %d\n", i);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_run(&rig, "i=0; while [ $i -lt 40000 ]; do echo \"line $i\"; echo \"line $i\" >&2; "
+                  "i=$((i+1)); done");
+    assert_int_equal(rig_finish_with_cuts(&rig, 100, 5000), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(rig.output[i].len, expected.len);
+        assert_memory_equal(rig.output[i].data, expected.data, expected.len);
+    }
+    assert_int_equal(helper_reply_code(&rig.reply), 0);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void gives_large_input_once(void **state)
+{
+    CLEANUP_BUF struct buf content = BUF_INIT;
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct rig rig;
+
+    (void)state;
+    for (int i = 0; content.len < 3000000; i++)
+        buf_addf(&content, "%d ", i);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_begin_reply(&rig);
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_DIRECTORY, rig_files_name());
+    helper_request_file(&request, "data", content.data, content.len, false);
+    helper_request_string(&request, HELPER_ARG, "cat");
+    helper_request_string(&request, HELPER_ARG, HELPER_FILES_MARK "data");
+    rig_ask(&rig, &request);
+    assert_int_equal(rig_finish_with_cuts(&rig, 100, 60000), 0);
+    assert_int_equal(rig.output[0].len, content.len);
+    assert_memory_equal(rig.output[0].data, content.data, content.len);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static pid_t child_of(pid_t pid)
+{
+    CLEANUP_FREE char *path = xasprintf("/proc/%d/task/%d/children", (int)pid, (int)pid);
+    CLEANUP_BUF struct buf children = BUF_INIT;
+
+    assert_int_equal(fs_read_file(path, RIG_ALL, &children, NULL), 0);
+    return (pid_t)strtol(children.data, NULL, 10);
+}
+
+/* What it took from one connection and `serve` did not read goes with that. */
+static void gives_input_once_that_was_held_back(void **state)
+{
+    CLEANUP_BUF struct buf content = BUF_INIT;
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct rig rig;
+    pid_t serve;
+
+    (void)state;
+    for (int i = 0; content.len < 500000; i++)
+        buf_addf(&content, "%d ", i);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_sync(&rig);
+    serve = child_of(rig.relay);
+    assert_int_equal(kill(serve, SIGSTOP), 0);
+    rig_begin_reply(&rig);
+    helper_request_begin(&request);
+    helper_request_string(&request, HELPER_DIRECTORY, rig_files_name());
+    helper_request_file(&request, "data", content.data, content.len, false);
+    helper_request_string(&request, HELPER_ARG, "cat");
+    helper_request_string(&request, HELPER_ARG, HELPER_FILES_MARK "data");
+    rig_ask(&rig, &request);
+    for (int i = 0; i < 3; i++) {
+        /* The window is full, and the lease is answered all the same. */
+        rig_sync(&rig);
+        assert_true(channel_pending(&rig.channel) >= content.len - 65536);
+        rig_cut(&rig);
+        rig_connect(&rig);
+    }
+    assert_int_equal(kill(serve, SIGCONT), 0);
+    rig_finish(&rig);
+    assert_int_equal(rig.output[0].len, content.len);
+    assert_memory_equal(rig.output[0].data, content.data, content.len);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void runs_every_request_once(void **state)
+{
+    CLEANUP_BUF struct buf expected = BUF_INIT;
+    CLEANUP_BUF struct buf got = BUF_INIT;
+    CLEANUP_FREE char *path = xasprintf("%s.runs", rig_program);
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    for (int i = 0; i < 30; i++) {
+        CLEANUP_FREE char *script = xasprintf("echo %d >>%s; echo done", i, path);
+
+        buf_addf(&expected, "%d\n", i);
+        rig_run(&rig, script);
+        rig_finish_with_cuts(&rig, 4, 120);
+        assert_string_equal(rig.output[0].data, "done\n");
+        if (rig.attach)
+            rig_cut(&rig);
+    }
+    assert_int_equal(fs_read_file(path, RIG_ALL, &got, NULL), 0);
+    assert_string_equal(got.data, expected.data);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void refuses_another_runner(void **state)
+{
+    struct channel other;
+    struct rig rig;
+    struct err err = ERR_INIT;
+    char refusal[64];
+    const char *out;
+    int to, from;
+    pid_t attach;
+    size_t len;
+    ssize_t n;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_sync(&rig);
+    assert_int_equal(channel_init(&other, rig_deliver, &rig, NULL), 0);
+    rig_open_line(&rig, &to, &from, &attach);
+    channel_connected(&other);
+    len = channel_output(&other, &out);
+    assert_int_equal(write(to, out, len), len);
+    n = read(from, refusal, sizeof(refusal));
+    assert_int_equal(n, HELPER_RELAY_WELCOME_SIZE);
+    assert_int_equal(channel_feed(&other, refusal, (size_t)n, &err), -1);
+    assert_int_equal(err.code, ERR_DENIED);
+    assert_string_equal(err.message, "the relay in the container belongs to another runner");
+    assert_int_equal(read(from, refusal, 1), 0);
+    assert_int_equal(rig_wait_for(attach), 0);
+    close(to);
+    close(from);
+    channel_release(&other);
+    rig_run(&rig, "echo mine");
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "mine\n");
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void refuses_what_is_not_a_hello(void **state)
+{
+    static const char text[] = "GET / HTTP/1.1 and more of the kind that is no hello at all";
+    struct rig rig;
+    char refusal[64];
+    int to, from;
+    pid_t attach;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_open_line(&rig, &to, &from, &attach);
+    assert_int_equal(write(to, text, HELPER_RELAY_HELLO_SIZE), HELPER_RELAY_HELLO_SIZE);
+    assert_int_equal(read(from, refusal, sizeof(refusal)), HELPER_RELAY_WELCOME_SIZE);
+    assert_memory_equal(refusal, HELPER_RELAY_REFUSAL "\3\0\0\0\0\0\0\0",
+                        HELPER_RELAY_WELCOME_SIZE);
+    assert_int_equal(rig_wait_for(attach), 0);
+    close(to);
+    close(from);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void a_newer_connection_replaces_the_older(void **state)
+{
+    struct rig rig;
+    int to, from;
+    pid_t attach;
+    char byte;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, "echo one; sleep 0.2; echo two");
+    while (!rig.output[0].len)
+        assert_true(rig_move_all(&rig));
+    to = rig.to;
+    from = rig.from;
+    attach = rig.attach;
+    rig_connect(&rig);
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "one\ntwo\n");
+    while (read(from, &byte, 1) > 0)
+        ;
+    assert_int_equal(rig_wait_for(attach), 0);
+    close(to);
+    close(from);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+/* Who connects and says nothing does not keep others out. */
+static void silent_connections_do_no_harm(void **state)
+{
+    enum { COUNT = 12 };
+    int to[COUNT], from[COUNT];
+    pid_t attach[COUNT];
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    for (int i = 0; i < COUNT; i++)
+        rig_open_line(&rig, &to[i], &from[i], &attach[i]);
+    rig_connect(&rig);
+    rig_run(&rig, "echo one");
+    /* Those that come later may push it out before it has said hello. */
+    while (!rig.channel.welcome) {
+        if (rig_move_all(&rig))
+            continue;
+        rig_cut(&rig);
+        rig_connect(&rig);
+    }
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "one\n");
+    assert_int_equal(rig_quit(&rig), 0);
+    for (int i = 0; i < COUNT; i++) {
+        rig_wait_for(attach[i]);
+        close(to[i]);
+        close(from[i]);
+    }
+    rig_release(&rig);
+}
+
+/* --- lease --- */
+
+static void assert_gone(const char *pids, size_t count)
+{
+    char *end;
+
+    for (size_t i = 0; i < count; i++) {
+        long pid = strtol(pids, &end, 10);
+
+        assert_true(pid > 1);
+        assert_int_equal(kill((pid_t)pid, 0), -1);
+        assert_int_equal(errno, ESRCH);
+        pids = end;
+    }
+}
+
+/* One in the foreground that ignores signals, one in a session of its own, one forked twice. */
+static const char escapees[] = "trap '' TERM HUP INT; "
+                               "setsid sh -c 'trap \"\" TERM HUP; echo $$; exec sleep 1000' & "
+                               "(sh -c 'echo $$; exec sleep 1000' & ) & "
+                               "(setsid sh -c '(echo $$; exec sleep 1000) & ' & ) & "
+                               "echo $$; while :; do sleep 1; done";
+
+static size_t line_count(const struct buf *text)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < text->len; i++)
+        count += text->data[i] == '\n';
+    return count;
+}
+
+static void start_escapees(struct rig *rig)
+{
+    rig_connect(rig);
+    rig_run(rig, escapees);
+    while (line_count(&rig->output[0]) < 4)
+        assert_true(rig_move_all(rig));
+}
+
+static void the_end_of_the_lease_ends_everything(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    start_escapees(&rig);
+    channel_renew(&rig.channel, 300);
+    while (rig_move_all(&rig))
+        ;
+    assert_int_equal(rig_wait_for(rig.relay), HELPER_EXIT_ABANDONED);
+    assert_gone(rig.output[0].data, 4);
+    rig_release(&rig);
+}
+
+static void so_does_that_of_one_nobody_came_to(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, 200);
+    assert_int_equal(rig_wait_for(rig.relay), HELPER_EXIT_ABANDONED);
+    rig_release(&rig);
+}
+
+static int run_in_tree(const char *command, const char *tree)
+{
+    CLEANUP_FREE char *directory = xasprintf("%s/relay", tree);
+    char *const argv[] = {rig_program, (char *)command, directory, "100", (char *)tree, NULL};
+
+    return rig_wait_for(rig_start_program(argv, NULL));
+}
+
+static void the_last_removes_what_they_share(void **state)
+{
+    char tree[] = "/tmp/test-tree-XXXXXX", kept[] = "/tmp/test-kept-XXXXXX";
+    CLEANUP_FREE char *link = NULL;
+    CLEANUP_FREE char *deep = NULL;
+    CLEANUP_FREE char *file = NULL;
+    int held;
+
+    (void)state;
+    assert_non_null(mkdtemp(tree));
+    assert_non_null(mkdtemp(kept));
+    link = xasprintf("%s/link", tree);
+    deep = xasprintf("%s/work/a/b", tree);
+    file = xasprintf("%s/\xff odd", deep);
+    assert_int_equal(fs_mkdir_p(deep, 0755, NULL), 0);
+    assert_int_equal(fs_write_file(file, "x", 1, 0400, NULL), 0);
+    assert_int_equal(symlink(kept, link), 0);
+    assert_int_equal(chmod(deep, 0500), 0);
+    held = open(tree, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(held, LOCK_SH), 0);
+    assert_int_equal(run_in_tree("relay", tree), HELPER_EXIT_ABANDONED);
+    assert_int_equal(access(file, F_OK), 0);
+    close(held);
+    assert_int_equal(run_in_tree("relay", tree), HELPER_EXIT_ABANDONED);
+    assert_int_equal(access(tree, F_OK), -1);
+    assert_int_equal(rmdir(kept), 0);
+    assert_int_equal(run_in_tree("lane", tree), HELPER_EXIT_CANNOT);
+}
+
+static void a_lease_is_renewed(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, 3000);
+    rig_connect(&rig);
+    rig_sync(&rig);
+    rig_run(&rig, "sleep 3.5; echo still there");
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "still there\n");
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void quitting_ends_everything(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    start_escapees(&rig);
+    assert_int_equal(rig_quit(&rig), 0);
+    assert_gone(rig.output[0].data, 4);
+    rig_release(&rig);
+}
+
+/* The end of the rig_program is not stuck in output that nobody takes, and its files go. */
+static void quitting_ends_what_is_stuck(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct rig rig;
+    size_t to = RIG_ALL, from = 20000;
+    CLEANUP_FREE char *path = xasprintf("%s.files/data", rig_program);
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_begin_reply(&rig);
+    rig_begin_script(&request, "exec cat /dev/zero");
+    helper_request_string(&request, HELPER_DIRECTORY, rig_files_name());
+    helper_request_file(&request, "data", "a", 1, false);
+    rig_ask(&rig, &request);
+    while (from > 0)
+        assert_true(rig_move(&rig, &to, &from));
+    rig_cut(&rig);
+    assert_true(fs_exists(path));
+    assert_int_equal(rig_quit(&rig), 0);
+    assert_false(fs_exists(path));
+    rig_release(&rig);
+}
+
+/* --- deadlines --- */
+
+static void a_deadline_holds_without_a_runner(void **state)
+{
+    CLEANUP_BUF struct buf request = BUF_INIT;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_begin_reply(&rig);
+    rig_begin_script(&request, "trap '' TERM; echo begun; while :; do sleep 0.05; done");
+    helper_request_deadline(&request, 1500, 100);
+    rig_ask(&rig, &request);
+    rig_connect(&rig);
+    while (channel_pending(&rig.channel))
+        assert_true(rig_move_all(&rig));
+    rig_cut(&rig);
+    rig_connect(&rig);
+    rig_finish(&rig);
+    assert_string_equal(rig.output[0].data, "begun\n");
+    assert_true(helper_reply_timed_out(&rig.reply));
+    assert_int_equal(helper_reply_code(&rig.reply), 128 + SIGKILL);
+    rig_run(&rig, "echo next");
+    rig_finish(&rig);
+    assert_false(helper_reply_timed_out(&rig.reply));
+    assert_string_equal(rig.output[0].data, "next\n");
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+/* Who obeys has a second to begin in: what it would do after that is not looked at. */
+static void a_deadline_is_told_from_an_end(void **state)
+{
+    static const struct {
+        const char *script;
+        int64_t deadline_ms, grace_ms;
+        bool timed_out;
+        int code;
+        const char *output;
+    } cases[] = {
+        {"exit 9", RIG_LONG_MS, RIG_LONG_MS, false, 9, ""},
+        {"sleep 1000", 50, RIG_LONG_MS, true, 128 + SIGTERM, ""},
+        {"trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done", 1000, RIG_LONG_MS, true,
+         128 + SIGTERM, "bye\n"},
+        {"trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done", 1000, RIG_LONG_MS, true, 4,
+         "bye\n"},
+        {"setsid sleep 1000; echo ended", 1000, RIG_LONG_MS, true, 128 + SIGTERM, ""},
+        {"setsid sh -c 'trap \"echo bye; exit\" TERM; while :; do sleep 0.05; done' & trap '' "
+         "TERM; "
+         "wait; echo over; exit 7",
+         1000, RIG_LONG_MS, true, 7, "bye\nover\n"},
+        {"trap '' TERM; while :; do sleep 0.05; done", 1000, 0, true, 128 + SIGKILL, ""},
+    };
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_BUF struct buf request = BUF_INIT;
+
+        rig_begin_reply(&rig);
+        rig_begin_script(&request, cases[i].script);
+        helper_request_deadline(&request, cases[i].deadline_ms, cases[i].grace_ms);
+        rig_ask(&rig, &request);
+        rig_finish(&rig);
+        assert_int_equal(helper_reply_timed_out(&rig.reply), cases[i].timed_out);
+        assert_int_equal(helper_reply_code(&rig.reply), cases[i].code);
+        assert_string_equal(rig.output[0].len ? rig.output[0].data : "", cases[i].output);
+    }
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+/* --- another architecture --- */
+
+static int set_up_foreign(void **state)
+{
+    const char *architecture = strcmp(helper_architecture(), "amd64") == 0 ? "arm64" : "amd64";
+
+    *state = rig_set_up(architecture) == 0 ? rig_program : NULL;
+    return 0;
+}
+
+static int tear_down_foreign(void **state)
+{
+    return *state ? rig_tear_down() : 0;
+}
+
+/* Not those of what detaches itself: the rig_emulator makes nobody a subreaper. */
+static void works_on_another_architecture(void **state)
+{
+    if (!*state)
+        skip();
+    carries_programs_one_after_the_other(NULL);
+    loses_and_repeats_no_output(NULL);
+    so_does_that_of_one_nobody_came_to(NULL);
+    gives_large_input_once(NULL);
+    a_deadline_holds_without_a_runner(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(carries_programs_one_after_the_other),
+        cmocka_unit_test(tells_how_serve_has_ended),
+        cmocka_unit_test(a_signal_lets_the_program_end),
+        cmocka_unit_test(a_signal_ends_what_does_nothing),
+        cmocka_unit_test(says_why_it_cannot_begin),
+        cmocka_unit_test(loses_and_repeats_no_output),
+        cmocka_unit_test(gives_large_input_once),
+        cmocka_unit_test(gives_input_once_that_was_held_back),
+        cmocka_unit_test(runs_every_request_once),
+        cmocka_unit_test(refuses_another_runner),
+        cmocka_unit_test(refuses_what_is_not_a_hello),
+        cmocka_unit_test(a_newer_connection_replaces_the_older),
+        cmocka_unit_test(silent_connections_do_no_harm),
+        cmocka_unit_test(the_end_of_the_lease_ends_everything),
+        cmocka_unit_test(so_does_that_of_one_nobody_came_to),
+        cmocka_unit_test(the_last_removes_what_they_share),
+        cmocka_unit_test(a_lease_is_renewed),
+        cmocka_unit_test(quitting_ends_everything),
+        cmocka_unit_test(quitting_ends_what_is_stuck),
+        cmocka_unit_test(a_deadline_holds_without_a_runner),
+        cmocka_unit_test(a_deadline_is_told_from_an_end),
+    };
+    const struct CMUnitTest foreign[] = {
+        cmocka_unit_test(works_on_another_architecture),
+    };
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+
+    return failed + cmocka_run_group_tests(foreign, set_up_foreign, tear_down_foreign);
+}

@@ -1,0 +1,182 @@
+/* ssh_config, as ssh(1) reads it. */
+#include "tests/unit/test.h"
+
+#include "apis/ssh/config.h"
+#include "base/fs.h"
+
+static char dir[] = "/tmp/runner-ssh-config-XXXXXX";
+static struct err err;
+
+static void write_file(const char *name, const char *text)
+{
+    CLEANUP_FREE char *path = fs_join(dir, name);
+
+    assert_int_equal(fs_write_file(path, text, strlen(text), 0600, NULL), 0);
+}
+
+static int read_as(const char *alias, const char *user, struct ssh_settings *ret)
+{
+    CLEANUP_FREE char *path = fs_join(dir, ".ssh/config");
+    const struct ssh_config_source source = {.home = dir,
+                                             .local_user = "me",
+                                             .user_file = path,
+                                             .system_file = NULL};
+
+    *ret = (struct ssh_settings){0};
+    err_clear(&err);
+    return ssh_config_read(&source, alias, user, ret, &err);
+}
+
+static void reads_hosts(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+    CLEANUP_FREE char *key = fs_join(dir, "keys/web1-deploy-2222");
+
+    (void)state;
+    write_file(".ssh/config", "# a comment\n"
+                              "User everyone\n"
+                              "Host other\n"
+                              "    Port 1\n"
+                              "Host web* !web9 # and a comment\n"
+                              "\tHostName=%h.example.com\n"
+                              "  port = 2222\n"
+                              "  User late\n"
+                              "  IdentityFile ~/keys/%n-%r-%p\n"
+                              "  identityfile \"/with space\"\n"
+                              "  ProxyJump bastion,%r@inner:23\n"
+                              "  StrictHostKeyChecking accept-new\n"
+                              "  UserKnownHostsFile /a /b\n"
+                              "  ConnectTimeout 7\n"
+                              "  ServerAliveInterval 1m\n"
+                              "  ConnectionAttempts 3\n"
+                              "  IdentitiesOnly yes\n"
+                              "  HostKeyAlias farm\n"
+                              "  ForwardAgent yes\n"
+                              "Host *\n"
+                              "  Port 99\n"
+                              "  IdentitiesOnly no\n"
+                              "  HostName never\n");
+    assert_int_equal(read_as("web1", "deploy", &s), 0);
+    assert_string_equal(s.host_name, "web1.example.com");
+    assert_string_equal(s.user, "everyone");
+    assert_int_equal(s.port, 2222);
+    assert_int_equal(s.identity_files.len, 2);
+    assert_string_equal(s.identity_files.items[1], "/with space");
+    assert_string_equal(s.identity_files.items[0], key);
+    assert_string_equal(s.proxy_jump, "bastion,deploy@inner:23");
+    assert_int_equal(s.strict, SSH_STRICT_ACCEPT_NEW);
+    assert_int_equal(s.known_hosts.len, 2);
+    assert_string_equal(s.known_hosts.items[1], "/b");
+    assert_int_equal(s.connect_timeout_ms, 7000);
+    assert_int_equal(s.alive_interval_ms, 60000);
+    assert_int_equal(s.connection_attempts, 3);
+    assert_true(s.identities_only);
+    assert_string_equal(s.host_key_alias, "farm");
+    assert_int_equal(s.notes.len, 0);
+    ssh_settings_release(&s);
+    assert_int_equal(read_as("web9", NULL, &s), 0);
+    assert_string_equal(s.host_name, "never");
+    assert_false(s.identities_only);
+    assert_int_equal(s.port, 99);
+}
+
+static void reads_includes_and_matches(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+
+    (void)state;
+    write_file(".ssh/config", "Include conf.d/*.conf nothing/*\n"
+                              "Match exec \"true\"\n"
+                              "  Port 1\n"
+                              "Match host a.example,b.example user root\n"
+                              "  Port 2\n"
+                              "Match originalhost a !user root\n"
+                              "  Port 3\n"
+                              "Host elsewhere\n"
+                              "  Include conf.d/one.conf\n"
+                              "  ProxyCommand nc %h %p\n");
+    write_file(".ssh/conf.d/one.conf", "Host a\nHostName a.example\nHost z\nUser z\n");
+    assert_int_equal(read_as("a", "root", &s), 0);
+    assert_string_equal(s.host_name, "a.example");
+    assert_int_equal(s.port, 2);
+    assert_int_equal(s.notes.len, 1);
+    assert_non_null(strstr(s.notes.items[0], "/.ssh/config:2: \"Match exec\" is not supported"));
+    ssh_settings_release(&s);
+    assert_int_equal(read_as("a", NULL, &s), 0);
+    assert_int_equal(s.port, 3);
+}
+
+static void refuses(void **state)
+{
+    static const struct {
+        const char *text;
+        enum err_code code;
+        const char *message;
+    } rows[] = {
+        {"Host a\n  Port 0\n", ERR_INVALID, ":2: expected a port from 1 to 65535, found \"0\""},
+        {"User\n", ERR_INVALID, ":1: User has no value"},
+        {"IdentityFile \"x\n", ERR_INVALID, ":1: a quote is not closed"},
+        {"\nIdentitiesOnly perhaps\n", ERR_INVALID, ":2: expected yes or no, found \"perhaps\""},
+        {"StrictHostKeyChecking maybe\n", ERR_INVALID,
+         ":1: expected yes, no, ask or accept-new, found \"maybe\""},
+        {"ProxyCommand nc %h\n", ERR_UNSUPPORTED,
+         ":1: ProxyCommand for a is not supported; use ProxyJump"},
+        {"Include config\n", ERR_LIMIT, ":1: files are included 16 deep; one includes itself?"},
+        {"ConnectTimeout soon\n", ERR_INVALID, ":1: expected a number of seconds, found \"soon\""},
+        {"Host b\nPort 0\nProxyCommand x\n", ERR_NONE, ""},
+        {"ProxyJump none\nProxyCommand x\n", ERR_NONE, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+        CLEANUP_FREE char *message = xasprintf("%s/.ssh/config%s", dir, rows[i].message);
+
+        write_file(".ssh/config", rows[i].text);
+        assert_int_equal(read_as("a", NULL, &s), rows[i].code == ERR_NONE ? 0 : -1);
+        assert_int_equal(err.code, rows[i].code);
+        if (rows[i].code != ERR_NONE)
+            assert_string_equal(err.message, message);
+    }
+}
+
+static void matches_patterns(void **state)
+{
+    (void)state;
+    assert_true(ssh_pattern_list_match("*.example.com,!bad.*", ",", "Good.Example.com"));
+    assert_false(ssh_pattern_list_match("*.example.com,!bad.*", ",", "bad.example.com"));
+    assert_false(ssh_pattern_list_match("!bad", ",", "good"));
+    assert_true(ssh_pattern_list_match("h?st**", ",", "host"));
+    assert_true(ssh_pattern_list_match("*a*b*c", ",", "xaybyabzc"));
+    assert_false(ssh_pattern_list_match("*a*b*c", ",", "xaybyabz"));
+    assert_false(ssh_pattern_list_match("", ",", ""));
+}
+
+static int set_up(void **state)
+{
+    CLEANUP_FREE char *nested = NULL;
+
+    (void)state;
+    if (!mkdtemp(dir))
+        return -1;
+    nested = fs_join(dir, ".ssh/conf.d");
+    return fs_mkdir_p(nested, 0700, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return fs_remove_tree(dir, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_hosts),
+        cmocka_unit_test(reads_includes_and_matches),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(matches_patterns),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
