@@ -21,6 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 from compose_adapt import Ports, adapt
 
@@ -249,17 +250,36 @@ class Project:
 
 
 class Tool:
-    def __init__(self, name, command, up, without_wait=()):
+    """One that is not under test, the witness, may fail once: it loses races of its own, as with a
+    daemon that has not yet let go of what it removes."""
+
+    def __init__(self, name, command, up, without_wait=(), tries=1):
         self.name, self.command, self.up_options, self.without_wait = name, command, up, without_wait
+        self.tries = tries
 
     def __call__(self, project, *arguments):
         base = [*self.command, "-p", project.name, "-f", str(project.file)]
         return run(*base, *arguments, cwd=project.case, env=project.environment)
 
+    def attempt(self, action, project):
+        for left in reversed(range(self.tries)):
+            try:
+                return action(project)
+            except Failed:
+                if not left:
+                    raise
+                time.sleep(3)
+
     def up(self, project):
-        self(project, "up", *self.up_options, *(() if project.wait else self.without_wait))
+        self.attempt(self.up_once, project)
 
     def down(self, project):
+        self.attempt(self.down_once, project)
+
+    def up_once(self, project):
+        self(project, "up", *self.up_options, *(() if project.wait else self.without_wait))
+
+    def down_once(self, project):
         self(project, "down", "-v", "-t", "1")
         # Here, and not by --rmi local: Docker Compose removes an image and dangling ones side by side,
         # which old daemons answer with an error now and then.
@@ -316,7 +336,7 @@ def adapted(name, case, witness, ports):
 def main():
     program, witness, *cases = sys.argv[1:]
     runner = Tool("runner", [str(pathlib.Path(program).resolve()), "compose"], [], ["--no-wait"])
-    compose = Tool("Docker Compose", [witness], ["-d", "--quiet-pull"])
+    compose = Tool("Docker Compose", [witness], ["-d", "--quiet-pull"], tries=2)
     plain = cases.index("--adapt") if "--adapt" in cases else len(cases)
     cases = [pathlib.Path(case) for case in cases[:plain] + cases[plain + 1 :]]
     ports = Ports()

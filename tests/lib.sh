@@ -178,6 +178,15 @@ labels_of_ours=(dev.runner.run com.docker.compose.project)
 
 # Prints one line for each thing of a run that still exists, as seen from outside the runner.
 leftovers() {
+    things_of_runs | grep -vxF -e "${stood_before:-nothing}" || true
+    local pid
+    for pid in $(case_processes); do
+        printf 'process %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true)"
+    done
+    find "$case_dir/tmp" -mindepth 1 -maxdepth 1 -printf 'temporary file %p\n'
+}
+
+things_of_runs() {
     local label
     for label in "${labels_of_ours[@]}"; do
         # Those of pods are their kubelet's, where the daemon is a node's; scripts ask its cluster.
@@ -186,11 +195,6 @@ leftovers() {
         docker network ls --filter "label=$label" --format 'network {{.ID}} {{.Name}}'
         docker volume ls --filter "label=$label" --format 'volume {{.Name}}'
     done
-    local pid
-    for pid in $(case_processes); do
-        printf 'process %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || true)"
-    done
-    find "$case_dir/tmp" -mindepth 1 -maxdepth 1 -printf 'temporary file %p\n'
 }
 
 # Processes that descend from a command under test: they, the steps too, have its TMPDIR.
@@ -215,6 +219,22 @@ $left"
     done
 }
 
+# Also those in which the daemon still sees a container that it has removed, so that one script's
+# leftovers are not every later script's.
+remove_networks() {
+    local network endpoint
+    docker network prune -f >/dev/null 2>&1 || true
+    for network in $(for label in "${labels_of_ours[@]}"; do
+        docker network ls -q --filter "label=$label" 2>/dev/null
+    done); do
+        docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' "$network" |
+            tr ' ' '\n' | while read -r endpoint; do
+            [[ -z $endpoint ]] || docker network disconnect -f "$network" "$endpoint"
+        done
+        docker network rm "$network"
+    done >/dev/null 2>&1 || true
+}
+
 # After a test whatever its result, so that the next one starts clean.
 remove_leftovers() {
     local -a ids
@@ -225,7 +245,7 @@ remove_leftovers() {
         mapfile -t ids < <(docker ps -aq --filter "label=$label" 2>/dev/null)
         ((${#ids[@]} == 0)) || docker rm -fv "${ids[@]}" >/dev/null 2>&1 || true
     done
-    docker network prune -f >/dev/null 2>&1 || true
+    remove_networks
     for label in "${labels_of_ours[@]}"; do
         mapfile -t ids < <(docker volume ls -q --filter "label=$label" 2>/dev/null)
         ((${#ids[@]} == 0)) || docker volume rm -f "${ids[@]}" >/dev/null 2>&1 || true
@@ -359,6 +379,11 @@ run_tests() {
     [[ -z $needs_swarm ]] || swarm_take
     [[ -z $needs_compose ]] || compose_take
     [[ -z $needs_agent ]] || agent_take
+    make_case_dir
+    stood_before=$(things_of_runs 2>/dev/null || true)
+    rm -r "$case_dir"
+    export stood_before
+    [[ -z $stood_before ]] || printf 'of an earlier script, and not removable:\n%s\n' "$stood_before"
     local name failures=0
     local -a names=("$@")
     (($# > 0)) || mapfile -t names < <(all_cases)
