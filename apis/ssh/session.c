@@ -24,8 +24,7 @@ enum { PAUSE_MS = 250, PAUSE_MAX_MS = 5000, TCP_PROBES = 4 };
 
 /* The types of host keys, for a pinned one of which only the fingerprint is known. */
 static const char *const key_types[] = {
-    NULL,      "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
-    "ssh-rsa",
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
 };
 
 /* --- callbacks of libssh2 --- */
@@ -303,26 +302,28 @@ static int connect_once(const struct ctx *ctx, struct ssh_session *s, const stru
     return result;
 }
 
-/* With a pinned key, tries its other keys when the server has shown one of another type. */
+/* With a pinned key, asks for the server's keys of each type when it has shown another one first.
+ * What fails once the right key was shown, or without a key, is the reason; if all are wrong, it is
+ * what was said of the first. */
 static int connect_to_key(const struct ctx *ctx, struct ssh_session *s, const struct ssh_target *t,
                           struct err *err)
 {
     struct err first = ERR_INIT;
+    bool mismatch = false;
 
-    for (size_t i = 0; i < sizeof(key_types) / sizeof(*key_types); i++) {
+    if (connect_once(ctx, s, t, NULL, &mismatch, &first) == 0)
+        return 0;
+    for (size_t i = 0; mismatch && i < sizeof(key_types) / sizeof(*key_types); i++) {
         struct err why = ERR_INIT;
-        bool mismatch = false;
+        bool again = false;
 
-        if (connect_once(ctx, s, t, key_types[i], &mismatch, &why) == 0)
+        if (connect_once(ctx, s, t, key_types[i], &again, &why) == 0)
             return 0;
-        if (i == 0)
-            first = why;
-        if (ctx_done(ctx)) {
-            first = why;
-            break;
-        }
-        if (i == 0 ? !mismatch : !mismatch && why.code != ERR_UNSUPPORTED)
-            break;
+        /* The server has no key of this type. */
+        if (again || (why.code == ERR_UNSUPPORTED && !ctx_done(ctx)))
+            continue;
+        first = why;
+        break;
     }
     if (err)
         *err = first;

@@ -1,7 +1,8 @@
 /* The address of a machine with a login, behind the "SCHEME://" of an engine URL:
  * USER:PASSWORD@HOST:PORT/PATH?KEY=VALUE&… with all parts but the host optional. User, password and
  * values are percent-decoded. The last "@" in front of the query ends the login, so that a password
- * may hold one, and a slash. Pure. Source: RFC 3986, section 3. */
+ * may hold one, and what else parts a URL, but no "?". Each parameter has a value, and comes once.
+ * Password and values are overwritten on release. Pure. Source: RFC 3986, section 3. */
 #pragma once
 
 #include "base/err.h"
@@ -18,7 +19,7 @@ struct remote_url {
 
 #define CLEANUP_REMOTE_URL CLEANUP(remote_url_release)
 
-/* ERR_INVALID; *ret is then untouched, and nothing of the login is in the message. */
+/* ERR_INVALID; *ret is then untouched, and nothing of the login or of a value is in the message. */
 int remote_url_parse(const char *address, struct remote_url *ret, struct err *err)
     __attribute__((warn_unused_result));
 /* That its query has no other keys than those; `keys` ends with NULL. ERR_INVALID. */

@@ -29,13 +29,13 @@ static void what_is_not_said_is_null(void **state)
     struct err err = ERR_INIT;
 
     (void)state;
-    assert_int_equal(remote_url_parse("h?a", &url, &err), 0);
+    assert_int_equal(remote_url_parse("h", &url, &err), 0);
     assert_null(url.user);
     assert_null(url.password);
     assert_null(url.path);
     assert_string_equal(url.host, "h");
     assert_int_equal(url.port, 0);
-    assert_string_equal(strmap_get(&url.query, "a"), "");
+    assert_null(strmap_get(&url.query, "a"));
     assert_int_equal(remote_url_parse("u@[::1]:22", &six, &err), 0);
     assert_string_equal(six.user, "u");
     assert_null(six.password);
@@ -57,6 +57,17 @@ static void wrong_ones_are_refused_without_their_login(void **state)
         {"me:hush@[::1]x:1", "an IPv6 address in a URL is written [ADDRESS]:PORT"},
         {"me:hush@[]:1", "the URL names no host"},
         {"me:hush@a b", "the host of the URL holds a character that no host has"},
+        {"me:hush@-h", "the host of the URL holds a character that no host has"},
+        {"me:hush@[-h]", "the host of the URL holds a character that no host has"},
+        {"me:hush@a\x7f", "the host of the URL holds a character that no host has"},
+        {"me:hush@::1", "an IPv6 address in a URL is written [ADDRESS]:PORT"},
+        {"me:hush@fe80::1:22", "an IPv6 address in a URL is written [ADDRESS]:PORT"},
+        {"me:hush@h#x", "a # in the URL is written %23"},
+        {"me:hush@h/a#x", "a # in the URL is written %23"},
+        {"h?passphrase=hu&sh", "a part of the query has no value; an & of one is written %26"},
+        {"h?passphrase=hu&sh=", "a part of the query has no value; an & of one is written %26"},
+        {"h?passphrase=hu&=sh", "a part of the query has no name; an & of a value is written %26"},
+        {"h?ca=hush&ca=hush", "the URL gives \"ca\" twice"},
     };
 
     (void)state;
@@ -74,6 +85,8 @@ static void wrong_ones_are_refused_without_their_login(void **state)
 static void parameters_are_checked(void **state)
 {
     static const char *const keys[] = {"insecure", NULL};
+    static const char *const more[] = {"a", "b", "c", NULL};
+    static const char *const none[] = {NULL};
     CLEANUP_REMOTE_URL struct remote_url url = {0};
     struct err err = ERR_INIT;
     bool flag = true;
@@ -81,7 +94,12 @@ static void parameters_are_checked(void **state)
     (void)state;
     assert_int_equal(remote_url_parse("h?insecure=yes&ca=x", &url, &err), 0);
     assert_int_equal(remote_url_check_keys(&url, keys, &err), -1);
-    assert_string_equal(err.message, "the URL has an unknown parameter \"ca\"");
+    assert_string_equal(err.message, "the URL has an unknown parameter \"ca\"; known are insecure");
+    assert_int_equal(remote_url_check_keys(&url, none, &err), -1);
+    assert_string_equal(err.message, "the URL has an unknown parameter \"insecure\"");
+    assert_int_equal(remote_url_check_keys(&url, more, &err), -1);
+    assert_string_equal(err.message,
+                        "the URL has an unknown parameter \"insecure\"; known are a, b and c");
     assert_int_equal(remote_url_flag(&url, "insecure", &flag, &err), -1);
     assert_string_equal(err.message, "the URL's \"insecure\" must be true or false");
     assert_int_equal(remote_url_flag(&url, "missing", &flag, &err), 0);

@@ -538,7 +538,8 @@ static void wrong_urls_are_refused(void **state)
     assert_no_instance("idp://a:b@h?insecure=true", ERR_INVALID,
                        "the engine \"idp\": the URL has an unknown parameter \"insecure\"");
     assert_no_instance("idps://a:b@h?x=1", ERR_INVALID,
-                       "the engine \"idps\": the URL has an unknown parameter \"x\"");
+                       "the engine \"idps\": the URL has an unknown parameter \"x\"; "
+                       "known are ca and insecure");
 }
 
 static void files_are_not_taken_along(void **state)

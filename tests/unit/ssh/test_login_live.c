@@ -347,6 +347,14 @@ static void checks_pinned_keys(void **state)
     assert_int_equal(test_err.code, ERR_DENIED);
     assert_message(fingerprint[0]);
     assert_message("host_key says SHA256:AAAAAAAAAAAAAAAAAAAAAA.");
+    /* It is the login that fails, with either key. */
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(open_session(NULL, &session, "ssh://%s@127.0.0.1:%u?host_key=%s",
+                                      HOST(&sshd), fingerprint[i]),
+                         -1);
+        assert_int_equal(test_err.code, ERR_DENIED);
+        assert_message("there is no key to log in with");
+    }
 }
 
 /* --- ways --- */

@@ -92,12 +92,14 @@ static void takes_the_configuration(void **state)
     CLEANUP_SSH_TARGET struct ssh_target *t = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *other = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *none = NULL;
+    CLEANUP_SSH_TARGET struct ssh_target *keyed = NULL;
 
     (void)state;
     assert_int_equal(fs_write_file(config_path, config, strlen(config), 0600, NULL), 0);
     t = parse("ssh://build");
     other = parse("ssh://you@build:1?jump=none");
     none = parse("ssh://build?config=none");
+    keyed = parse("ssh://private_key:a2V5@build?jump=none");
     assert_string_equal(t->alias, "build");
     assert_string_equal(t->host, "10.1.1.1");
     assert_int_equal(t->port, 2200);
@@ -110,6 +112,8 @@ static void takes_the_configuration(void **state)
     assert_string_equal(t->jump->jump->host, "gate.example");
     assert_string_equal(t->jump->jump->user, "guard");
     assert_null(t->jump->jump->jump);
+    assert_string_equal(keyed->user, "root");
+    assert_string_equal(keyed->host, "10.1.1.1");
     assert_string_equal(other->user, "you");
     assert_int_equal(other->port, 1);
     assert_null(other->jump);
@@ -126,15 +130,15 @@ static void refuses(void **state)
         const char *message;
     } rows[] = {
         {"http://h", "ssh URL: expected ssh://[USER@]HOST[:PORT][?OPTION=VALUE&…]"},
-        {"ssh://", "ssh URL: the host is missing, or no name of a host"},
-        {"ssh://u:secret@", "ssh URL: the host is missing, or no name of a host"},
-        {"ssh://h:0", "ssh URL: the port must be a number from 1 to 65535"},
-        {"ssh://u:sec?ret@h", "ssh URL: the port must be a number from 1 to 65535"},
-        {"ssh://::1", "ssh URL: an IPv6 address goes into brackets: [::1]:22"},
+        {"ssh://", "ssh URL: the URL names no host"},
+        {"ssh://u:secret@", "ssh URL: the URL names no host"},
+        {"ssh://h:0", "ssh URL: the port of the URL must be a number from 1 to 65535"},
+        {"ssh://u:sec?ret@h", "ssh URL: the port of the URL must be a number from 1 to 65535"},
+        {"ssh://::1", "ssh URL: an IPv6 address in a URL is written [ADDRESS]:PORT"},
         {"ssh://h?colour=red",
-         "ssh URL: \"colour\" is not known; known are key, passphrase, known_hosts, host_key, "
-         "accept_new, insecure, user, jump and config"},
-        {"ssh://h?insecure=maybe", "ssh URL: insecure must be true or false"},
+         "ssh URL: the URL has an unknown parameter \"colour\"; known are key, passphrase, "
+         "known_hosts, host_key, accept_new, insecure, user, jump and config"},
+        {"ssh://h?insecure=maybe", "the URL's \"insecure\" must be true or false"},
         {"ssh://h?insecure=true&accept_new=true",
          "insecure=true goes together with no other host key option"},
         {"ssh://h?host_key=MD5:ab",
@@ -142,7 +146,17 @@ static void refuses(void **state)
         {"ssh://private_key:!!!@h", "what stands behind private_key: is not base64; make it with: "
                                     "base64 -w0 KEYFILE"},
         {"ssh://@h", "the user is empty"},
-        {"ssh://h?jump=a:b", "ProxyJump: the port must be a number from 1 to 65535"},
+        {"ssh://h?jump=a:b", "ProxyJump: the port of the URL must be a number from 1 to 65535"},
+        {"ssh://-oProxyCommand=x",
+         "ssh URL: the host of the URL holds a character that no host has"},
+        {"ssh://u:se@cret/x",
+         "ssh URL: nothing may stand behind the host's slash but \"?\" (write %2F for a slash and "
+         "%40 for an @ of a password)"},
+        {"ssh://h?passphrase=se&cret",
+         "ssh URL: a part of the query has no value; an & of one is written %26"},
+        {"ssh://h?jump=u:p@gate", "ProxyJump: a jump host is written [USER@]HOST[:PORT]"},
+        {"ssh://h?jump=gate/x", "ProxyJump: a jump host is written [USER@]HOST[:PORT]"},
+        {"ssh://h?jump=-gate", "ProxyJump: the host of the URL holds a character that no host has"},
         {"ssh://h?config=/no/such/file", "/no/such/file does not exist"},
     };
 
