@@ -1,7 +1,6 @@
 #include "base/dial.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,9 @@
 
 #define STATUS_LINE_SIZE 12 /* "HTTP/1.1 200" */
 
+/* The first is RFC 8305's. */
+enum { HEAD_START_MS = 250, RACERS_MAX = 8 };
+
 static int wait_for(const struct ctx *ctx, int fd, short events, struct err *err)
 {
     struct pollfd pollfd = {.fd = fd, .events = events};
@@ -19,25 +21,102 @@ static int wait_for(const struct ctx *ctx, int fd, short events, struct err *err
     return ctx_poll(ctx, &pollfd, 1, -1, err) < 0 ? -1 : 0;
 }
 
-static int connect_to(const struct ctx *ctx, const struct addrinfo *to, int *ret_fd,
-                      struct err *err)
-{
-    CLEANUP_FD int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    socklen_t size = sizeof(errno);
-    int error = 0;
+/* --- connecting --- */
 
-    if (fd < 0)
-        return err_errno(err, "cannot make a socket");
-    if (connect(fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS)
-        return err_errno(err, "cannot connect");
-    if (wait_for(ctx, fd, POLLOUT, err) < 0)
-        return -1;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error) {
-        errno = error ? error : errno;
-        return err_errno(err, "cannot connect");
+/* Connections that are under way; the rest of the addresses waits for its turn. */
+struct race {
+    struct pollfd fds[RACERS_MAX];
+    size_t count;
+    const struct addrinfo *next;
+    struct err first; /* why the first that failed did */
+};
+
+static void note_failure(struct race *race, int error)
+{
+    errno = error;
+    if (race->first.code == ERR_NONE)
+        err_errno(&race->first, "cannot connect");
+}
+
+static void start_next(struct race *race)
+{
+    const struct addrinfo *to = race->next;
+    CLEANUP_FD int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    race->next = to->ai_next;
+    if (fd < 0 || (connect(fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS))
+        note_failure(race, errno);
+    else
+        race->fds[race->count++] = (struct pollfd){.fd = steal_fd(&fd), .events = POLLOUT};
+}
+
+/* Takes those out that have failed. Returns one that is connected, which is the caller's, or -1. */
+static int harvest(struct race *race)
+{
+    size_t kept = 0;
+    int winner = -1;
+
+    for (size_t i = 0; i < race->count; i++) {
+        const struct pollfd *at = &race->fds[i];
+        socklen_t size = sizeof(int);
+        int error = 0;
+
+        if (!at->revents || winner >= 0) {
+            race->fds[kept++] = *at;
+            continue;
+        }
+        if (getsockopt(at->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+            error = errno;
+        if (!error) {
+            winner = at->fd;
+            continue;
+        }
+        note_failure(race, error);
+        close(at->fd);
     }
-    *ret_fd = steal_fd(&fd);
-    return 0;
+    race->count = kept;
+    return winner;
+}
+
+static int run_race(const struct ctx *ctx, struct race *race, int *ret_fd, struct err *err)
+{
+    bool due = true;
+
+    for (;;) {
+        int ready, fd;
+
+        while (race->next && race->count < RACERS_MAX && (due || !race->count)) {
+            size_t before = race->count;
+
+            start_next(race);
+            due = race->count == before;
+        }
+        if (!race->count) {
+            if (err)
+                *err = race->first;
+            return -1;
+        }
+        ready = ctx_poll(ctx, race->fds, race->count, race->next ? HEAD_START_MS : -1, err);
+        if (ready < 0)
+            return -1;
+        fd = ready ? harvest(race) : -1;
+        if (fd >= 0) {
+            *ret_fd = fd;
+            return 0;
+        }
+        due = true;
+    }
+}
+
+int dial_first(const struct ctx *ctx, const struct addrinfo *addresses, int *ret_fd,
+               struct err *err)
+{
+    struct race race = {.next = addresses, .first = ERR_INIT};
+    int result = ctx_check(ctx, err) < 0 ? -1 : run_race(ctx, &race, ret_fd, err);
+
+    for (size_t i = 0; i < race.count; i++)
+        close(race.fds[i].fd);
+    return result;
 }
 
 int dial_tcp(const struct ctx *ctx, const char *host, unsigned port, int *ret_fd, struct err *err)
@@ -46,24 +125,20 @@ int dial_tcp(const struct ctx *ctx, const char *host, unsigned port, int *ret_fd
     struct addrinfo *list;
     struct err why = ERR_INIT;
     char service[8];
-    int error, result = -1;
+    int error, result;
 
     snprintf(service, sizeof(service), "%u", port);
     error = getaddrinfo(host, service, &hints, &list);
     if (error)
         return err_set(err, ERR_NOT_FOUND, "%s:%u: %s", host, port, gai_strerror(error));
-    for (const struct addrinfo *at = list; at && result < 0 && !ctx_done(ctx); at = at->ai_next) {
-        struct err *first = why.code == ERR_NONE ? &why : NULL;
-
-        result = connect_to(ctx, at, ret_fd, first);
-    }
+    result = dial_first(ctx, list, ret_fd, &why);
     freeaddrinfo(list);
-    if (result < 0 && why.code == ERR_NONE)
-        ctx_check(ctx, &why);
     if (result < 0)
         return err_set(err, why.code, "%s:%u: %s", host, port, why.message);
     return 0;
 }
+
+/* --- HTTP --- */
 
 static int exchange(const struct ctx *ctx, int fd, const struct buf *request, char *answer,
                     size_t size, struct err *err)

@@ -150,6 +150,66 @@ static void dialling(void **state)
     close(server.socket);
 }
 
+/* --- a name with two addresses --- */
+
+enum { BACKLOG_TRIES = 8 };
+
+/* Takes no more connections: what comes is not even refused. */
+static void fill_backlog(const struct server *server, int fds[BACKLOG_TRIES])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)server->port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+
+    assert_int_equal(listen(server->socket, 0), 0);
+    for (int i = 0; i < BACKLOG_TRIES; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(fds[i], (struct sockaddr *)&address, sizeof(address));
+    }
+}
+
+static void an_address_that_is_dead_does_not_hold_up_the_next(void **state)
+{
+    struct server hole = {0}, alive = {0};
+    struct sockaddr_in at[2] = {{.sin_family = AF_INET}, {.sin_family = AF_INET}};
+    struct addrinfo list[2] = {{.ai_family = AF_INET, .ai_next = &list[1]}, {.ai_family = AF_INET}};
+    int fds[BACKLOG_TRIES];
+    CLEANUP_CTX struct ctx ctx;
+    struct err err = ERR_INIT;
+    struct sockaddr_in peer;
+    socklen_t size = sizeof(peer);
+    CLEANUP_CTX struct ctx ended;
+    int fd = -1;
+
+    (void)state;
+    listen_on_loopback(&hole);
+    listen_on_loopback(&alive);
+    fill_backlog(&hole, fds);
+    for (int i = 0; i < 2; i++) {
+        at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        at[i].sin_port = htons((uint16_t)(i ? alive.port : hole.port));
+        list[i].ai_addr = (struct sockaddr *)&at[i];
+        list[i].ai_addrlen = sizeof(at[i]);
+    }
+    ctx_init_cleanup(&ctx, 5000);
+    assert_int_equal(listen(alive.socket, 1), 0);
+    assert_int_equal(dial_first(&ctx, list, &fd, &err), 0);
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);
+    assert_int_equal(ntohs(peer.sin_port), alive.port);
+    close(fd);
+    close(alive.socket);
+    /* Nobody is left but the one that says nothing. */
+    ctx_init_cleanup(&ended, 400);
+    assert_int_equal(dial_first(&ended, list, &fd, &err), -1);
+    assert_int_equal(err.code, ERR_TIMEOUT);
+    close(hole.socket);
+    err_clear(&err);
+    assert_int_equal(dial_first(&ctx, list, &fd, &err), -1);
+    assert_string_equal(err.message, "cannot connect: Connection refused");
+    for (int i = 0; i < BACKLOG_TRIES; i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +217,7 @@ int main(void)
         cmocka_unit_test(http_urls),
         cmocka_unit_test(last_lines),
         cmocka_unit_test(dialling),
+        cmocka_unit_test(an_address_that_is_dead_does_not_hold_up_the_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
