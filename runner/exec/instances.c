@@ -14,6 +14,8 @@ struct entry {
     const struct engine *engine;
     struct gate busy;                 /* held while connecting; guards `instance` */
     struct engine_instance *instance; /* NULL: not connected yet */
+    bool ending;                      /* by `thread` */
+    pthread_t thread;
     struct entry *next;
 };
 
@@ -105,16 +107,40 @@ int instances_get(struct instances *instances, const struct ctx *ctx, const char
     return result;
 }
 
+static void *disconnect(void *arg)
+{
+    struct entry *entry = arg;
+
+    entry->engine->disconnect(entry->instance);
+    return NULL;
+}
+
+/* Side by side: one that cannot be reached takes its time, and others have theirs to end. */
+static void disconnect_all(struct instances *instances)
+{
+    struct entry *entry;
+
+    for (entry = instances->first; entry; entry = entry->next) {
+        entry->ending =
+            entry->instance && pthread_create(&entry->thread, NULL, disconnect, entry) == 0;
+        if (entry->instance && !entry->ending)
+            disconnect(entry);
+    }
+    for (entry = instances->first; entry; entry = entry->next) {
+        if (entry->ending)
+            pthread_join(entry->thread, NULL);
+    }
+}
+
 void instances_free(struct instances *instances)
 {
     if (!instances)
         return;
+    disconnect_all(instances);
     while (instances->first) {
         struct entry *entry = instances->first;
 
         instances->first = entry->next;
-        if (entry->instance)
-            entry->engine->disconnect(entry->instance);
         gate_release(&entry->busy);
         free(entry->url);
         free(entry);

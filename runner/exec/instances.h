@@ -13,5 +13,5 @@ struct instances *instances_new(const struct engine *const *engines,
 int instances_get(struct instances *instances, const struct ctx *ctx, const char *url,
                   struct engine_instance **ret, const struct engine **ret_engine, struct err *err)
     __attribute__((warn_unused_result));
-/* Disconnects all. */
+/* Disconnects all, side by side. */
 void instances_free(struct instances *instances);
