@@ -1,5 +1,6 @@
 /* Files between this machine and a remote, as tar archives through the helper there. What has been
- * done once may be done again, when a connection broke. */
+ * done once may be done again, when a connection broke. ERR_NOT_FOUND of the remote: there is no
+ * helper any more. */
 #pragma once
 
 #include "base/buf.h"

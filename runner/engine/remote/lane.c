@@ -12,6 +12,7 @@ enum {
     PAUSE_MS = 100,     /* between attempts: doubles, up to PAUSE_MAX_MS */
     PAUSE_MAX_MS = 3000,
     READS_MAX = 64, /* in one go, so that the other direction gets its turn */
+    FAULTS_MAX = 4, /* without any output between them; then another connection is no remedy */
 };
 
 static int deliver(void *arg, enum helper_stream stream, const char *data, size_t len,
@@ -131,17 +132,28 @@ static void note_message(struct lane *lane, const char *data, size_t len)
     log_debug("remote", "%s: %.*s", lane->remote->name, (int)(len < 300 ? len : 300), data);
 }
 
+/* Of the same output again: a welcome in front of it is no progress. */
+static void note_fault(struct lane *lane)
+{
+    lane->faults = lane->faults_at == lane->channel.received ? lane->faults + 1 : 1;
+    lane->faults_at = lane->channel.received;
+}
+
 static int take(struct lane *lane, const struct remote_output *output)
 {
     if (output->stream != HELPER_STDOUT) {
         note_message(lane, output->data, output->len);
         return 0;
     }
+    if (channel_feed(&lane->channel, output->data, output->len, &lane->why) < 0) {
+        note_fault(lane);
+        return -1;
+    }
     lane->heard_ms = clock_monotonic_ms();
     lane->met = true;
     lane->unreachable = false;
     lane->failures = 0;
-    return channel_feed(&lane->channel, output->data, output->len, &lane->why);
+    return 0;
 }
 
 static int connection_ended(struct lane *lane)
@@ -197,6 +209,11 @@ static enum lane_move give_up_or(struct lane *lane, enum lane_move move, struct 
     if (lane->why.code == ERR_DENIED && lane->why.errnum == 0) {
         if (err)
             *err = lane->why;
+        return LANE_FAILED;
+    }
+    if (lane->faults >= FAULTS_MAX) {
+        err_set(err, ERR_LOST, "what comes from the %s makes no sense, %u times: %s",
+                lane->remote->ops->what, lane->faults, lane->why.message);
         return LANE_FAILED;
     }
     if (clock_monotonic_ms() - lane->heard_ms < LANE_LEASE_MS)

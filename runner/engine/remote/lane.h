@@ -36,8 +36,9 @@ struct lane {
     const struct remote *remote; /* borrowed */
     char *directory;             /* of its relay */
     struct gate busy;            /* held by who moves it */
-    bool used;                   /* by a step; guarded, as `broken` and `next`, by the place's mu */
-    bool broken;                 /* not to be used any more */
+    bool used;     /* by a step; guarded, as the next two and `next`, by the place's mu */
+    bool broken;   /* not to be used any more */
+    bool quitting; /* told to end when it was given back, which may not have been sent */
     struct channel channel;
     lane_sink_fn *sink;
     void *sink_arg;
@@ -48,7 +49,9 @@ struct lane {
     int64_t renewed_ms; /* when it was asked for more time last */
     int64_t attempt_ms; /* when to connect again */
     unsigned failures;  /* attempts in a row */
-    struct err why;     /* of the last one */
+    unsigned faults;    /* times in a row that what came made no sense */
+    uint64_t faults_at; /* how far the output had come */
+    struct err why;     /* of the last attempt */
     struct lane *next;
 };
 
@@ -61,8 +64,8 @@ void lane_free(struct lane *lane);
 
 /* Connects if need be, and moves what can be moved without waiting; asks for more time when that is
  * due. Without `read` nothing is taken from the connection. LANE_AWAY: lane->why says why.
- * LANE_FAILED: ctx has ended, the relay is another runner's or has ended, or nothing has been heard
- * for so long (ERR_LOST) that it must have. */
+ * LANE_FAILED: ctx has ended, the relay is another runner's or has ended, or what it says makes no
+ * sense again and again, or nothing has been heard for so long (ERR_LOST) that it must have. */
 enum lane_move lane_move(const struct ctx *ctx, struct lane *lane, bool read, struct err *err)
     __attribute__((warn_unused_result));
 /* Waits until lane_move() may have something to do, or one of `fds` is ready. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "helper/request.h"
+
 #define PIECE_SIZE   (64u << 10)
 #define MESSAGES_MAX (16u << 10)
 
@@ -128,6 +130,11 @@ int remote_run(const struct ctx *ctx, const struct remote *remote,
     return result;
 }
 
+static enum err_code code_of(int exit_code)
+{
+    return exit_code == HELPER_EXIT_NOT_FOUND ? ERR_NOT_FOUND : ERR_SYSTEM;
+}
+
 int remote_do(const struct ctx *ctx, const struct remote *remote,
               const struct remote_program *program, struct err *err)
 {
@@ -139,6 +146,6 @@ int remote_do(const struct ctx *ctx, const struct remote *remote,
     if (code == 0)
         return 0;
     if (messages.len)
-        return err_set(err, ERR_SYSTEM, "%s", messages.data);
-    return err_set(err, ERR_SYSTEM, "%s ended with exit code %d", program->argv[0], code);
+        return err_set(err, code_of(code), "%s", messages.data);
+    return err_set(err, code_of(code), "%s ended with exit code %d", program->argv[0], code);
 }

@@ -29,7 +29,8 @@ ssize_t remote_read_text(void *arg, void *data, size_t size, struct err *err);
 int remote_run(const struct ctx *ctx, const struct remote *remote,
                const struct remote_program *program, int *ret_code, struct buf *messages,
                struct err *err) __attribute__((warn_unused_result));
-/* The same, where anything but 0 is an error, with what it said. */
+/* The same, where anything but 0 is an error, with what it said. ERR_NOT_FOUND: there is no such
+ * program. */
 int remote_do(const struct ctx *ctx, const struct remote *remote,
               const struct remote_program *program, struct err *err)
     __attribute__((warn_unused_result));

@@ -118,9 +118,11 @@ static int make_request(const struct ctx *ctx, struct remote_session *session, c
     const struct helped_how how = {.workdir = workdir,
                                    .deadline_ms = left < 0 ? 0 : left + DEADLINE_MARGIN_MS};
     struct buf *request = &session->helped.request;
+    const struct channel *channel = &session->lane->channel;
 
     if (helped_request(&session->helped, &how, err) < 0)
         return -1;
+    session->request_at = channel->taken + channel_pending(channel);
     channel_input(&session->lane->channel, request->data, request->len);
     return 0;
 }
@@ -142,6 +144,11 @@ enum remote_session_end remote_session_run(const struct ctx *ctx, struct remote_
     helped_give_back(&session->helped);
     (void)(ctx_done(ctx) ? ctx_check(ctx, err) : ctx_timeout_error(ctx, err));
     return SESSION_STOPPED;
+}
+
+bool remote_session_unsent(const struct remote_session *session)
+{
+    return session->lane->channel.written <= session->request_at;
 }
 
 void remote_session_record_end(const struct remote_session *session, struct exit_record *ret)

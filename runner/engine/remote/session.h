@@ -32,7 +32,8 @@ struct remote_session {
     struct lane *lane;
     const struct remote_watch *watch;
     struct helped helped;
-    struct err why; /* of SESSION_LOST */
+    uint64_t request_at; /* where the request begins in the input of the channel */
+    struct err why;      /* of SESSION_LOST */
 };
 
 enum remote_session_end { SESSION_FAILED = -1, SESSION_EXITED, SESSION_LOST, SESSION_STOPPED };
@@ -50,6 +51,9 @@ bool remote_session_release(struct remote_session *session);
 enum remote_session_end remote_session_run(const struct ctx *ctx, struct remote_session *session,
                                            const char *workdir, struct err *err)
     __attribute__((warn_unused_result));
+
+/* Whether nothing of the request has left this machine: then the program has not begun. */
+bool remote_session_unsent(const struct remote_session *session);
 
 /* How the program ended that was to end; nothing if that cannot be had. */
 void remote_session_record_end(const struct remote_session *session, struct exit_record *ret);
