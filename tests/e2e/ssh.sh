@@ -2,67 +2,7 @@
 # Steps on a host by ssh: a real sshd on a loopback address, whose connections break, and which is
 # ended and started again.
 source "$(dirname "$0")/../lib.sh"
-
-sshd_path=
-sshd_script=$(cd "$(dirname "$0")/../env" && pwd)/sshd.sh
-port=2222
-nap=9$$
-
-# sshd_begin [LINE…]: one for this test, with these lines of sshd_config; sets url and sshd_pid.
-sshd_begin() {
-    sshd_dir=$case_dir/sshd
-    address=127.$((RANDOM % 200 + 20)).$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
-    mkdir -p "$sshd_dir" home
-    [[ -e $case_dir/key ]] || ssh-keygen -q -t ed25519 -N '' -f "$case_dir/key"
-    cp "$case_dir/key.pub" "$sshd_dir/authorized_keys"
-    sshd_pid=
-    trap sshd_end EXIT
-    sshd_start "$@"
-    url="ssh://$(id -un)@$address:$port?key=$case_dir/key&insecure=true&config=none"
-}
-
-# The login's own start-up files are nothing to these tests, and what is left is looked for in $PWD/tmp.
-sshd_start() {
-    mkdir -p tmp
-    bash "$sshd_script" "$sshd_dir" "$address" "$port" \
-        "SetEnv HOME=$PWD/home TMPDIR=$PWD/tmp ${sshd_path:+PATH=$sshd_path}" "$@" 2>>"$case_dir/sshd.log" &
-    sshd_pid=$!
-    wait_for 20 listens
-}
-
-listens() { (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; }
-
-# sshd_cut: ends the connections and not the server.
-sshd_cut() {
-    local pid
-    for pid in $(ps -o pid= --ppid "$sshd_pid"); do
-        kill -9 "$pid" $(ps -o pid= --ppid "$pid") 2>/dev/null || true
-    done
-}
-
-# sshd_end: ends the server, and its connections.
-sshd_end() {
-    [[ -n $sshd_pid ]] || return 0
-    kill -STOP "$sshd_pid" 2>/dev/null || true
-    sshd_cut
-    kill -9 "$sshd_pid" 2>/dev/null || true
-    wait "$sshd_pid" 2>/dev/null || true
-    sshd_pid=
-}
-
-on_failure() { tail -n 20 "$case_dir/sshd.log" 2>/dev/null || true; }
-
-# pipeline STEPS [JOB KEYS]: a pipeline of one job on the host; NAP is a number that nobody else has.
-pipeline() {
-    printf 'name: p\nengine: "%s"\nstages: [{name: s, jobs: [{name: j, %s steps: [%s]}]}]\n' \
-        "$url" "${2:+$2,}" "${1//NAP/$nap}" >p.yaml
-}
-
-# What runners leave on hosts that have nothing else of them.
-assert_host_is_clean() {
-    assert_eq "" "$(ls -A tmp)" "what is left on the host"
-    ! pgrep -f "$PWD/tmp/runner-" >/dev/null || fail "a helper of the run is left"
-}
+source "$(dirname "$0")/../sshd.sh"
 
 # It cannot be told to end: it ends when nobody has renewed its lease. Waited for by the last test.
 test_a_runner_is_killed() {
@@ -215,9 +155,8 @@ test_timeout() {
 
 test_one_session_a_connection() {
     sshd_begin "MaxSessions 1"
-    pipeline '{name: a, parallel: true, command: echo a}, {name: b, parallel: true, command: echo b},
+    pipeline '{name: a, depends_on: [], command: echo a}, {name: b, depends_on: [], command: echo b},
         {name: c, depends_on: [a, b], command: echo c}'
-    sed -i 's/parallel: true, //g; s/{name: a,/{name: a, depends_on: [],/; s/{name: b,/{name: b, depends_on: [],/' p.yaml
     assert_exit 0 "$RUNNER" exec p.yaml
     assert_contains "$stdout" "c] c"
     assert_host_is_clean
@@ -317,10 +256,6 @@ test_doctor() {
     assert_contains "$stdout" "whole trees ended"
 }
 
-# Two minutes of waiting are enough once.
-if (($# == 0)) && [[ ${RUNNER_TEST_PRESET:-asan} != asan ]]; then
-    set -- $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p' | grep -vx test_a_runner_is_killed)
-fi
 # Two names for the one server, one batch each.
 test_hosts_of_an_inventory() {
     sshd_begin
@@ -355,4 +290,8 @@ web-2 " "$(sed -n 's/.*e] web/web/p' <<<"$stdout")"
     assert_match "$stdout" "ok +ssh://$address:$port\\?key=$case_dir/key&insecure=true  "
 }
 
+# Two minutes of waiting are enough once.
+if (($# == 0)) && [[ ${RUNNER_TEST_PRESET:-asan} != asan ]]; then
+    set -- $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p' | grep -vx test_a_runner_is_killed)
+fi
 run_tests "$@"

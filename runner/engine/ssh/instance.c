@@ -49,15 +49,16 @@ int ssh_instance_probe(const struct ctx *ctx, struct engine_instance *opaque, st
                        struct err *err)
 {
     struct ssh_instance *instance = (struct ssh_instance *)opaque;
+    const struct machine_base *base;
 
-    if (machine_ensure(ctx, &instance->machine, err) < 0)
+    if (machine_ensure(ctx, &instance->machine, &base, err) < 0)
         return -1;
-    if (instance->machine.plain)
+    if (base->plain)
         buf_addf(report, "%s, a %s without the helper: process groups ended, no checkout; ",
-                 instance->machine.name, instance->machine.uname);
+                 instance->machine.name, base->uname);
     else
         buf_addf(report, "%s, whole trees ended; ", instance->machine.name);
-    buf_addf(report, "steps run as %s in %s", instance->target->user, instance->machine.home);
+    buf_addf(report, "steps run as %s in %s", instance->target->user, base->home);
     return 0;
 }
 

@@ -13,10 +13,11 @@ struct ssh_instance {
 struct ssh_place {
     const struct engine *engine;
     struct ssh_instance *instance;
-    char *local;         /* the workspace on this machine */
-    bool empty;          /* steps run where a login begins */
-    char *workspace;     /* the copy there; NULL: there is none */
-    struct gate filling; /* guards: */
+    char *local;                     /* the workspace on this machine */
+    bool empty;                      /* steps run where a login begins */
+    struct gate filling;             /* guards these: */
+    const struct machine_base *base; /* where the copy is; NULL: there is none yet */
+    char *workspace;                 /* the copy there; does not change any more */
     bool filled;
 };
 

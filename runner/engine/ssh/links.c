@@ -128,12 +128,17 @@ static struct link *take_link(const struct ctx *ctx, struct links *links, bool *
     return link;
 }
 
+/* One that refuses what would be its only channel is of no use, now or later: another takes its
+ * place. */
 static void mark_full(struct links *links, struct link *link)
 {
+    bool useless;
+
     pthread_mutex_lock(&links->mu);
     link->full = true;
+    useless = link->users == 1;
     pthread_mutex_unlock(&links->mu);
-    leave(links, link, false, false);
+    leave(links, link, false, useless);
 }
 
 /* What another connection may do better. */

@@ -13,225 +13,10 @@ enum {
     KEEP_MS = 5000, /* for one lane, which its user may be waiting for */
     MOVES_MAX = 16,
     QUIT_MS = 15000, /* for everything there to end */
-    ANSWER_MAX = 64 << 10,
 };
 
 #define READY "runner-ready"
 #define OTHER "runner-other"
-/* Behind what the start-up files of a login print. Its first letter is in it once. */
-#define BEGIN "Runner-begins"
-
-/* --- commands --- */
-
-struct machine_command {
-    struct remote_command command;
-    struct machine *machine;
-    struct ssh_exec *exec;
-    struct link *link;
-    size_t begun; /* so many characters of BEGIN have come, and its line break */
-};
-
-static struct machine_command *of(const struct remote_command *command)
-{
-    return (struct machine_command *)command;
-}
-
-void machine_quote(struct buf *out, const char *word)
-{
-    buf_add(out, "'", 1);
-    for (; *word; word++) {
-        if (*word == '\'' || *word == '\\')
-            buf_addf(out, "'\\%c'", *word);
-        else
-            buf_add(out, word, 1);
-    }
-    buf_add(out, "'", 1);
-}
-
-static int start(const struct ctx *ctx, const struct remote *remote, const char *const *argv,
-                 bool with_stdin, struct remote_command **ret, struct err *err)
-{
-    struct machine *machine = (struct machine *)remote;
-    CLEANUP_BUF struct buf text = BUF_INIT;
-    struct ssh_exec_options options = {.with_stdin = with_stdin};
-    struct machine_command *command;
-    struct ssh_exec *exec;
-    struct link *link;
-
-    buf_addf(&text, "echo " BEGIN "; exec");
-    for (; *argv; argv++) {
-        buf_add(&text, " ", 1);
-        machine_quote(&text, *argv);
-    }
-    options.command = text.data;
-    if (links_exec(ctx, &machine->links, &options, &exec, &link, err) < 0)
-        return -1;
-    command = xcalloc(1, sizeof(*command));
-    *command = (struct machine_command){{remote->ops}, machine, exec, link, 0};
-    *ret = &command->command;
-    return 0;
-}
-
-/* Takes away what is not the command's own. */
-static void skip_greeting(struct machine_command *command, struct remote_output *output)
-{
-    static const char mark[] = BEGIN "\n";
-
-    while (output->len > 0 && command->begun < sizeof(mark) - 1) {
-        char c = *output->data++;
-
-        output->len--;
-        if (c == mark[command->begun])
-            command->begun++;
-        else
-            command->begun = c == mark[0];
-    }
-}
-
-static enum remote_read read_command(struct remote_command *command, struct remote_output *ret,
-                                     struct err *err)
-{
-    struct ssh_exec_output output;
-
-    for (;;) {
-        switch (ssh_exec_read(of(command)->exec, &output, err)) {
-        case SSH_EXEC_OUTPUT:
-            ret->stream = output.stream == SSH_EXEC_STDOUT ? HELPER_STDOUT : HELPER_STDERR;
-            ret->data = output.data;
-            ret->len = output.len;
-            if (ret->stream == HELPER_STDOUT)
-                skip_greeting(of(command), ret);
-            if (ret->len > 0)
-                return REMOTE_OUTPUT;
-            continue;
-        case SSH_EXEC_AGAIN:
-            return REMOTE_AGAIN;
-        case SSH_EXEC_ENDED:
-            return REMOTE_ENDED;
-        case SSH_EXEC_ERROR:
-            return REMOTE_ERROR;
-        }
-    }
-}
-
-static ssize_t write_command(struct remote_command *command, const void *data, size_t len,
-                             struct err *err)
-{
-    return ssh_exec_write(of(command)->exec, data, len, err);
-}
-
-static size_t queued(const struct remote_command *command)
-{
-    return ssh_exec_queued(of(command)->exec);
-}
-
-static int wait_command(const struct ctx *ctx, struct remote_command *command, struct pollfd *fds,
-                        size_t count, int timeout_ms, struct err *err)
-{
-    return ssh_exec_wait(ctx, of(command)->exec, fds, count, timeout_ms, err);
-}
-
-static int code_of(const struct ssh_exec *exec)
-{
-    const struct ssh_exec_result *result = ssh_exec_result(exec);
-
-    return result->exited ? result->exit_code : 128 + result->signal_number;
-}
-
-static int exit_code(const struct remote_command *command, int *ret, struct err *err)
-{
-    (void)err;
-    *ret = code_of(of(command)->exec);
-    return 0;
-}
-
-static void free_command(struct remote_command *command)
-{
-    struct machine_command *own = of(command);
-
-    ssh_exec_free(own->exec);
-    links_give_back(&own->machine->links, own->link);
-    free(own);
-}
-
-static const struct remote_ops ops = {
-    .what = "relay on the host",
-    .start = start,
-    .read = read_command,
-    .write = write_command,
-    .queued = queued,
-    .wait = wait_command,
-    .exit_code = exit_code,
-    .free = free_command,
-};
-
-/* --- questions --- */
-
-static int send_input(struct ssh_exec *exec, const struct buf *input, size_t *at, struct err *err)
-{
-    while (*at < input->len) {
-        ssize_t n = ssh_exec_write(exec, input->data + *at, input->len - *at, err);
-
-        if (n <= 0)
-            return n < 0 ? -1 : 0;
-        *at += (size_t)n;
-        if (*at == input->len)
-            return ssh_exec_close_stdin(exec, err);
-    }
-    return 0;
-}
-
-static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct buf *input,
-                    struct buf *output, struct buf *messages, struct err *err)
-{
-    size_t at = 0, before;
-
-    for (;;) {
-        struct ssh_exec_output piece;
-        struct buf *to;
-
-        if (ctx_check(ctx, err) < 0 || (input && send_input(exec, input, &at, err) < 0))
-            return -1;
-        switch (ssh_exec_read(exec, &piece, err)) {
-        case SSH_EXEC_OUTPUT:
-            to = piece.stream == SSH_EXEC_STDOUT ? output : messages;
-            if (to->len + piece.len <= ANSWER_MAX)
-                buf_add(to, piece.data, piece.len);
-            continue;
-        case SSH_EXEC_AGAIN:
-            /* The word that there is room again may have been taken with what was read. */
-            before = at;
-            if (input && send_input(exec, input, &at, err) < 0)
-                return -1;
-            if (at == before && ssh_exec_wait(ctx, exec, NULL, 0, -1, err) < 0)
-                return -1;
-            continue;
-        case SSH_EXEC_ENDED:
-            return 0;
-        case SSH_EXEC_ERROR:
-            return -1;
-        }
-    }
-}
-
-int machine_ask(const struct ctx *ctx, struct machine *machine, const char *command,
-                const struct buf *input, struct buf *output, struct buf *messages, int *ret_code,
-                struct err *err)
-{
-    const struct ssh_exec_options options = {.command = command, .with_stdin = input != NULL};
-    struct ssh_exec *exec;
-    struct link *link;
-    int result;
-
-    if (links_exec(ctx, &machine->links, &options, &exec, &link, err) < 0)
-        return -1;
-    result = converse(ctx, exec, input, output, messages, err);
-    if (result == 0)
-        *ret_code = code_of(exec);
-    ssh_exec_free(exec);
-    links_give_back(&machine->links, link);
-    return result;
-}
 
 /* --- the helper --- */
 
@@ -261,6 +46,9 @@ enum { ARCHITECTURES = sizeof(architectures) / sizeof(*architectures) };
 static int bring(const struct ctx *ctx, struct machine *machine, size_t which, struct buf *output,
                  struct err *err)
 {
+    CLEANUP_FREE char *name = machine->base_count
+                                  ? xasprintf("%s-%u", machine->directory_name, machine->base_count)
+                                  : xstrdup(machine->directory_name);
     CLEANUP_BUF struct buf messages = BUF_INIT;
     CLEANUP_BUF struct buf script = BUF_INIT;
     CLEANUP_BUF struct buf command = BUF_INIT;
@@ -272,8 +60,8 @@ static int bring(const struct ctx *ctx, struct machine *machine, size_t which, s
         return err_set(err, ERR_UNSUPPORTED, "this runner was built without a helper for %s",
                        architectures[which].machine);
     program = (struct buf){.data = (char *)helper.data, .len = helper.size};
-    buf_addf(&script, bringing, architectures[which].machine, machine->directory_name, helper.size,
-             LANE_LEASE_MS, machine->keep ? "" : "\"$new\"");
+    buf_addf(&script, bringing, architectures[which].machine, name, helper.size, LANE_LEASE_MS,
+             machine->keep ? "" : "\"$new\"");
     buf_addf(&command, "exec sh -c ");
     machine_quote(&command, script.data);
     if (machine_ask(ctx, machine, command.data, &program, output, &messages, &code, err) < 0)
@@ -300,12 +88,13 @@ static char *line_behind(const char *text, const char *mark, const char **ret_ne
     return xstrndup(found, len);
 }
 
-static int add_lane(struct machine *machine, unsigned number, bool used, struct lane **ret,
+static int add_lane(const struct machine_base *base, unsigned number, bool used, struct lane **ret,
                     struct err *err)
 {
-    CLEANUP_FREE char *directory = xasprintf("%s/%u", machine->directory, number);
+    CLEANUP_FREE char *directory = xasprintf("%s/%u", base->directory, number);
+    struct machine *machine = base->machine;
 
-    if (lane_new(&machine->remote, directory, ret, err) < 0)
+    if (lane_new(&base->remote, directory, ret, err) < 0)
         return -1;
     (*ret)->used = used;
     pthread_mutex_lock(&machine->mu);
@@ -315,32 +104,49 @@ static int add_lane(struct machine *machine, unsigned number, bool used, struct 
     return 0;
 }
 
-/* 1: it is a machine of another kind, which is in machine->uname. */
-static int read_answer(struct machine *machine, const char *output, struct err *err)
+static void free_base(struct machine_base *base)
+{
+    if (!base)
+        return;
+    free(base->directory);
+    free(base->helper);
+    free(base->home);
+    free(base->uname);
+    free(base);
+}
+
+static void free_basep(struct machine_base **base)
+{
+    free_base(*base);
+}
+
+/* 1: it is a machine of another kind, which is in base->uname. */
+static int read_answer(struct machine_base *base, const char *output, struct err *err)
 {
     const char *next;
-    struct lane *lane;
 
-    free(steal_ptr(&machine->uname));
-    machine->uname = line_behind(output, "\n" OTHER " ", &next);
-    if (machine->uname) {
-        free(machine->home);
-        machine->home = xstrndup(next, strcspn(next, "\n"));
+    free(base->uname);
+    base->uname = line_behind(output, "\n" OTHER " ", &next);
+    if (base->uname) {
+        free(base->home);
+        base->home = xstrndup(next, strcspn(next, "\n"));
         return 1;
     }
-    machine->directory = line_behind(output, "\n" READY " ", &next);
-    if (!machine->directory)
+    base->directory = line_behind(output, "\n" READY " ", &next);
+    if (!base->directory)
         return err_set(err, ERR_UNSUPPORTED,
                        "commands do not run there as they are asked for: the host answers %.100s",
                        output && *output ? output : "nothing");
-    free(machine->home);
-    machine->home = xstrndup(next, strcspn(next, "\n"));
-    machine->helper = xasprintf("%s/helper", machine->directory);
-    machine->remote.helper = machine->helper;
-    return add_lane(machine, 0, false, &lane, err);
+    free(base->home);
+    base->home = xstrndup(next, strcspn(next, "\n"));
+    base->helper = xasprintf("%s/helper", base->directory);
+    base->remote.helper = base->helper;
+    return 0;
 }
 
-static int make(const struct ctx *ctx, struct machine *machine, struct err *err)
+/* Whatever it finds is in `base`. */
+static int bring_what_fits(const struct ctx *ctx, struct machine *machine,
+                           struct machine_base *base, struct err *err)
 {
     size_t which = 0;
     int result;
@@ -353,20 +159,36 @@ static int make(const struct ctx *ctx, struct machine *machine, struct err *err)
 
         if (bring(ctx, machine, which, &output, err) < 0)
             return -1;
-        result = read_answer(machine, output.data, err);
+        result = read_answer(base, output.data, err);
         if (result <= 0)
             return result;
         for (which = 0; which < ARCHITECTURES; which++) {
-            const char *name = strchr(machine->uname, ' ');
+            const char *name = strchr(base->uname, ' ');
 
-            if (strncmp(machine->uname, "Linux ", 6) == 0 &&
+            if (strncmp(base->uname, "Linux ", 6) == 0 &&
                 strcmp(name + 1, architectures[which].machine) == 0)
                 break;
         }
         if (which == ARCHITECTURES)
             break;
     }
-    machine->plain = true;
+    base->plain = true;
+    return 0;
+}
+
+static int make(const struct ctx *ctx, struct machine *machine, struct err *err)
+{
+    CLEANUP(free_basep) struct machine_base *base = xcalloc(1, sizeof(*base));
+    struct lane *lane;
+
+    base->remote = (struct remote){.ops = &machine_ops, .name = machine->name};
+    base->machine = machine;
+    if (bring_what_fits(ctx, machine, base, err) < 0 ||
+        (!base->plain && add_lane(base, 0, false, &lane, err) < 0))
+        return -1;
+    base->next = machine->bases;
+    machine->base_count++;
+    machine->base = machine->bases = steal_ptr(&base);
     return 0;
 }
 
@@ -376,21 +198,30 @@ static void keep_lane(struct machine *machine, struct lane *lane)
 {
     enum lane_move move = LANE_MOVED;
     struct err err = ERR_INIT;
+    bool ended;
     struct ctx ctx;
 
     ctx_init(&ctx, &machine->background);
     ctx_set_timeout(&ctx, KEEP_MS, "lane");
     for (int i = 0; i < MOVES_MAX && move == LANE_MOVED; i++)
         move = lane_move(&ctx, lane, true, &err);
+    ended = lane->channel.quit && move >= LANE_IDLE && lane_await_end(&ctx, lane);
     ctx_release(&ctx);
-    if (((move == LANE_FAILED && err.code != ERR_TIMEOUT) ||
-         (move == LANE_AWAY && lane->met && lane->unreachable) || channel_ended(&lane->channel)) &&
+    if ((ended || (move == LANE_FAILED && err.code != ERR_TIMEOUT) ||
+         (move == LANE_AWAY && lane->unreachable) || channel_ended(&lane->channel)) &&
         !ctx_done(&machine->background)) {
         log_debug("ssh", "%s: a relay has ended: %s", machine->name, lane->why.message);
         pthread_mutex_lock(&machine->mu);
         lane->broken = true;
+        lane->quitting = false;
         pthread_mutex_unlock(&machine->mu);
     }
+}
+
+/* Nobody uses it, and it is to live on, or still to be told to end. */
+static bool is_to_be_kept(const struct lane *lane)
+{
+    return !lane->used && (!lane->broken || lane->quitting);
 }
 
 /* The one behind `after`; lanes are only ever put in front. */
@@ -400,7 +231,7 @@ static struct lane *next_idle(struct machine *machine, const struct lane *after)
 
     pthread_mutex_lock(&machine->mu);
     lane = after ? after->next : machine->lanes;
-    while (lane && (lane->used || lane->broken))
+    while (lane && !is_to_be_kept(lane))
         lane = lane->next;
     pthread_mutex_unlock(&machine->mu);
     return lane;
@@ -431,30 +262,49 @@ static void begin_keeping(struct machine *machine)
     pthread_attr_destroy(&attr);
 }
 
-int machine_ensure(const struct ctx *ctx, struct machine *machine, struct err *err)
+int machine_ensure(const struct ctx *ctx, struct machine *machine, const struct machine_base **ret,
+                   struct err *err)
 {
     int result = 0;
 
     if (gate_enter(ctx, &machine->making, err) < 0)
         return -1;
-    if (!machine->ready) {
+    if (!machine->base)
         result = make(ctx, machine, err);
-        machine->ready = result == 0;
-        if (machine->ready && !machine->plain)
+    if (result == 0) {
+        *ret = machine->base;
+        if (!machine->base->plain && !machine->keeping)
             begin_keeping(machine);
     }
     gate_leave(&machine->making);
     return result;
 }
 
+int machine_forget(const struct ctx *ctx, const struct machine_base *base, struct err *err)
+{
+    struct machine *machine = base->machine;
+
+    if (gate_enter(ctx, &machine->making, err) < 0)
+        return -1;
+    if (machine->base == base) {
+        log_warn("ssh", "%s: %s is gone, as after a restart of the host: it is made again",
+                 machine->name, base->directory);
+        machine->base = NULL;
+    }
+    gate_leave(&machine->making);
+    return 0;
+}
+
 /* --- using lanes --- */
 
-static struct lane *find_free(struct machine *machine)
+static struct lane *find_free(const struct machine_base *base)
 {
+    struct machine *machine = base->machine;
     struct lane *lane;
 
     pthread_mutex_lock(&machine->mu);
-    for (lane = machine->lanes; lane && (lane->used || lane->broken);)
+    for (lane = machine->lanes;
+         lane && (lane->used || lane->broken || lane->remote != &base->remote);)
         lane = lane->next;
     if (lane)
         lane->used = true;
@@ -466,6 +316,7 @@ static void set_free(struct machine *machine, struct lane *lane, bool reusable)
 {
     pthread_mutex_lock(&machine->mu);
     lane->used = false;
+    lane->quitting = lane->channel.quit;
     lane->broken = lane->broken || !reusable;
     pthread_mutex_unlock(&machine->mu);
 }
@@ -480,9 +331,11 @@ char *machine_unique_name(struct machine *machine)
     return xasprintf("%s.%u", machine->directory_name, number);
 }
 
-static int make_lane(const struct ctx *ctx, struct machine *machine, struct lane **ret,
+/* 1, with an error: there is no helper any more to run it. */
+static int make_lane(const struct ctx *ctx, const struct machine_base *base, struct lane **ret,
                      struct err *err)
 {
+    struct machine *machine = base->machine;
     CLEANUP_BUF struct buf messages = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_BUF struct buf command = BUF_INIT;
@@ -493,28 +346,36 @@ static int make_lane(const struct ctx *ctx, struct machine *machine, struct lane
     number = ++machine->lane_count;
     pthread_mutex_unlock(&machine->mu);
     buf_addf(&command, "exec ");
-    machine_quote(&command, machine->helper);
+    machine_quote(&command, base->helper);
     buf_addf(&command, " lane ");
-    machine_quote(&command, machine->directory);
+    machine_quote(&command, base->directory);
     buf_addf(&command, "/%u %d ", number, LANE_LEASE_MS);
     if (!machine->keep)
-        machine_quote(&command, machine->directory);
+        machine_quote(&command, base->directory);
     if (machine_ask(ctx, machine, command.data, NULL, &output, &messages, &code, err) < 0)
         return -1;
+    if (code == HELPER_EXIT_NOT_FOUND) {
+        err_set(err, ERR_NOT_FOUND, "what was brought there, %s, has vanished", base->directory);
+        return 1;
+    }
     if (code != 0)
         return err_set(err, ERR_SYSTEM, "%s",
                        messages.len ? messages.data : "the helper does not run");
-    return add_lane(machine, number, true, ret, err);
+    return add_lane(base, number, true, ret, err);
 }
 
-int machine_take_lane(const struct ctx *ctx, struct machine *machine, struct lane **ret,
-                      struct err *err)
+int machine_take_lane(const struct ctx *ctx, const struct machine_base *base, bool fresh,
+                      struct lane **ret, struct err *err)
 {
-    *ret = find_free(machine);
-    if (!*ret && make_lane(ctx, machine, ret, err) < 0)
-        return -1;
+    int result = 0;
+
+    *ret = fresh ? NULL : find_free(base);
+    if (!*ret)
+        result = make_lane(ctx, base, ret, err);
+    if (result != 0)
+        return result;
     if (gate_enter(ctx, &(*ret)->busy, err) < 0) {
-        set_free(machine, *ret, true);
+        set_free(base->machine, *ret, true);
         return -1;
     }
     return 0;
@@ -550,33 +411,46 @@ int machine_init(struct machine *machine, const struct ssh_target *target, const
     pthread_mutex_init(&machine->mu, NULL);
     machine->name = xasprintf("%s@%s", target->user, target->alias);
     machine->directory_name = xasprintf("runner-%s-%08llx", run_id, random & 0xffffffff);
-    machine->remote = (struct remote){.ops = &ops, .name = machine->name};
     return 0;
 }
 
 /* What a relay would have done that was killed. */
-static void remove_directory(const struct ctx *ctx, struct machine *machine)
+static void remove_directory(const struct machine_base *base)
 {
+    struct machine *machine = base->machine;
     CLEANUP_BUF struct buf messages = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_BUF struct buf command = BUF_INIT;
+    CLEANUP_CTX struct ctx ctx;
     struct err err = ERR_INIT;
     int code = 0;
 
+    ctx_init_cleanup(&ctx, QUIT_MS);
     buf_addf(&command, "rm -rf ");
-    machine_quote(&command, machine->directory);
-    if (machine_ask(ctx, machine, command.data, NULL, &output, &messages, &code, &err) < 0)
+    machine_quote(&command, base->directory);
+    if (machine_ask(&ctx, machine, command.data, NULL, &output, &messages, &code, &err) < 0)
         log_warn("ssh", "%s cannot be reached; what runs there ends within %d seconds: %s",
                  machine->name, LANE_LEASE_MS / 1000, err.message);
     else if (code != 0)
-        log_warn("ssh", "%s: %s stays there: %s", machine->name, machine->directory,
+        log_warn("ssh", "%s: %s stays there: %s", machine->name, base->directory,
                  messages.len ? messages.data : "rm fails");
+}
+
+/* False: of some relay that is not known. */
+static bool all_have_ended(const struct ctx *ctx, const struct machine_base *base)
+{
+    bool ended = true;
+
+    for (struct lane *lane = base->machine->lanes; lane; lane = lane->next) {
+        if (lane->remote == &base->remote)
+            ended = lane_await_end(ctx, lane) && ended;
+    }
+    return ended;
 }
 
 static void end_lanes(struct machine *machine)
 {
     CLEANUP_CTX struct ctx ctx;
-    bool ended = true;
 
     ctx_init_cleanup(&ctx, QUIT_MS);
     for (struct lane *lane = machine->lanes; lane; lane = lane->next) {
@@ -584,10 +458,10 @@ static void end_lanes(struct machine *machine)
             continue;
         lane_quit(&ctx, lane);
     }
-    for (struct lane *lane = machine->lanes; lane; lane = lane->next)
-        ended = lane_await_end(&ctx, lane) && ended;
-    if (!ended && !machine->keep)
-        remove_directory(&ctx, machine);
+    for (const struct machine_base *base = machine->bases; base; base = base->next) {
+        if (!base->plain && !all_have_ended(&ctx, base) && !machine->keep)
+            remove_directory(base);
+    }
 }
 
 void machine_release(struct machine *machine)
@@ -603,13 +477,15 @@ void machine_release(struct machine *machine)
         lane_free(lane);
     }
     links_release(&machine->links);
+    while (machine->bases) {
+        struct machine_base *base = machine->bases;
+
+        machine->bases = base->next;
+        free_base(base);
+    }
     ctx_release(&machine->background);
     gate_release(&machine->making);
     pthread_mutex_destroy(&machine->mu);
     free(machine->name);
     free(machine->directory_name);
-    free(machine->directory);
-    free(machine->helper);
-    free(machine->home);
-    free(machine->uname);
 }

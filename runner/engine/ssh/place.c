@@ -40,40 +40,52 @@ void ssh_place_close(struct place *opaque)
 
 /* --- the workspace --- */
 
-static int fill_once(const struct ctx *ctx, struct ssh_place *place, struct output *output,
-                     struct err *err)
+static int fill_once(const struct ctx *ctx, struct ssh_place *place,
+                     const struct machine_base *base, struct output *output, struct err *err)
 {
-    struct machine *machine = &place->instance->machine;
+    struct machine *machine = base->machine;
     unsigned number;
 
-    if (!place->workspace) {
+    if (place->base != base) {
         pthread_mutex_lock(&machine->mu);
         number = machine->place_count++;
         pthread_mutex_unlock(&machine->mu);
-        place->workspace = xasprintf("%s/work%u", machine->directory, number);
+        free(place->workspace);
+        place->workspace = xasprintf("%s/work%u", base->directory, number);
+        place->base = base;
     }
-    return remote_fill(ctx, &machine->remote, place->local, place->workspace, output, err);
+    if (remote_fill(ctx, &base->remote, place->local, place->workspace, output, err) < 0)
+        return err_wrap(err, "cannot copy %s to the host", place->local);
+    place->filled = true;
+    return 0;
 }
 
-static int fill(const struct ctx *ctx, struct ssh_place *place, struct output *output,
-                struct err *err)
+/* What steps have made in a copy cannot be made again by copying once more. */
+static int copy_is_gone(const struct ssh_place *place, struct err *err)
+{
+    return err_set(err, ERR_LOST,
+                   "the copy of the workspace is gone, and what earlier steps have made there: %s "
+                   "is not on the host any more; run the job again",
+                   place->workspace);
+}
+
+static int fill(const struct ctx *ctx, struct ssh_place *place, const struct machine_base *base,
+                struct output *output, struct err *err)
 {
     int result = 0;
 
     if (place->empty)
         return 0;
-    if (place->instance->machine.plain)
+    if (base->plain)
         return err_set(err, ERR_UNSUPPORTED,
                        "checkout: workdir needs the helper, which there is none of for %s",
-                       place->instance->machine.uname);
+                       base->uname);
     if (gate_enter(ctx, &place->filling, err) < 0)
         return -1;
-    if (!place->filled) {
-        result = fill_once(ctx, place, output, err);
-        place->filled = result == 0;
-        if (result < 0)
-            err_wrap(err, "cannot copy %s to the host", place->local);
-    }
+    if (!place->filled)
+        result = fill_once(ctx, place, base, output, err);
+    else if (place->base != base)
+        result = copy_is_gone(place, err);
     gate_leave(&place->filling);
     return result;
 }
@@ -107,28 +119,43 @@ static void ignore_news(void *arg)
     (void)arg;
 }
 
-/* A relay that was there, and that a command on its own host cannot reach, has ended. */
+/* It took connections before there was a lane to it: when a command on its own host cannot reach
+ * it, it has ended. */
 static bool relay_has_ended(void *arg, struct err *why)
 {
     struct lane *lane = arg;
 
-    if (!lane->met || !lane->unreachable)
+    if (!lane->unreachable)
         return false;
     err_set(why, ERR_LOST, "the helper on the host has ended, and the step with it: %s",
             lane->why.message);
     return true;
 }
 
-static int run_over(const struct ctx *ctx, struct lane *lane, const struct runnable *runnable,
-                    const char *workdir, struct output *output, bool *ret_reusable,
-                    struct exit_record *ret, struct err *err)
+static void record_lost(const struct err *why, struct exit_record *ret)
+{
+    *ret = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
+    snprintf(ret->detail, sizeof(ret->detail), "%.250s", why->message);
+}
+
+enum run_end {
+    RUN_FAILED = -1, /* err */
+    RUN_ENDED,       /* there is a record */
+    RUN_UNSENT,      /* likewise, of one that has never been there: that of another lane may */
+    RUN_GONE,        /* err; there is nothing on the host any more to run it by */
+};
+
+static enum run_end run_over(const struct ctx *ctx, struct lane *lane,
+                             const struct runnable *runnable, const char *workdir,
+                             struct output *output, bool *ret_reusable, struct exit_record *ret,
+                             struct err *err)
 {
     const struct remote_watch watch = {.fd = -1,
                                        .heard = ignore_news,
                                        .ended = relay_has_ended,
                                        .arg = lane};
+    enum run_end result = RUN_FAILED;
     struct remote_session session;
-    int result = -1;
 
     remote_session_init(&session, lane, &watch, runnable, output);
     switch (remote_session_run(ctx, &session, workdir, err)) {
@@ -136,12 +163,11 @@ static int run_over(const struct ctx *ctx, struct lane *lane, const struct runna
         helped_record(&session.helped, helper_reply_code(&session.helped.reply), ret);
         if (ret->code != 0 && helper_reply_out_of_memory(&session.helped.reply))
             helped_record_oom(0, ret);
-        result = 0;
+        result = RUN_ENDED;
         break;
     case SESSION_LOST:
-        *ret = (struct exit_record){.kind = EXIT_LOST, .reason = REASON_LOST};
-        snprintf(ret->detail, sizeof(ret->detail), "%.250s", session.why.message);
-        result = 0;
+        record_lost(&session.why, ret);
+        result = lane->unreachable && remote_session_unsent(&session) ? RUN_UNSENT : RUN_ENDED;
         break;
     case SESSION_STOPPED:
         remote_session_record_end(&session, ret);
@@ -169,11 +195,11 @@ static void moved_release(struct moved *moved)
 
 #define CLEANUP_MOVED CLEANUP(moved_release)
 
-static void move(const struct ssh_place *place, const struct runnable *runnable, struct moved *ret)
+static void move(const struct ssh_place *place, const struct machine_base *base,
+                 const struct runnable *runnable, struct moved *ret)
 {
-    *ret =
-        (struct moved){.runnable = *runnable,
-                       .home = place->workspace ? place->workspace : place->instance->machine.home};
+    *ret = (struct moved){.runnable = *runnable,
+                          .home = place->workspace ? place->workspace : base->home};
     if (runnable->workdir)
         ret->workdir = there(place, runnable->workdir);
     if (runnable->workdir && !ret->workdir && *runnable->workdir != '/')
@@ -186,24 +212,72 @@ static void move(const struct ssh_place *place, const struct runnable *runnable,
     }
 }
 
-static int run_there(const struct ctx *ctx, struct ssh_place *place,
-                     const struct runnable *runnable, struct output *output,
-                     struct exit_record *ret, struct err *err)
+/* An end of the connection that is known here should not take the request along. */
+static void look_at_lane(const struct ctx *ctx, struct lane *lane)
 {
-    struct machine *machine = &place->instance->machine;
+    if (lane->command)
+        (void)!lane_move(ctx, lane, true, NULL);
+}
+
+/* `fresh`: by a lane that nobody has used yet. */
+static enum run_end run_there(const struct ctx *ctx, struct ssh_place *place,
+                              const struct machine_base *base, bool fresh,
+                              const struct runnable *runnable, struct output *output,
+                              struct exit_record *ret, struct err *err)
+{
     CLEANUP_MOVED struct moved moved = {0};
+    enum run_end result;
     struct lane *lane;
     bool reusable;
-    int result;
+    int taken;
 
-    move(place, runnable, &moved);
-    if (machine->plain)
-        return plain_run(ctx, machine, &moved.runnable, moved.home, output, ret, err);
-    if (machine_take_lane(ctx, machine, &lane, err) < 0)
-        return -1;
+    if (fill(ctx, place, base, output, err) < 0)
+        return err->code == ERR_NOT_FOUND ? RUN_GONE : RUN_FAILED;
+    move(place, base, runnable, &moved);
+    if (base->plain)
+        return plain_run(ctx, base, &moved.runnable, moved.home, output, ret, err) < 0 ? RUN_FAILED
+                                                                                       : RUN_ENDED;
+    taken = machine_take_lane(ctx, base, fresh, &lane, err);
+    if (taken != 0)
+        return taken < 0 ? RUN_FAILED : RUN_GONE;
+    look_at_lane(ctx, lane);
     result = run_over(ctx, lane, &moved.runnable, moved.home, output, &reusable, ret, err);
-    machine_give_lane(machine, lane, reusable);
+    machine_give_lane(base->machine, lane, reusable);
     return result;
+}
+
+/* Once more when that is safe: when what it was to run by had gone before it was asked for. */
+static int run_somehow(const struct ctx *ctx, struct ssh_place *place,
+                       const struct runnable *runnable, struct output *output,
+                       struct exit_record *ret, struct err *err)
+{
+    bool fresh = false, made_again = false;
+
+    for (;;) {
+        const struct machine_base *base;
+
+        err_clear(err);
+        if (machine_ensure(ctx, &place->instance->machine, &base, err) < 0)
+            return -1;
+        switch (run_there(ctx, place, base, fresh, runnable, output, ret, err)) {
+        case RUN_FAILED:
+            return -1;
+        case RUN_ENDED:
+            return 0;
+        case RUN_UNSENT:
+            if (fresh)
+                return 0;
+            fresh = true;
+            break;
+        case RUN_GONE:
+            if (made_again)
+                return -1;
+            made_again = true;
+            if (machine_forget(ctx, base, err) < 0)
+                return -1;
+            break;
+        }
+    }
 }
 
 int ssh_place_run(const struct ctx *ctx, struct place *opaque, const struct runnable *runnable,
@@ -211,34 +285,40 @@ int ssh_place_run(const struct ctx *ctx, struct place *opaque, const struct runn
 {
     struct ssh_place *place = (struct ssh_place *)opaque;
     const char *user = place->instance->target->user;
+    struct err why = ERR_INIT;
 
     if (runnable->user && strcmp(runnable->user, user) != 0)
         return err_set(err, ERR_UNSUPPORTED,
                        "a step on a host runs as who logs in, here %s: for %s name the engine "
                        "ssh://%s@…",
                        user, runnable->user, runnable->user);
-    if (machine_ensure(ctx, &place->instance->machine, err) < 0 ||
-        fill(ctx, place, output, err) < 0)
-        return -1;
-    return run_there(ctx, place, runnable, output, ret, err);
+    if (run_somehow(ctx, place, runnable, output, ret, &why) == 0)
+        return 0;
+    if (why.code == ERR_LOST && !ctx_done(ctx)) {
+        record_lost(&why, ret);
+        return 0;
+    }
+    if (err)
+        *err = why;
+    return -1;
 }
 
 int ssh_place_check(const struct ctx *ctx, struct place *opaque, const struct runnable *running,
                     const struct probe *probe, struct err *err)
 {
     struct ssh_place *place = (struct ssh_place *)opaque;
-    struct machine *machine = &place->instance->machine;
     CLEANUP_MOVED struct moved moved = {0};
+    const struct machine_base *base;
 
-    if (machine_ensure(ctx, machine, err) < 0)
+    if (machine_ensure(ctx, &place->instance->machine, &base, err) < 0)
         return -1;
-    if (machine->plain)
+    if (base->plain)
         return err_set(err, ERR_UNSUPPORTED,
                        "whether something is ready cannot be seen on %s without the helper; only a "
                        "line of its log can be waited for",
-                       machine->uname);
-    move(place, running, &moved);
-    return remote_check(ctx, &machine->remote, moved.home, &moved.runnable, probe, err);
+                       base->uname);
+    move(place, base, running, &moved);
+    return remote_check(ctx, &base->remote, moved.home, &moved.runnable, probe, err);
 }
 
 /* --- files --- */
@@ -263,7 +343,7 @@ int ssh_place_get(const struct ctx *ctx, struct place *opaque, const char *path,
 
     if (!is_filled(ctx, place, err, &result))
         return result;
-    if (remote_get(ctx, &place->instance->machine.remote, place->workspace, path, into, err) < 0)
+    if (remote_get(ctx, &place->base->remote, place->workspace, path, into, err) < 0)
         return err_wrap(err, "cannot bring %s from the host", *path ? path : "the workspace");
     return 0;
 }
@@ -277,8 +357,7 @@ int ssh_place_put(const struct ctx *ctx, struct place *opaque, const char *const
     /* One that is filled later will have them. */
     if (!is_filled(ctx, place, err, &result))
         return result;
-    if (remote_put(ctx, &place->instance->machine.remote, place->local, paths, place->workspace,
-                   err) < 0)
+    if (remote_put(ctx, &place->base->remote, place->local, paths, place->workspace, err) < 0)
         return err_wrap(err, "cannot copy to the host");
     return 0;
 }

@@ -9,18 +9,6 @@ enum { KILL_WAIT_MS = 10000 };
 
 /* --- the script --- */
 
-static void add_quoted(struct buf *out, const char *text)
-{
-    buf_add(out, "'", 1);
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_addf(out, "'\\''");
-        else
-            buf_add(out, text, 1);
-    }
-    buf_add(out, "'", 1);
-}
-
 /* A command that writes the data to $D/name, whatever bytes it has. */
 static void add_file(struct buf *out, const char *name, const void *data, size_t size)
 {
@@ -34,7 +22,7 @@ static void add_file(struct buf *out, const char *name, const void *data, size_t
             buf_addf(out, "\\%03o", bytes[i]);
     }
     buf_addf(out, "' >\"$D\"/");
-    add_quoted(out, name);
+    machine_quote(out, name);
     buf_add(out, "\n", 1);
 }
 
@@ -58,22 +46,22 @@ static void make_program(const struct runnable *runnable, const char *workdir, s
         if (!is_identifier(entry->key))
             continue;
         buf_addf(out, "export %s=", entry->key);
-        add_quoted(out, entry->value);
+        machine_quote(out, entry->value);
         buf_add(out, "\n", 1);
     }
     for (size_t i = 0; i < runnable->return_count; i++) {
         buf_addf(out, "export %s=\"$D\"/", runnable->returns[i].variable);
-        add_quoted(out, runnable->returns[i].name);
+        machine_quote(out, runnable->returns[i].name);
         buf_add(out, "\n", 1);
     }
     buf_addf(out, "cd ");
-    add_quoted(out, runnable->workdir ? runnable->workdir : workdir);
+    machine_quote(out, runnable->workdir ? runnable->workdir : workdir);
     buf_addf(out, " || exit 126\nexec");
     for (const char *const *arg = runnable->argv; *arg; arg++) {
         bool of_files = strncmp(*arg, RUNNABLE_FILES, strlen(RUNNABLE_FILES)) == 0;
 
         buf_addf(out, of_files ? " \"$D\"/" : " ");
-        add_quoted(out, *arg + (of_files ? strlen(RUNNABLE_FILES) : 0));
+        machine_quote(out, *arg + (of_files ? strlen(RUNNABLE_FILES) : 0));
     }
     buf_add(out, "\n", 1);
 }
@@ -131,7 +119,7 @@ int plain_script(const struct runnable *runnable, const char *workdir, const cha
         add_file(out, runnable->files[i].name, runnable->files[i].data, runnable->files[i].size);
         if (runnable->files[i].executable) {
             buf_addf(out, "chmod 700 \"$D\"/");
-            add_quoted(out, runnable->files[i].name);
+            machine_quote(out, runnable->files[i].name);
             buf_add(out, "\n", 1);
         }
     }
@@ -142,7 +130,7 @@ int plain_script(const struct runnable *runnable, const char *workdir, const cha
     buf_addf(out, "printf '\\036%s'\n", mark + 1);
     for (size_t i = 0; i < runnable->return_count; i++) {
         buf_addf(out, "give \"$D\"/");
-        add_quoted(out, runnable->returns[i].name);
+        machine_quote(out, runnable->returns[i].name);
         buf_addf(out, " %zu\n", runnable->returns[i].max_bytes);
     }
     buf_addf(out,
@@ -274,20 +262,21 @@ static int converse(const struct ctx *ctx, struct plain *plain, struct exit_reco
     return ctx_check(ctx, err);
 }
 
-static int start(const struct ctx *ctx, struct machine *machine, struct plain *plain,
+static int start(const struct ctx *ctx, const struct machine_base *base, struct plain *plain,
                  struct err *err)
 {
-    CLEANUP_FREE char *name = machine_unique_name(machine);
+    CLEANUP_FREE char *name = machine_unique_name(base->machine);
     CLEANUP_FREE char *script = xasprintf(bringing, name, plain->out.len, plain->out.len);
     const char *const argv[] = {"sh", "-c", script, NULL};
 
-    return plain->ops->start(ctx, &machine->remote, argv, true, &plain->command, err);
+    return plain->ops->start(ctx, &base->remote, argv, true, &plain->command, err);
 }
 
-int plain_run(const struct ctx *ctx, struct machine *machine, const struct runnable *runnable,
-              const char *workdir, struct output *output, struct exit_record *ret, struct err *err)
+int plain_run(const struct ctx *ctx, const struct machine_base *base,
+              const struct runnable *runnable, const char *workdir, struct output *output,
+              struct exit_record *ret, struct err *err)
 {
-    struct plain plain = {.ops = machine->remote.ops, .out = BUF_INIT};
+    struct plain plain = {.ops = base->remote.ops, .out = BUF_INIT};
     int result;
 
     helped_init(&plain.helped, runnable, output);
@@ -295,7 +284,7 @@ int plain_run(const struct ctx *ctx, struct machine *machine, const struct runna
         helper_reply_expect(&plain.helped.reply, runnable->returns[i].max_bytes);
     result = plain_script(runnable, workdir, plain.helped.reply.mark, &plain.out, err);
     if (result == 0)
-        result = start(ctx, machine, &plain, err);
+        result = start(ctx, base, &plain, err);
     if (result == 0) {
         result = converse(ctx, &plain, ret, err);
         plain.ops->free(plain.command);

@@ -12,9 +12,9 @@
 #include "engine/ssh/machine.h"
 
 /* As run() of the engine; `workdir` is for a runnable that names none. */
-int plain_run(const struct ctx *ctx, struct machine *machine, const struct runnable *runnable,
-              const char *workdir, struct output *output, struct exit_record *ret, struct err *err)
-    __attribute__((warn_unused_result));
+int plain_run(const struct ctx *ctx, const struct machine_base *base,
+              const struct runnable *runnable, const char *workdir, struct output *output,
+              struct exit_record *ret, struct err *err) __attribute__((warn_unused_result));
 
 /* The script, for a reply with that mark; its first argument is the directory that it is in, the
  * second a umask. Pure. ERR_UNSUPPORTED: what needs the helper. */
