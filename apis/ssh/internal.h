@@ -63,6 +63,7 @@ struct ssh_channel {
     struct ssh_exec_result result;
 
     LIBSSH2_CHANNEL *channel; /* this and the rest: the session's thread only */
+    int64_t asked_ms;         /* when the request went out that is to be answered; 0: none is */
     bool tty_given;
     bool eof_sent;
     bool closing; /* the server has closed it; `outcome` is what it said */
@@ -78,6 +79,7 @@ struct ssh_session {
     struct strvec notes;
     struct ssh_session *jump; /* through which it goes; owned */
     int64_t alive_interval_ms;
+    int64_t answer_ms; /* what the server may take to open a channel, or to start its command */
 
     /* While opening: the opener's. Then the session's thread only. */
     LIBSSH2_SESSION *ssh;
@@ -87,8 +89,8 @@ struct ssh_session {
     struct ssh_chunk *spare;     /* to be read into */
     struct ssh_channel *opening; /* whose open is under way: libssh2 does one at a time */
     bool pinging;                /* or a question that only wants an answer is */
+    int64_t pinged_ms;           /* when it went out */
     bool closed;                 /* a channel, and the server may not have done so yet */
-    int64_t asked_ms;            /* when it went out */
 
     pthread_t thread;
     bool started;

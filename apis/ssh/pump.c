@@ -107,7 +107,7 @@ static bool serve_opening(struct ssh_session *s, struct ssh_channel *c)
     if (s->opening ? s->opening != c : s->pinging)
         return false;
     if (!s->opening)
-        s->asked_ms = clock_monotonic_ms();
+        c->asked_ms = clock_monotonic_ms();
     s->opening = c;
     c->channel =
         c->kind == SSH_CHANNEL_FORWARD
@@ -130,6 +130,7 @@ static bool serve_opening(struct ssh_session *s, struct ssh_channel *c)
         set_state(c, c->kind == SSH_CHANNEL_FORWARD ? SSH_CHANNEL_RUNNING : SSH_CHANNEL_STARTING);
     }
     s->opening = NULL;
+    c->asked_ms = 0;
     return true;
 }
 
@@ -158,13 +159,15 @@ static bool serve_ping(struct ssh_session *s)
 static void ping(struct ssh_session *s)
 {
     s->pinging = true;
-    s->asked_ms = clock_monotonic_ms();
+    s->pinged_ms = clock_monotonic_ms();
 }
 
 static bool serve_starting(struct ssh_session *s, struct ssh_channel *c)
 {
     int result;
 
+    if (!c->asked_ms)
+        c->asked_ms = clock_monotonic_ms();
     if (c->tty && !c->tty_given) {
         result = s->lib->channel_request_pty_ex(c->channel, "xterm", 5, NULL, 0, c->columns,
                                                 c->rows, 0, 0);
@@ -175,6 +178,7 @@ static bool serve_starting(struct ssh_session *s, struct ssh_channel *c)
         else if (result < 0)
             lose_by(s, result);
         c->tty_given = true;
+        c->asked_ms = 0;
         return true;
     }
     result = s->lib->channel_process_startup(c->channel, "exec", 4, c->command,
@@ -187,6 +191,7 @@ static bool serve_starting(struct ssh_session *s, struct ssh_channel *c)
         lose_by(s, result);
     else
         set_state(c, SSH_CHANNEL_RUNNING);
+    c->asked_ms = 0;
     return true;
 }
 
@@ -440,12 +445,13 @@ static bool serve_closing(struct ssh_session *s, struct ssh_channel *c)
     return true;
 }
 
-/* A command that runs on keeps its channel until it ends: the server's answer is asked for again
- * and again. */
+/* What was asked is waited for: libssh2 opens one channel at a time, and a server that owes an
+ * answer is found out (watch()). A command that runs on keeps its channel until it ends: the
+ * server's answer is asked for again and again. */
 static bool serve_abandoned(struct ssh_session *s, struct ssh_channel *c)
 {
-    if (s->opening == c && !serve_opening(s, c))
-        return false;
+    if (c->asked_ms)
+        return s->opening == c ? serve_opening(s, c) : serve_starting(s, c);
     if (c->channel && s->lib->channel_free(c->channel) == LIBSSH2_ERROR_EAGAIN)
         return false;
     s->closed = s->closed || c->channel;
@@ -515,17 +521,45 @@ static void serve(struct ssh_session *s)
     ssh_io_flush(&s->io);
 }
 
-/* Asks for a sign of life after a time of silence, and gives up after another. Returns how long to
- * wait at most, in milliseconds. */
-static int watch(struct ssh_session *s)
+/* What the server owes an answer to for longest, or NULL. */
+static const struct ssh_channel *find_waiting(struct ssh_session *s)
 {
-    const int64_t now = clock_monotonic_ms();
-    const bool asked = s->pinging || s->opening;
-    int64_t since = asked && s->asked_ms > s->io.heard_ms ? s->asked_ms : s->io.heard_ms;
+    const struct ssh_channel *found = NULL;
+
+    for (const struct ssh_channel *c = next_channel(s, NULL); c; c = next_channel(s, c))
+        if (c->asked_ms && (!found || c->asked_ms < found->asked_ms))
+            found = c;
+    return found;
+}
+
+/* No channel of the session can be opened as long as the answer to one such request is owed. */
+static void lose_unanswered(struct ssh_session *s, const struct ssh_channel *c, int64_t seconds)
+{
+    CLEANUP_FREE char *why =
+        c->kind == SSH_CHANNEL_FORWARD
+            ? xasprintf("the server has not said for %lld seconds whether it connects to %s:%u",
+                        (long long)seconds, c->command, c->port)
+            : xasprintf("the server has not answered the request to %s for %lld seconds",
+                        s->opening == c ? "open a channel" : "start a command", (long long)seconds);
+
+    lose(s, ERR_LOST, why);
+}
+
+/* Asks for a sign of life after a time of silence, and gives up after another. An open that is
+ * under way is such a question already, unless the answer depends on a third. Returns how long to
+ * wait at most, in milliseconds; -1: for ever. */
+static int watch_silence(struct ssh_session *s, int64_t now)
+{
+    const struct ssh_channel *opening = s->opening;
+    const bool asked = s->pinging || (opening && opening->kind == SSH_CHANNEL_EXEC);
+    const int64_t asked_ms = s->pinging ? s->pinged_ms : asked ? opening->asked_ms : 0;
+    const int64_t since = asked_ms > s->io.heard_ms ? asked_ms : s->io.heard_ms;
     char why[100];
 
     if (now - since < s->alive_interval_ms)
         return (int)(s->alive_interval_ms - (now - since));
+    if (!asked && opening)
+        return -1;
     if (!asked) {
         ping(s);
         return 0;
@@ -534,6 +568,24 @@ static int watch(struct ssh_session *s)
              (long long)(now - s->io.heard_ms) / 1000);
     lose(s, ERR_LOST, why);
     return 0;
+}
+
+/* Gives up a server that does not answer. Returns as watch_silence(). */
+static int watch(struct ssh_session *s)
+{
+    const int64_t now = clock_monotonic_ms();
+    const struct ssh_channel *waiting = find_waiting(s);
+    const int silence_ms = watch_silence(s, now);
+    int64_t left_ms;
+
+    if (!waiting)
+        return silence_ms;
+    left_ms = waiting->asked_ms + s->answer_ms - now;
+    if (left_ms <= 0) {
+        lose_unanswered(s, waiting, (now - waiting->asked_ms) / 1000);
+        return 0;
+    }
+    return silence_ms >= 0 && silence_ms < left_ms ? silence_ms : (int)left_ms;
 }
 
 static void sleep_until_something(struct ssh_session *s, int timeout_ms)

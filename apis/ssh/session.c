@@ -11,7 +11,8 @@
 #include "base/clock.h"
 #include "base/dial.h"
 
-enum { PAUSE_MS = 250, PAUSE_MAX_MS = 5000, TCP_PROBES = 4 };
+/* libssh2 gives up itself after 60 seconds, and says less. */
+enum { PAUSE_MS = 250, PAUSE_MAX_MS = 5000, TCP_PROBES = 4, ANSWER_MAX_MS = 55000 };
 
 /* Measured with libssh2 1.10 on a CPU with AES and SHA instructions (docs/adr/0039): the first is
  * the fastest. Ciphers and hashes that are not safe any more are not offered. */
@@ -95,6 +96,7 @@ static int session_new(const struct ssh_target *t, struct ssh_session **ret, str
     s->peer =
         xasprintf(strchr(t->host, ':') ? "%s@[%s]:%u" : "%s@%s:%u", t->user, t->host, t->port);
     s->alive_interval_ms = t->alive_interval_ms;
+    s->answer_ms = t->connect_timeout_ms < ANSWER_MAX_MS ? t->connect_timeout_ms : ANSWER_MAX_MS;
     strvec_extend(&s->notes, t->notes.items);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->wake_fd < 0)
@@ -176,15 +178,28 @@ static void set_options(int fd, int64_t alive_interval_ms)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
+/* A jump host that owes an answer opens nothing else: the next attempt has another session of it.
+ */
+static int refuse_forward(struct ssh_session *s, const struct err *why, struct err *err)
+{
+    const bool lost = why->code == ERR_LOST;
+
+    if (lost || why->code == ERR_TIMEOUT) {
+        ssh_session_free(s->jump);
+        s->jump = NULL;
+    }
+    return err_set(err, lost ? ERR_UNAVAILABLE : why->code, "%s: %s", s->peer, why->message);
+}
+
 static int dial(const struct ctx *ctx, struct ssh_session *s, const struct ssh_target *t,
                 struct err *err)
 {
     struct err why = ERR_INIT;
     int fd = -1;
 
-    if (s->jump) {
+    if (t->jump) {
         if (ssh_session_forward(ctx, s->jump, t->host, t->port, &fd, &why) < 0)
-            return err_set(err, why.code, "%s: %s", s->peer, why.message);
+            return refuse_forward(s, &why, err);
     } else if (dial_tcp(ctx, t->host, t->port, &fd, &why) < 0) {
         if (why.code == ERR_SYSTEM || why.code == ERR_NOT_FOUND)
             why.code = ERR_UNAVAILABLE;
@@ -330,6 +345,17 @@ static int connect_to_key(const struct ctx *ctx, struct ssh_session *s, const st
     return -1;
 }
 
+static int open_jump(const struct ctx *ctx, struct ssh_session *s, const struct ssh_target *t,
+                     struct err *err)
+{
+    if (ssh_session_open(ctx, t, &s->jump, err) < 0)
+        return err_wrap(err, "jump host");
+    for (size_t i = 0; i < s->jump->notes.len; i++)
+        if (!strvec_has(&s->notes, s->jump->notes.items[i]))
+            strvec_push(&s->notes, s->jump->notes.items[i]);
+    return 0;
+}
+
 static int connect_patiently(const struct ctx *ctx, struct ssh_session *s,
                              const struct ssh_target *t, struct err *err)
 {
@@ -338,6 +364,8 @@ static int connect_patiently(const struct ctx *ctx, struct ssh_session *s,
     for (int attempt = 1;; attempt++) {
         struct err why = ERR_INIT;
 
+        if (t->jump && !s->jump && open_jump(ctx, s, t->jump, err) < 0)
+            return -1;
         if (connect_to_key(ctx, s, t, &why) == 0)
             return 0;
         if (why.code != ERR_UNAVAILABLE || attempt >= t->attempts) {
@@ -361,11 +389,6 @@ int ssh_session_open(const struct ctx *ctx, const struct ssh_target *target,
 
     if (session_new(target, &s, err) < 0)
         return -1;
-    if (target->jump) {
-        if (ssh_session_open(ctx, target->jump, &s->jump, err) < 0)
-            return err_wrap(err, "jump host");
-        strvec_extend(&s->notes, s->jump->notes.items);
-    }
     if (connect_patiently(ctx, s, target, err) < 0 || ssh_pump_start(s, err) < 0)
         return -1;
     *ret = steal_ptr(&s);

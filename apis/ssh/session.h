@@ -11,7 +11,9 @@
  * session's own does all that is done with the connection
  * (docs/adr/0039-ssh-sessions-have-a-thread.md), answers the server while nothing runs, asks it for
  * a sign of life after a time of silence, and ends when the connection does: all commands of the
- * session then give ERR_LOST, and a new session must be opened.
+ * session then give ERR_LOST, and a new session must be opened. A server that leaves a request for
+ * a channel or a command unanswered for the target's connect_timeout_ms (55 s at most) ends it,
+ * too, whether or not anybody still waits for that: no other channel can be opened meanwhile.
  *
  * Threads: any; ssh_session_free() when nobody else uses it any more.
  * Errors of opening: ERR_UNAVAILABLE (not to be reached; worth another try later), ERR_DENIED (the

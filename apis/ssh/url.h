@@ -73,7 +73,7 @@ struct ssh_target {
     char *host_key_alias;      /* what the host is called there; NULL: `host` */
 
     int attempts;               /* to connect */
-    int64_t connect_timeout_ms; /* of each, until the login has succeeded */
+    int64_t connect_timeout_ms; /* of each, until the login has succeeded; then of each request */
     int64_t alive_interval_ms;
 
     struct ssh_target *jump; /* through which it is reached; NULL: at once */

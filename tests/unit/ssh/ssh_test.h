@@ -3,7 +3,10 @@
 
 #include "tests/unit/test.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "apis/ssh/exec.h"
 #include "base/fs.h"
@@ -127,4 +130,22 @@ __attribute__((unused)) static int run_command(struct ssh_session *session, cons
     if (ssh_exec_open(&test_ctx, session, &options, &exec, err) < 0)
         return -1;
     return collect(&test_ctx, exec, input, ret, err);
+}
+
+enum { HOLE_FDS = 8 };
+
+/* A port whose backlog is full: who connects hears nothing. */
+__attribute__((unused)) static unsigned open_hole(int fds[HOLE_FDS])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+
+    for (int i = 0; i < HOLE_FDS; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    assert_int_equal(getsockname(fds[0], (struct sockaddr *)&address, &size), 0);
+    for (int i = 1; i < HOLE_FDS; i++)
+        (void)!connect(fds[i], (struct sockaddr *)&address, sizeof(address));
+    return ntohs(address.sin_port);
 }

@@ -6,10 +6,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "apis/ssh/libssh2.h"
 #include "base/clock.h"
 #include "base/sha256.h"
 
 enum { THREADS = 10, HEAVY_BYTES = 3 << 20 };
+
+#define IMPATIENT "ServerAliveInterval 1\n"
 
 static struct sshd sshd;
 
@@ -365,13 +368,13 @@ static void tells_of_a_lost_connection(void **state)
     assert_int_equal(test_err.code, ERR_LOST);
 }
 
-static struct ssh_session *log_in_impatiently(const struct sshd *to)
+static struct ssh_session *log_in_with(const struct sshd *to, const char *config_text)
 {
     CLEANUP_FREE char *config = xstrdup(sshd_path(to, "impatient"));
     CLEANUP_FREE char *key = xstrdup(sshd_path(to, "client"));
     struct ssh_session *session = NULL;
 
-    assert_int_equal(fs_write_file(config, "ServerAliveInterval 1\n", 22, 0600, NULL), 0);
+    assert_int_equal(fs_write_file(config, config_text, strlen(config_text), 0600, NULL), 0);
     assert_ok(open_session(NULL, &session, "ssh://%s@127.0.0.1:%u?key=%s&insecure=true&config=%s",
                            to->user, to->port, key, config));
     return session;
@@ -379,7 +382,7 @@ static struct ssh_session *log_in_impatiently(const struct sshd *to)
 
 static void finds_out_that_nobody_answers(void **state)
 {
-    CLEANUP_SSH_SESSION struct ssh_session *session = log_in_impatiently(&sshd);
+    CLEANUP_SSH_SESSION struct ssh_session *session = log_in_with(&sshd, IMPATIENT);
     CLEANUP_SSH_EXEC struct ssh_exec *exec = start(session, "exec sleep 600", false);
     CLEANUP_OUTCOME struct outcome o = OUTCOME_INIT;
 
@@ -401,7 +404,7 @@ static void answers_while_idle(void **state)
     (void)state;
     sshd_start(&own, lines);
     sessions[0] = log_in(&own);
-    sessions[1] = log_in_impatiently(&own);
+    sessions[1] = log_in_with(&own, IMPATIENT);
     /* Only then does it begin to ask; after some five seconds it has given up who does not answer.
      */
     for (int i = 0; i < 2; i++) {
@@ -418,6 +421,82 @@ static void answers_while_idle(void **state)
         ssh_session_free(sessions[i]);
     }
     sshd_stop(&own);
+}
+
+/* --- answers that do not come --- */
+
+/* The server is alive, and talks, but waits for a third that never answers. */
+static void gives_up_an_open_that_is_never_answered(void **state)
+{
+    struct ssh_session *session = log_in_with(&sshd, "ConnectTimeout 2\n");
+    struct ssh_exec *talker = start(session, "while :; do echo; sleep 0.1; done", false);
+    const struct ssh_exec_options options = {.command = "true"};
+    struct ssh_exec *late = NULL;
+    CLEANUP_FREE char *message = NULL;
+    int fds[HOLE_FDS];
+    struct ctx own;
+    unsigned port = open_hole(fds);
+    int fd = -1;
+
+    (void)state;
+    ctx_init(&own, &test_ctx);
+    ctx_set_timeout(&own, 100, "test");
+    message = xasprintf("the connection was lost: the server has not said for 2 seconds whether it "
+                        "connects to 127.0.0.1:%u",
+                        port);
+    assert_int_equal(ssh_session_forward(&own, session, "127.0.0.1", port, &fd, &test_err), -1);
+    assert_int_equal(test_err.code, ERR_TIMEOUT);
+    assert_int_equal(ssh_exec_open(&test_ctx, session, &options, &late, &test_err), -1);
+    assert_int_equal(test_err.code, ERR_LOST);
+    assert_message(message);
+    ctx_release(&own);
+    ssh_exec_free(talker);
+    ssh_session_free(session);
+    for (int i = 0; i < HOLE_FDS; i++)
+        close(fds[i]);
+}
+
+static int (*real_startup)(LIBSSH2_CHANNEL *, const char *, unsigned, const char *, unsigned);
+
+/* As if the answer did not come. */
+static int startup(LIBSSH2_CHANNEL *channel, const char *request, unsigned request_len,
+                   const char *message, unsigned message_len)
+{
+    if (strcmp(message, "never") == 0)
+        return LIBSSH2_ERROR_EAGAIN;
+    return real_startup(channel, request, request_len, message, message_len);
+}
+
+/* It does not hold up others; but the session has an end. */
+static void gives_up_a_start_that_is_never_answered(void **state)
+{
+    struct libssh2 *lib = (struct libssh2 *)libssh2_load(&test_err);
+    const struct ssh_exec_options options = {.command = "never"};
+    CLEANUP_OUTCOME struct outcome o = OUTCOME_INIT;
+    CLEANUP_OUTCOME struct outcome other = OUTCOME_INIT;
+    struct ssh_session *session;
+    struct ssh_exec *exec = NULL;
+    struct ctx own;
+
+    (void)state;
+    real_startup = lib->channel_process_startup;
+    lib->channel_process_startup = startup;
+    session = log_in_with(&sshd, "ConnectTimeout 2\n");
+    ctx_init(&own, &test_ctx);
+    ctx_set_timeout(&own, 100, "test");
+    assert_int_equal(ssh_exec_open(&own, session, &options, &exec, &test_err), -1);
+    assert_int_equal(test_err.code, ERR_TIMEOUT);
+    run(session, "exit 3", NULL, &other);
+    assert_int_equal(other.result.exit_code, 3);
+    exec = start(session, "exec sleep 600", false);
+    assert_int_equal(collect(&test_ctx, exec, NULL, &o, &test_err), -1);
+    assert_int_equal(test_err.code, ERR_LOST);
+    assert_message("the connection was lost: the server has not answered the request to start a "
+                   "command for 2 seconds");
+    ctx_release(&own);
+    ssh_exec_free(exec);
+    ssh_session_free(session);
+    lib->channel_process_startup = real_startup;
 }
 
 static int set_up(void **state)
@@ -455,6 +534,8 @@ int main(void)
         cmocka_unit_test(tells_of_a_lost_connection),
         cmocka_unit_test(finds_out_that_nobody_answers),
         cmocka_unit_test(answers_while_idle),
+        cmocka_unit_test(gives_up_an_open_that_is_never_answered),
+        cmocka_unit_test(gives_up_a_start_that_is_never_answered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

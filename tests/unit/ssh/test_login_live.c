@@ -390,6 +390,40 @@ static void goes_through_jump_hosts(void **state)
     assert_message("does not connect further: Channel open failure (connect failed)");
 }
 
+static int count_logins(void)
+{
+    CLEANUP_FREE char *log = read_text("log");
+    int count = 0;
+
+    for (const char *at = log; (at = strstr(at, "Accepted publickey")); at++)
+        count++;
+    return count;
+}
+
+/* The jump host still waits for the first connection when the second is asked for. */
+static void tries_again_by_another_login_at_the_jump_host(void **state)
+{
+    CLEANUP_FREE char *path = xstrdup(sshd_path(&sshd, "holes"));
+    CLEANUP_FREE char *config = NULL;
+    struct ssh_session *session = NULL;
+    const int logins = count_logins();
+    int fds[HOLE_FDS];
+
+    (void)state;
+    config = xasprintf("Host hole\n HostName 127.0.0.1\n Port %u\n ConnectTimeout 1\n"
+                       " ConnectionAttempts 2\n ProxyJump %s@127.0.0.1:%u\n"
+                       "Host *\n IdentityFile %s\n StrictHostKeyChecking accept-new\n"
+                       " UserKnownHostsFile %s/jumps\n",
+                       open_hole(fds), HOST(&sshd), sshd_path(&sshd, "client"), sshd.dir);
+    write_text("holes", config);
+    assert_int_equal(open_session(NULL, &session, "ssh://hole?config=%s", path), -1);
+    assert_int_equal(test_err.code, ERR_UNAVAILABLE);
+    assert_message("the server has not answered for 1 seconds (tried 2 times)");
+    assert_int_equal(count_logins(), logins + 2);
+    for (int i = 0; i < HOLE_FDS; i++)
+        close(fds[i]);
+}
+
 /* A socket that listens; nobody answers who connects. */
 static int silent_listener(unsigned *ret_port)
 {
@@ -510,6 +544,7 @@ int main(void)
         cmocka_unit_test(trusts_on_first_use_when_asked),
         cmocka_unit_test(checks_pinned_keys),
         cmocka_unit_test(goes_through_jump_hosts),
+        cmocka_unit_test(tries_again_by_another_login_at_the_jump_host),
         cmocka_unit_test(can_be_cancelled),
         cmocka_unit_test(says_who_does_not_answer),
     };
