@@ -1,11 +1,15 @@
 #include "apis/ssh/config.h"
 
-#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
+#include "apis/ssh/canonical.h"
+#include "apis/ssh/pattern.h"
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/parse.h"
@@ -14,9 +18,12 @@ enum { FILE_MAX = 1 << 20, DEPTH_MAX = 16, WORDS_MAX = 256, FILES_MAX = 256 };
 
 struct reader {
     const struct ssh_config_source *source;
-    const char *alias;
-    const char *user; /* of the caller, or NULL */
-    bool of_system;   /* below system_file: where relative includes are */
+    const char *alias; /* as it was given */
+    const char *host;  /* what Host is compared with: `alias`, or what it was made into */
+    const char *user;  /* of the caller, or NULL */
+    bool final;        /* the files are read again, now that the name is certain */
+    bool wants_final;
+    bool of_system; /* below system_file: where relative includes are */
     int depth;
     int files;
     uint32_t seen; /* a bit for each of `keywords` */
@@ -39,61 +46,36 @@ void ssh_settings_release(struct ssh_settings *s)
     strvec_release(&s->known_hosts);
     strvec_release(&s->global_known_hosts);
     free(s->host_key_alias);
+    free(s->revoked_keys);
+    strvec_release(&s->canonical_domains);
     strvec_release(&s->notes);
     *s = (struct ssh_settings){0};
 }
 
-/* --- patterns --- */
-
-/* `*` and `?` only, without recursion: goes back to the last `*`. */
-static bool pattern_match(const char *pattern, size_t len, const char *name)
+/* Said once, although the files may be read twice. */
+__attribute__((format(printf, 3, 4))) static void note(struct reader *r, const struct place *at,
+                                                       const char *format, ...)
 {
-    const char *const end = pattern + len;
-    const char *star = NULL;
-    const char *star_name = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    va_list args;
 
-    while (*name) {
-        if (pattern < end && *pattern == '*') {
-            star = ++pattern;
-            star_name = name;
-        } else if (pattern < end && (*pattern == '?' || tolower((unsigned char)*pattern) ==
-                                                            tolower((unsigned char)*name))) {
-            pattern++;
-            name++;
-        } else if (star) {
-            pattern = star;
-            name = ++star_name;
-        } else {
-            return false;
-        }
-    }
-    while (pattern < end && *pattern == '*')
-        pattern++;
-    return pattern == end;
-}
-
-bool ssh_pattern_list_match(const char *patterns, const char *separators, const char *name)
-{
-    bool found = false;
-
-    while (*(patterns += strspn(patterns, separators))) {
-        const size_t len = strcspn(patterns, separators);
-        const bool negated = *patterns == '!';
-
-        if (pattern_match(patterns + negated, len - negated, name)) {
-            if (negated)
-                return false;
-            found = true;
-        }
-        patterns += len;
-    }
-    return found;
+    buf_addf(&text, "%s:%d: ", at->file, at->line);
+    va_start(args, format);
+    buf_vaddf(&text, format, args);
+    va_end(args);
+    if (!strvec_has(&r->out->notes, text.data))
+        strvec_push(&r->out->notes, text.data);
 }
 
 /* --- values --- */
 
-/* Replaces ~, %-tokens and ${NAME}. */
-static char *expand(const struct reader *r, const char *text)
+static const char *local_user(const struct reader *r)
+{
+    return r->source->local_user ? r->source->local_user : "";
+}
+
+/* Replaces ~, %-tokens and ${NAME}; `host` is %h. */
+static char *expand(const struct reader *r, const char *text, const char *host)
 {
     const struct ssh_settings *s = r->out;
     CLEANUP_BUF struct buf out = BUF_INIT;
@@ -121,7 +103,7 @@ static char *expand(const struct reader *r, const char *text)
         }
         switch (*++text) {
         case 'h':
-            buf_addstr(&out, s->host_name ? s->host_name : r->alias);
+            buf_addstr(&out, host);
             break;
         case 'n':
             buf_addstr(&out, r->alias);
@@ -130,13 +112,10 @@ static char *expand(const struct reader *r, const char *text)
             buf_addstr(&out, port);
             break;
         case 'r':
-            buf_addstr(&out, r->user                 ? r->user
-                             : s->user               ? s->user
-                             : r->source->local_user ? r->source->local_user
-                                                     : "");
+            buf_addstr(&out, r->user ? r->user : s->user ? s->user : local_user(r));
             break;
         case 'u':
-            buf_addstr(&out, r->source->local_user ? r->source->local_user : "");
+            buf_addstr(&out, local_user(r));
             break;
         case 'd':
             buf_addstr(&out, r->source->home);
@@ -153,6 +132,12 @@ static char *expand(const struct reader *r, const char *text)
     return buf_steal(&out);
 }
 
+/* The name as far as it is known: %h of HostName is the one that was given. */
+static char *host_name(const struct reader *r)
+{
+    return r->out->host_name ? expand(r, r->out->host_name, r->host) : xstrdup(r->host);
+}
+
 struct word {
     const char *name;
     int value;
@@ -166,6 +151,11 @@ static const struct word strict_words[] = {
     {"ask", SSH_STRICT_YES},  {"accept-new", SSH_STRICT_ACCEPT_NEW},
     {"true", SSH_STRICT_YES}, {"off", SSH_STRICT_NO},
     {"false", SSH_STRICT_NO}, {NULL, 0},
+};
+static const struct word canonicalize_words[] = {
+    {"no", SSH_CANONICALIZE_NO},         {"false", SSH_CANONICALIZE_NO},
+    {"yes", SSH_CANONICALIZE_YES},       {"true", SSH_CANONICALIZE_YES},
+    {"always", SSH_CANONICALIZE_ALWAYS}, {NULL, 0},
 };
 
 static const struct word *find_word(const struct word *words, const char *name)
@@ -186,40 +176,54 @@ enum kind {
     KIND_TEXT,
     KIND_LIST,    /* all words of the line */
     KIND_ADD,     /* every line adds its word */
-    KIND_NUMBER,  /* unsigned, from 1 to max */
+    KIND_NUMBER,  /* unsigned, from min to max */
     KIND_SECONDS, /* "30", "1m", "none" is 0; kept in milliseconds */
-    KIND_FLAG,
-    KIND_STRICT,
+    KIND_FLAG,    /* one of flag_words */
+    KIND_WORD,    /* one of `words`: an enum */
 };
 
-#define AT(member) offsetof(struct ssh_settings, member)
+#define SETTING(keyword, how, member, ...)                                                         \
+    {                                                                                              \
+        .name = keyword, .kind = how, .offset = offsetof(struct ssh_settings, member), __VA_ARGS__ \
+    }
 
 static const struct keyword {
     const char *name;
     enum kind kind;
-    size_t offset; /* in struct ssh_settings */
-    unsigned max;
-    const char *expected;
+    size_t offset;        /* in struct ssh_settings */
+    const char *expected; /* of a flag: yes or no */
+    unsigned min, max;
+    const struct word *words;
 } keywords[] = {
-    {"Host", KIND_HOST, 0, 0, NULL},
-    {"Match", KIND_MATCH, 0, 0, NULL},
-    {"Include", KIND_INCLUDE, 0, 0, NULL},
-    {"ProxyCommand", KIND_PROXY_COMMAND, 0, 0, NULL},
-    {"HostName", KIND_TEXT, AT(host_name), 0, NULL},
-    {"User", KIND_TEXT, AT(user), 0, NULL},
-    {"Port", KIND_NUMBER, AT(port), 65535, "a port from 1 to 65535"},
-    {"IdentityFile", KIND_ADD, AT(identity_files), 0, NULL},
-    {"IdentitiesOnly", KIND_FLAG, AT(identities_only), 0, "yes or no"},
-    {"IdentityAgent", KIND_TEXT, AT(identity_agent), 0, NULL},
-    {"ProxyJump", KIND_TEXT, AT(proxy_jump), 0, NULL},
-    {"UserKnownHostsFile", KIND_LIST, AT(known_hosts), 0, NULL},
-    {"GlobalKnownHostsFile", KIND_LIST, AT(global_known_hosts), 0, NULL},
-    {"StrictHostKeyChecking", KIND_STRICT, AT(strict), 0, "yes, no, ask or accept-new"},
-    {"HostKeyAlias", KIND_TEXT, AT(host_key_alias), 0, NULL},
-    {"ConnectTimeout", KIND_SECONDS, AT(connect_timeout_ms), 0, "a number of seconds"},
-    {"ConnectionAttempts", KIND_NUMBER, AT(connection_attempts), 1000,
-     "a number of attempts from 1 to 1000"},
-    {"ServerAliveInterval", KIND_SECONDS, AT(alive_interval_ms), 0, "a number of seconds"},
+    {.name = "Host", .kind = KIND_HOST},
+    {.name = "Match", .kind = KIND_MATCH},
+    {.name = "Include", .kind = KIND_INCLUDE},
+    {.name = "ProxyCommand", .kind = KIND_PROXY_COMMAND},
+    SETTING("HostName", KIND_TEXT, host_name),
+    SETTING("User", KIND_TEXT, user),
+    SETTING("Port", KIND_NUMBER, port, .min = 1, .max = 65535,
+            .expected = "a port from 1 to 65535"),
+    SETTING("IdentityFile", KIND_ADD, identity_files),
+    SETTING("IdentitiesOnly", KIND_FLAG, identities_only),
+    SETTING("IdentityAgent", KIND_TEXT, identity_agent),
+    SETTING("ProxyJump", KIND_TEXT, proxy_jump),
+    SETTING("UserKnownHostsFile", KIND_LIST, known_hosts),
+    SETTING("GlobalKnownHostsFile", KIND_LIST, global_known_hosts),
+    SETTING("StrictHostKeyChecking", KIND_WORD, strict, .words = strict_words,
+            .expected = "yes, no, ask or accept-new"),
+    SETTING("HostKeyAlias", KIND_TEXT, host_key_alias),
+    SETTING("RevokedHostKeys", KIND_TEXT, revoked_keys),
+    SETTING("CanonicalizeHostname", KIND_WORD, canonicalize, .words = canonicalize_words,
+            .expected = "yes, no or always"),
+    SETTING("CanonicalDomains", KIND_LIST, canonical_domains),
+    SETTING("CanonicalizeMaxDots", KIND_NUMBER, canonical_max_dots, .min = 0, .max = 255,
+            .expected = "a number from 0 to 255"),
+    SETTING("CanonicalizeFallbackLocal", KIND_FLAG, canonical_fallback),
+    SETTING("ConnectTimeout", KIND_SECONDS, connect_timeout_ms, .expected = "a number of seconds"),
+    SETTING("ConnectionAttempts", KIND_NUMBER, connection_attempts, .min = 1, .max = 1000,
+            .expected = "a number of attempts from 1 to 1000"),
+    SETTING("ServerAliveInterval", KIND_SECONDS, alive_interval_ms,
+            .expected = "a number of seconds"),
 };
 
 enum { KEYWORDS = sizeof(keywords) / sizeof(*keywords) };
@@ -236,7 +240,7 @@ static int bad(const struct place *at, const struct keyword *keyword, const char
                struct err *err)
 {
     return err_set(err, ERR_INVALID, "%s:%d: expected %s, found \"%s\"", at->file, at->line,
-                   keyword->expected, value);
+                   keyword->expected ? keyword->expected : "yes or no", value);
 }
 
 /* ProxyJump and ProxyCommand are two ways to say one thing; the first decides. */
@@ -275,10 +279,11 @@ static int set_value(struct reader *r, const struct place *at, const struct keyw
             strvec_extend(field, words->items + 1);
         return 0;
     case KIND_ADD:
-        strvec_push(field, value);
+        if (!strvec_has(field, value))
+            strvec_push(field, value);
         return 0;
     case KIND_NUMBER:
-        if (parse_int64(value, &number, NULL) < 0 || number < 1 || number > keyword->max)
+        if (parse_int64(value, &number, NULL) < 0 || number < keyword->min || number > keyword->max)
             return bad(at, keyword, value, err);
         if (first)
             *(unsigned *)field = (unsigned)number;
@@ -291,14 +296,14 @@ static int set_value(struct reader *r, const struct place *at, const struct keyw
             *(int64_t *)field = number;
         return 0;
     case KIND_FLAG:
-    case KIND_STRICT:
-        word = find_word(keyword->kind == KIND_FLAG ? flag_words : strict_words, value);
+    case KIND_WORD:
+        word = find_word(keyword->words ? keyword->words : flag_words, value);
         if (!word)
             return bad(at, keyword, value, err);
         if (first && keyword->kind == KIND_FLAG)
             *(bool *)field = word->value;
         else if (first)
-            *(enum ssh_strict *)field = (enum ssh_strict)word->value;
+            *(unsigned *)field = (unsigned)word->value;
         return 0;
     default:
         return 0;
@@ -346,7 +351,7 @@ static bool host_applies(const struct reader *r, const struct strvec *words)
         const char *pattern = words->items[i];
         const bool negated = *pattern == '!';
 
-        if (!pattern_match(pattern + negated, strlen(pattern + negated), r->alias))
+        if (!ssh_pattern_match(pattern + negated, strlen(pattern + negated), r->host))
             continue;
         if (negated)
             return false;
@@ -355,44 +360,59 @@ static bool host_applies(const struct reader *r, const struct strvec *words)
     return found;
 }
 
+/* What a criterion of Match compares its patterns with, or NULL: it is not supported. */
+static char *subject_of(const struct reader *r, const char *criterion)
+{
+    const char *user = r->user ? r->user : r->out->user;
+
+    if (strcasecmp(criterion, "host") == 0)
+        return host_name(r);
+    if (strcasecmp(criterion, "originalhost") == 0)
+        return xstrdup(r->alias);
+    if (strcasecmp(criterion, "localuser") == 0)
+        return xstrdup(local_user(r));
+    if (strcasecmp(criterion, "user") == 0)
+        return xstrdup(user ? user : local_user(r));
+    return NULL;
+}
+
+/* "all", "canonical" and "final" take no patterns. Whether it is one of these. */
+static bool stands_alone(struct reader *r, const char *criterion, bool *ret_holds)
+{
+    const bool final = strcasecmp(criterion, "final") == 0;
+
+    r->wants_final |= final;
+    *ret_holds = r->final || strcasecmp(criterion, "all") == 0;
+    return final || strcasecmp(criterion, "canonical") == 0 || strcasecmp(criterion, "all") == 0;
+}
+
 static int match_applies(struct reader *r, const struct place *at, const struct strvec *words,
                          bool *ret, struct err *err)
 {
-    bool applies = true;
+    bool applies = words->len > 1;
 
     for (size_t i = 1; i < words->len; i++) {
-        const char *word = words->items[i];
-        const bool negated = *word == '!';
-        const char *subject = NULL;
-        const struct ssh_settings *s = r->out;
+        const bool negated = *words->items[i] == '!';
+        const char *criterion = words->items[i] + negated;
+        CLEANUP_FREE char *subject = NULL;
+        bool holds;
 
-        word += negated;
-        if (strcasecmp(word, "all") == 0) {
-            applies = applies && !negated;
+        if (stands_alone(r, criterion, &holds)) {
+            applies = applies && holds != negated;
             continue;
         }
-        if (strcasecmp(word, "host") == 0)
-            subject = s->host_name ? s->host_name : r->alias;
-        else if (strcasecmp(word, "originalhost") == 0)
-            subject = r->alias;
-        else if (strcasecmp(word, "user") == 0)
-            subject = r->user ? r->user : s->user ? s->user : r->source->local_user;
-        else if (strcasecmp(word, "localuser") == 0)
-            subject = r->source->local_user;
-        else {
-            strvec_pushf(&r->out->notes,
-                         "%s:%d: \"Match %s\" is not supported; this block is left out", at->file,
-                         at->line, word);
+        subject = subject_of(r, criterion);
+        if (!subject) {
+            note(r, at, "\"Match %s\" is not supported; this block is left out", criterion);
             *ret = false;
             return 0;
         }
         if (++i >= words->len)
             return err_set(err, ERR_INVALID, "%s:%d: Match needs a pattern behind \"%s\"", at->file,
-                           at->line, word);
-        if (ssh_pattern_list_match(words->items[i], ",", subject ? subject : "") == negated)
-            applies = false;
+                           at->line, criterion);
+        applies = applies && ssh_pattern_list_match(words->items[i], ",", subject) != negated;
     }
-    *ret = applies && words->len > 1;
+    *ret = applies;
     return 0;
 }
 
@@ -405,7 +425,7 @@ static int include(struct reader *r, const struct place *at, const struct strvec
         return err_set(err, ERR_LIMIT, "%s:%d: files are included %d deep; one includes itself?",
                        at->file, at->line, DEPTH_MAX);
     for (size_t i = 1; i < words->len; i++) {
-        CLEANUP_FREE char *expanded = expand(r, words->items[i]);
+        CLEANUP_FREE char *expanded = expand(r, words->items[i], r->host);
         CLEANUP_FREE char *dir =
             r->of_system ? xstrdup("/etc/ssh") : fs_join(r->source->home, ".ssh");
         CLEANUP_FREE char *path = fs_join(dir, expanded);
@@ -452,10 +472,33 @@ static int read_line(struct reader *r, const struct place *at, const char *line,
     return set_value(r, at, keyword, &words, err);
 }
 
+/* As ssh does it: what others can write to, or may have written, is not followed. Not asked of a
+ * file that the caller names, nor of the system's own; of what these include, always. */
+static int check_owner(const struct reader *r, int fd, const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (r->depth == 0 && (r->of_system || r->source->user_file_is_named))
+        return 0;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "cannot look at %s", path);
+    if (st.st_uid != 0 && st.st_uid != geteuid())
+        return err_set(err, ERR_DENIED,
+                       "%s: bad owner: it belongs to neither the user of this process nor root",
+                       path);
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return err_set(err, ERR_DENIED,
+                       "%s: bad permissions: others may write to it; take that away with: chmod "
+                       "go-w %s",
+                       path, path);
+    return 0;
+}
+
 static int read_file(struct reader *r, const char *path, struct err *err)
 {
     CLEANUP_BUF struct buf text = BUF_INIT;
     struct place at = {.file = path};
+    CLEANUP_FD int fd = -1;
     bool active = true;
     char *line, *end;
 
@@ -463,7 +506,10 @@ static int read_file(struct reader *r, const char *path, struct err *err)
         return 0;
     if (++r->files > FILES_MAX)
         return err_set(err, ERR_LIMIT, "%s: more than %d files are included", path, FILES_MAX);
-    if (fs_read_file(path, FILE_MAX, &text, err) < 0)
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    if (check_owner(r, fd, path, err) < 0 || fs_read_fd(fd, path, FILE_MAX, &text, err) < 0)
         return -1;
     for (line = text.data; line; line = end) {
         at.line++;
@@ -478,50 +524,86 @@ static int read_file(struct reader *r, const char *path, struct err *err)
 
 /* --- all of it --- */
 
+static int read_files(struct reader *r, struct err *err)
+{
+    const struct ssh_config_source *source = r->source;
+
+    r->files = 0;
+    r->of_system = false;
+    if (source->user_file && read_file(r, source->user_file, err) < 0)
+        return -1;
+    r->of_system = true;
+    return source->system_file ? read_file(r, source->system_file, err) : 0;
+}
+
+static void set_host_name(struct reader *r, char *name)
+{
+    free(r->out->host_name);
+    r->out->host_name = name;
+}
+
+/* With CanonicalizeHostname, or a "Match final" somewhere, the files are read again with the name
+ * that the first time has brought: the first value of each keyword stays, blocks that did not apply
+ * may now. */
+static int read_twice(struct reader *r, struct err *err)
+{
+    CLEANUP_FREE char *canonical = NULL;
+
+    if (read_files(r, err) < 0)
+        return -1;
+    set_host_name(r, host_name(r));
+    if (r->out->canonicalize == SSH_CANONICALIZE_NO && !r->wants_final)
+        return 0;
+    if (ssh_canonical_name(r->source, r->out, &canonical, err) < 0)
+        return -1;
+    set_host_name(r, xstrdup(canonical));
+    r->host = canonical;
+    r->final = true;
+    return read_files(r, err);
+}
+
 static void expand_value(const struct reader *r, char **value)
 {
-    if (*value) {
-        char *text = expand(r, *value);
+    char *text;
 
-        free(*value);
-        *value = text;
-    }
+    if (!*value)
+        return;
+    text = expand(r, *value, r->out->host_name);
+    free(*value);
+    *value = text;
+}
+
+static void expand_list(const struct reader *r, struct strvec *list)
+{
+    for (size_t i = 0; i < list->len; i++)
+        expand_value(r, &list->items[i]);
 }
 
 static void expand_all(const struct reader *r)
 {
     struct ssh_settings *s = r->out;
 
-    if (!s->host_name)
-        s->host_name = xstrdup(r->alias);
-    /* %h of HostName is the name as it was given. */
-    if (strchr(s->host_name, '%')) {
-        char *pattern = steal_ptr(&s->host_name);
-
-        s->host_name = expand(r, pattern);
-        free(pattern);
-    }
     expand_value(r, &s->identity_agent);
     expand_value(r, &s->proxy_jump);
     expand_value(r, &s->host_key_alias);
-    for (size_t i = 0; i < s->identity_files.len; i++)
-        expand_value(r, &s->identity_files.items[i]);
-    for (size_t i = 0; i < s->known_hosts.len; i++)
-        expand_value(r, &s->known_hosts.items[i]);
-    for (size_t i = 0; i < s->global_known_hosts.len; i++)
-        expand_value(r, &s->global_known_hosts.items[i]);
+    expand_value(r, &s->revoked_keys);
+    expand_list(r, &s->identity_files);
+    expand_list(r, &s->known_hosts);
+    expand_list(r, &s->global_known_hosts);
 }
 
 int ssh_config_read(const struct ssh_config_source *source, const char *alias, const char *user,
                     struct ssh_settings *ret, struct err *err)
 {
-    CLEANUP_SSH_SETTINGS struct ssh_settings settings = {0};
-    struct reader r = {.source = source, .alias = alias, .user = user, .out = &settings};
+    CLEANUP_SSH_SETTINGS struct ssh_settings settings = {
+        .canonical_max_dots = 1,
+        .canonical_fallback = true,
+        .proxy_jump = xstrdup_null(source->jump),
+    };
+    struct reader r = {
+        .source = source, .alias = alias, .host = alias, .user = user, .out = &settings};
 
-    if (source->user_file && read_file(&r, source->user_file, err) < 0)
-        return -1;
-    r.of_system = true;
-    if (source->system_file && read_file(&r, source->system_file, err) < 0)
+    if (read_twice(&r, err) < 0)
         return -1;
     expand_all(&r);
     *ret = settings;

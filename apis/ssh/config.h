@@ -7,15 +7,18 @@
  *     ...
  *     ssh_settings_release(&settings);
  *
- * Known: Host (globs, negation), Match (all, host, originalhost, user, localuser; a block with
- * another criterion is left out, with a note), Include, HostName, User, Port, IdentityFile,
- * IdentitiesOnly, IdentityAgent, ProxyJump, UserKnownHostsFile, GlobalKnownHostsFile,
- * StrictHostKeyChecking, HostKeyAlias, ConnectTimeout, ConnectionAttempts, ServerAliveInterval. As
- * with OpenSSH the first value wins and IdentityFile adds up. A ProxyCommand that applies is
- * ERR_UNSUPPORTED, since the host may not be reachable without; all other keywords mean nothing
- * here.
+ * Known: Host (globs, negation), Match (all, canonical, final, host, originalhost, user, localuser;
+ * a block with another criterion is left out, with a note), Include, HostName, User, Port,
+ * IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, UserKnownHostsFile, GlobalKnownHostsFile,
+ * StrictHostKeyChecking, HostKeyAlias, RevokedHostKeys, CanonicalizeHostname, CanonicalDomains,
+ * CanonicalizeMaxDots, CanonicalizeFallbackLocal, ConnectTimeout, ConnectionAttempts,
+ * ServerAliveInterval. As with OpenSSH the first value wins and IdentityFile adds up. A
+ * ProxyCommand that applies is ERR_UNSUPPORTED, since the host may not be reachable without; all
+ * other keywords mean nothing here.
  *
- * Errors: ERR_INVALID as "FILE:LINE: …". Reads files, otherwise pure. Source: ssh_config(5). */
+ * Errors: ERR_INVALID as "FILE:LINE: …", ERR_DENIED for a file that others may write to. Reads
+ * files, and with CanonicalizeHostname asks for names, which takes as long as /etc/resolv.conf
+ * says; otherwise pure. Source: ssh_config(5). */
 #pragma once
 
 #include <stdbool.h>
@@ -28,7 +31,11 @@ struct ssh_config_source {
     const char *home;        /* of whoever runs this; what ~ and %d stand for */
     const char *local_user;  /* %u; NULL: "" */
     const char *user_file;   /* NULL: none. A file that does not exist is empty. */
+    bool user_file_is_named; /* by the caller's user, and not looked for: whose it is does not
+                                matter */
     const char *system_file; /* read after it; likewise */
+    const char *jump;        /* what the caller says already for ProxyJump, or NULL */
+    bool (*resolves)(const char *name); /* for tests; NULL: the C library is asked */
 };
 
 enum ssh_strict {
@@ -38,9 +45,11 @@ enum ssh_strict {
     SSH_STRICT_NO,
 };
 
+enum ssh_canonicalize { SSH_CANONICALIZE_NO, SSH_CANONICALIZE_YES, SSH_CANONICALIZE_ALWAYS };
+
 /* Nothing said: NULL, 0, an empty list. */
 struct ssh_settings {
-    char *host_name; /* tokens replaced; never NULL */
+    char *host_name; /* tokens replaced, canonical; never NULL */
     char *user;
     unsigned port;
     struct strvec identity_files; /* tokens and ~ replaced; "none" alone: no files */
@@ -51,6 +60,11 @@ struct ssh_settings {
     struct strvec global_known_hosts;
     enum ssh_strict strict;
     char *host_key_alias;
+    char *revoked_keys; /* tokens and ~ replaced; "none" */
+    enum ssh_canonicalize canonicalize;
+    struct strvec canonical_domains;
+    unsigned canonical_max_dots;
+    bool canonical_fallback;
     int64_t connect_timeout_ms;
     unsigned connection_attempts;
     int64_t alive_interval_ms;
@@ -63,7 +77,3 @@ struct ssh_settings {
 int ssh_config_read(const struct ssh_config_source *source, const char *alias, const char *user,
                     struct ssh_settings *ret, struct err *err) __attribute__((warn_unused_result));
 void ssh_settings_release(struct ssh_settings *settings);
-
-/* Whether a name matches a list of patterns with `*`, `?` and `!`: some pattern does, and none
- * behind a `!` does. Letters of either case are the same. `separators` part the patterns. */
-bool ssh_pattern_list_match(const char *patterns, const char *separators, const char *name);

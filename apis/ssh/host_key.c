@@ -159,6 +159,23 @@ static int check_known(struct ssh_session *session, const struct ssh_target *t,
                                                 : refuse_unknown(session, t, shown, err);
 }
 
+/* A list that cannot be read refuses all keys, as with OpenSSH. */
+static int check_revoked(struct ssh_session *session, const struct ssh_target *t,
+                         const struct shown *shown, struct err *err)
+{
+    int line = 0;
+
+    if (!t->revoked_keys)
+        return 0;
+    if (ssh_revoked_keys_check(t->revoked_keys, shown->blob, shown->len, &line, err) < 0)
+        return err_wrap(err, "%s: no host key is taken, as RevokedHostKeys cannot be looked at",
+                        session->peer);
+    if (line)
+        return err_set(err, ERR_DENIED, "%s: the host key %s %s has been revoked by %s:%d",
+                       session->peer, shown->type, shown->fingerprint, t->revoked_keys, line);
+    return 0;
+}
+
 int ssh_host_key_check(struct ssh_session *session, const struct ssh_target *target,
                        bool *ret_mismatch, struct err *err)
 {
@@ -173,18 +190,16 @@ int ssh_host_key_check(struct ssh_session *session, const struct ssh_target *tar
         return err_set(err, ERR_PROTOCOL, "%s: the server has no host key", session->peer);
     ssh_fingerprint(shown.blob, shown.len, shown.fingerprint);
     snprintf(session->fingerprint, sizeof(session->fingerprint), "%s", shown.fingerprint);
-    switch (target->policy) {
-    case SSH_HOST_KEY_INSECURE:
-        return 0;
-    case SSH_HOST_KEY_PINNED:
-        if (strcmp(target->pin, shown.fingerprint) == 0)
-            return 0;
+    if (target->policy == SSH_HOST_KEY_PINNED && strcmp(target->pin, shown.fingerprint) != 0) {
         *ret_mismatch = true;
         return err_set(err, ERR_DENIED,
                        "%s: the host key is not the one of the URL: the server has %s %s, host_key "
                        "says %s. Somebody may be listening in between, or the server has a new key",
                        session->peer, shown.type, shown.fingerprint, target->pin);
-    default:
-        return check_known(session, target, &shown, err);
     }
+    if (check_revoked(session, target, &shown, err) < 0)
+        return -1;
+    if (target->policy == SSH_HOST_KEY_PINNED || target->policy == SSH_HOST_KEY_INSECURE)
+        return 0;
+    return check_known(session, target, &shown, err);
 }

@@ -7,12 +7,15 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "apis/ssh/config.h"
+#include "apis/ssh/key.h"
+#include "apis/ssh/pattern.h"
 #include "base/base64.h"
 #include "base/fs.h"
 #include "base/sha256.h"
 
 enum { FILE_MAX = 16 << 20 };
+
+#define KRL_MAGIC "SSHKRL\n" /* and a NUL, which ends it */
 
 void ssh_fingerprint(const void *blob, size_t len, char ret[SSH_FINGERPRINT_SIZE])
 {
@@ -201,6 +204,44 @@ void ssh_known_hosts_types(const struct ssh_known_hosts *known, const char *name
     vec_foreach (const struct ssh_known_entry *, entry, known)
         if (!entry->revoked && entry_match(entry, name) && !strvec_has(ret, entry->type))
             strvec_push(ret, entry->type);
+}
+
+/* --- revoked keys --- */
+
+int ssh_revoked_keys_check(const char *path, const void *blob, size_t len, int *ret_line,
+                           struct err *err)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    const char *line, *end;
+    int number = 0;
+
+    if (fs_read_file(path, FILE_MAX, &text, err) < 0)
+        return -1;
+    if (text.len >= sizeof(KRL_MAGIC) - 1 &&
+        memcmp(text.data, KRL_MAGIC, sizeof(KRL_MAGIC) - 1) == 0)
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "%s is a binary list (KRL), which is not supported; make it a text file with "
+            "a public key on each line",
+            path);
+    for (line = text.data; line; line = end ? end + 1 : NULL) {
+        CLEANUP_BUF struct buf key = BUF_INIT;
+
+        number++;
+        end = strchr(line, '\n');
+        line += strspn(line, " \t\r");
+        if (!*line || *line == '\n' || *line == '#')
+            continue;
+        ssh_key_parse_public(line, &key);
+        if (!key.len)
+            return err_set(err, ERR_INVALID, "%s:%d: expected a public key", path, number);
+        if (key.len == len && memcmp(key.data, blob, len) == 0) {
+            *ret_line = number;
+            return 0;
+        }
+    }
+    *ret_line = 0;
+    return 0;
 }
 
 /* --- adding --- */

@@ -67,6 +67,10 @@ enum ssh_known ssh_known_hosts_check(const struct ssh_known_hosts *known, const 
 /* Adds the types of the keys that are known of the host, each once. */
 void ssh_known_hosts_types(const struct ssh_known_hosts *known, const char *name,
                            struct strvec *ret);
+/* *ret_line is where a file of RevokedHostKeys (a public key on each line) has this key, or 0.
+ * ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED (a KRL): whether it is revoked is not known. */
+int ssh_revoked_keys_check(const char *path, const void *blob, size_t len, int *ret_line,
+                           struct err *err) __attribute__((warn_unused_result));
 /* Adds a line to the file, which is made if need be, with the directory above it. */
 int ssh_known_hosts_append(const char *path, const char *name, const void *blob, size_t len,
                            struct err *err) __attribute__((warn_unused_result));

@@ -63,6 +63,7 @@ void ssh_target_free(struct ssh_target *t)
     free(t->agent);
     free(t->pin);
     strvec_release(&t->known_hosts);
+    free(t->revoked_keys);
     free(t->host_key_alias);
     strvec_release(&t->notes);
     ssh_target_free(t->jump);
@@ -231,6 +232,8 @@ static int add_host_keys(struct ssh_target *t, const struct ssh_environment *e,
         return err_set(err, ERR_INVALID,
                        "insecure=true goes together with no other host key option");
     t->host_key_alias = xstrdup_null(s->host_key_alias);
+    if (s->revoked_keys && strcasecmp(s->revoked_keys, "none") != 0)
+        t->revoked_keys = xstrdup(s->revoked_keys);
     add_known_hosts(t, e, s, file);
     if (fingerprint)
         return pin(t, fingerprint, err);
@@ -312,7 +315,9 @@ static int target_new(const struct remote_url *url, const struct ssh_environment
         .home = e->home,
         .local_user = e->local_user,
         .user_file = none ? NULL : file,
+        .user_file_is_named = given != NULL,
         .system_file = given ? NULL : e->system_config,
+        .jump = option(url, "jump"),
     };
 
     t->private_key = (struct buf)BUF_INIT;

@@ -14,10 +14,11 @@
  * `insecure=true`, `user=…`, `jump=[USER@]HOST[:PORT],…` and `config=FILE` ("none": no file is
  * read) behind a `?`. Values are percent-encoded; what is in the URL beats the configuration.
  *
- * Host keys: with `host_key` the server must have this one, with `insecure` any is taken, otherwise
- * the known_hosts files decide. A host of which these know nothing is refused, unless `accept_new`
- * or StrictHostKeyChecking says accept-new or no; such a key is written down. The two old forms,
- * with a password or a key in the URL, take a new key too when they say nothing about host keys.
+ * Host keys: none that RevokedHostKeys lists is taken. With `host_key` the server must have this
+ * one, with `insecure` any is taken, otherwise the known_hosts files decide. A host of which these
+ * know nothing is refused, unless `accept_new` or StrictHostKeyChecking says accept-new or no; such
+ * a key is written down. The two old forms, with a password or a key in the URL, take a new key too
+ * when they say nothing about host keys.
  *
  * Secrets are overwritten when a target is freed. Errors: ERR_INVALID, ERR_UNSUPPORTED; messages
  * never hold the secrets of the URL. Reads the configuration, otherwise pure. */
@@ -70,6 +71,7 @@ struct ssh_target {
     enum ssh_host_key_policy policy;
     char *pin;                 /* "SHA256:…" */
     struct strvec known_hosts; /* new keys go to the first */
+    char *revoked_keys;        /* file of keys that are refused whatever else is said; NULL: none */
     char *host_key_alias;      /* what the host is called there; NULL: `host` */
 
     int attempts;               /* to connect */

@@ -14,11 +14,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static bool resolves(const char *name)
+{
+    return strlen(name) % 2;
+}
+
 static void config(const char *text, size_t len)
 {
     static char path[] = "/tmp/runner-fuzz-ssh-XXXXXX";
     static int fd = -1;
-    const struct ssh_config_source source = {.home = "/h", .local_user = "u", .user_file = path};
+    const struct ssh_config_source source = {.home = "/h",
+                                             .local_user = "u",
+                                             .user_file = path,
+                                             .resolves = resolves};
     CLEANUP_SSH_SETTINGS struct ssh_settings settings = {0};
 
     if (strcasestr(text, "include"))

@@ -1,7 +1,11 @@
 /* ssh_config, as ssh(1) reads it. */
 #include "tests/unit/test.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "apis/ssh/config.h"
+#include "apis/ssh/pattern.h"
 #include "base/fs.h"
 
 static char dir[] = "/tmp/runner-ssh-config-XXXXXX";
@@ -14,17 +18,31 @@ static void write_file(const char *name, const char *text)
     assert_int_equal(fs_write_file(path, text, strlen(text), 0600, NULL), 0);
 }
 
-static int read_as(const char *alias, const char *user, struct ssh_settings *ret)
+/* The names that were asked for. */
+static struct strvec asked;
+
+static bool resolves(const char *name)
+{
+    strvec_push(&asked, name);
+    return strcmp(name, "web1.b.example.") == 0 || strcmp(name, "anchored.") == 0;
+}
+
+static int read_through(const char *jump, const char *alias, const char *user,
+                        struct ssh_settings *ret)
 {
     CLEANUP_FREE char *path = fs_join(dir, ".ssh/config");
-    const struct ssh_config_source source = {.home = dir,
-                                             .local_user = "me",
-                                             .user_file = path,
-                                             .system_file = NULL};
+    const struct ssh_config_source source = {
+        .home = dir, .local_user = "me", .user_file = path, .jump = jump, .resolves = resolves};
 
     *ret = (struct ssh_settings){0};
     err_clear(&err);
+    strvec_release(&asked);
     return ssh_config_read(&source, alias, user, ret, &err);
+}
+
+static int read_as(const char *alias, const char *user, struct ssh_settings *ret)
+{
+    return read_through(NULL, alias, user, ret);
 }
 
 static void reads_hosts(void **state)
@@ -106,6 +124,122 @@ static void reads_includes_and_matches(void **state)
     assert_int_equal(s.port, 3);
 }
 
+/* A host is compared by the name that HostName makes of the one that was given. */
+static void matches_hosts_as_they_are_called(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+
+    (void)state;
+    write_file(".ssh/config", "Match host web1\n  Port 1\n  HostName %h.example\n"
+                              "Match host web1\n  Port 2\n  User early\n"
+                              "Match host web1.example originalhost web1\n  User late\n"
+                              "Match final host web1.example\n  IdentityFile final\n"
+                              "Match canonical\n  IdentityFile canonical\n"
+                              "Match !final\n  IdentityFile first\n"
+                              "Match final exec true\n"
+                              "Match all\n  RevokedHostKeys ~/revoked-%h\n");
+    assert_int_equal(read_as("web1", NULL, &s), 0);
+    assert_string_equal(s.host_name, "web1.example");
+    assert_int_equal(s.port, 1);
+    assert_string_equal(s.user, "late");
+    assert_int_equal(s.identity_files.len, 3);
+    assert_string_equal(s.identity_files.items[0], "first");
+    assert_string_equal(s.identity_files.items[1], "final");
+    assert_string_equal(s.identity_files.items[2], "canonical");
+    assert_int_equal(s.notes.len, 1);
+    assert_non_null(strstr(s.revoked_keys, "/revoked-web1.example"));
+    assert_int_equal(asked.len, 0);
+}
+
+#define CANONICAL "CanonicalDomains a.example b.example\nCanonicalizeHostname "
+#define BLOCKS                                                                                     \
+    "\nHost *.b.example\n  User full\nHost web1\n  Port 7\n"                                       \
+    "Match originalhost web1 host web1.b.example\n  HostKeyAlias both\n"
+
+static void makes_names_canonical(void **state)
+{
+    static const struct {
+        const char *text, *jump, *alias;
+        const char *name;
+        const char *user; /* of the block for full names */
+        size_t asked;
+    } rows[] = {
+        {CANONICAL "yes" BLOCKS, NULL, "web1", "web1.b.example", "full", 2},
+        {CANONICAL "no" BLOCKS, NULL, "web1", "web1", NULL, 0},
+        {CANONICAL "yes" BLOCKS, NULL, "web2", "web2", NULL, 2},
+        {CANONICAL "yes" BLOCKS, NULL, "x.y.b.example", "x.y.b.example", "full", 0},
+        {CANONICAL "yes\nCanonicalizeMaxDots 0" BLOCKS, NULL, "x.y", "x.y", NULL, 0},
+        {CANONICAL "yes" BLOCKS, NULL, "x.y", "x.y", NULL, 2},
+        {CANONICAL "yes" BLOCKS, NULL, "anchored.", "anchored", NULL, 1},
+        {CANONICAL "yes" BLOCKS, NULL, "10.1.1.1", "10.1.1.1", NULL, 0},
+        {CANONICAL "yes" BLOCKS, NULL, "::1", "::1", NULL, 0},
+        {"CanonicalDomains none\nCanonicalizeHostname yes" BLOCKS, NULL, "web1", "web1", NULL, 0},
+        /* A jump host would look it up. */
+        {CANONICAL "yes" BLOCKS, "gate", "web1", "web1", NULL, 0},
+        {CANONICAL "yes" BLOCKS, "none", "web1", "web1.b.example", "full", 2},
+        {CANONICAL "always" BLOCKS, "gate", "web1", "web1.b.example", "full", 2},
+    };
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        write_file(".ssh/config", rows[i].text);
+        assert_int_equal(read_through(rows[i].jump, rows[i].alias, NULL, &s), 0);
+        assert_string_equal(s.host_name, rows[i].name);
+        assert_int_equal(asked.len, rows[i].asked);
+        if (rows[i].user)
+            assert_string_equal(s.user, rows[i].user);
+        else
+            assert_null(s.user);
+        assert_int_equal(s.port, strcmp(rows[i].alias, "web1") == 0 ? 7 : 0);
+        assert_int_equal(s.host_key_alias != NULL, strcmp(rows[i].name, "web1.b.example") == 0);
+        ssh_settings_release(&s);
+    }
+    write_file(".ssh/config", CANONICAL "yes\nCanonicalizeFallbackLocal no\n");
+    assert_int_equal(read_as("web2", NULL, &s), -1);
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_string_equal(err.message, "web2: no such host in any domain of CanonicalDomains, and "
+                                     "CanonicalizeFallbackLocal is \"no\"");
+    strvec_release(&asked);
+}
+
+static void refuses_files_of_others(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+    CLEANUP_FREE char *path = fs_join(dir, ".ssh/config");
+    CLEANUP_FREE char *included = fs_join(dir, ".ssh/conf.d/two.conf");
+    CLEANUP_FREE char *message =
+        xasprintf("%s: bad permissions: others may write to it; take that away with: chmod go-w %s",
+                  included, included);
+    const struct ssh_config_source named = {.home = dir,
+                                            .user_file = path,
+                                            .user_file_is_named = true};
+
+    (void)state;
+    write_file(".ssh/config", "User me\n");
+    assert_int_equal(chmod(path, 0664), 0);
+    assert_int_equal(read_as("a", NULL, &s), -1);
+    assert_int_equal(err.code, ERR_DENIED);
+    assert_non_null(strstr(err.message, "/.ssh/config: bad permissions: others may write to it"));
+    assert_int_equal(ssh_config_read(&named, "a", NULL, &s, &err), 0);
+    ssh_settings_release(&s);
+    assert_int_equal(chmod(path, 0600), 0);
+    write_file(".ssh/config", "Include conf.d/two.conf\n");
+    write_file(".ssh/conf.d/two.conf", "User me\n");
+    assert_int_equal(chmod(included, 0602), 0);
+    assert_int_equal(ssh_config_read(&named, "a", NULL, &s, &err), -1);
+    assert_string_equal(err.message, message);
+    assert_int_equal(chmod(included, 0644), 0);
+    assert_int_equal(read_as("a", NULL, &s), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(included, 65534, 65534), 0);
+        ssh_settings_release(&s);
+        assert_int_equal(read_as("a", NULL, &s), -1);
+        assert_non_null(strstr(err.message, "two.conf: bad owner: it belongs to neither"));
+    }
+    assert_int_equal(unlink(included), 0);
+}
+
 static void refuses(void **state)
 {
     static const struct {
@@ -122,6 +256,10 @@ static void refuses(void **state)
         {"ProxyCommand nc %h\n", ERR_UNSUPPORTED,
          ":1: ProxyCommand for a is not supported; use ProxyJump"},
         {"Include config\n", ERR_LIMIT, ":1: files are included 16 deep; one includes itself?"},
+        {"CanonicalizeHostname maybe\n", ERR_INVALID,
+         ":1: expected yes, no or always, found \"maybe\""},
+        {"CanonicalizeMaxDots 256\n", ERR_INVALID,
+         ":1: expected a number from 0 to 255, found \"256\""},
         {"ConnectTimeout soon\n", ERR_INVALID, ":1: expected a number of seconds, found \"soon\""},
         {"Host b\nPort 0\nProxyCommand x\n", ERR_NONE, ""},
         {"ProxyJump none\nProxyCommand x\n", ERR_NONE, ""},
@@ -174,6 +312,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_hosts),
         cmocka_unit_test(reads_includes_and_matches),
+        cmocka_unit_test(matches_hosts_as_they_are_called),
+        cmocka_unit_test(makes_names_canonical),
+        cmocka_unit_test(refuses_files_of_others),
         cmocka_unit_test(refuses),
         cmocka_unit_test(matches_patterns),
     };

@@ -129,7 +129,8 @@ static void refuses_rsa_files_with_advice(void **state)
 
 /* --- the agent --- */
 
-/* Keys by ssh-add (names, then NULL). Returns its pid. */
+/* Keys by ssh-add (names, then NULL). Returns its pid. Each needs a socket of its own: one that
+ * ends removes what is there by then. */
 static int start_agent(const char *socket, const char *const *names)
 {
     CLEANUP_FREE char *command = xasprintf("rm -f %s; ssh-agent -a %s | sed -n "
@@ -156,6 +157,8 @@ static void logs_in_by_agent(void **state)
     const char *const client[] = {"client", NULL};
     const char *const nothing[] = {NULL};
     CLEANUP_FREE char *socket = xasprintf("%s/agent", sshd.dir);
+    CLEANUP_FREE char *of_rsa = xasprintf("%s-of-rsa", socket);
+    CLEANUP_FREE char *empty = xasprintf("%s-empty", socket);
     struct ssh_session *session = NULL;
     int pid;
 
@@ -171,16 +174,16 @@ static void logs_in_by_agent(void **state)
                      -1);
     assert_message("(none of its keys is meant); key ");
     kill(pid, SIGTERM);
-    pid = start_agent(socket, rsa);
-    assert_ok(open_session(socket, &session, "ssh://%s@127.0.0.1:%u?insecure=true", HOST(&sshd)));
+    pid = start_agent(of_rsa, rsa);
+    assert_ok(open_session(of_rsa, &session, "ssh://%s@127.0.0.1:%u?insecure=true", HOST(&sshd)));
     assert_works(session);
     kill(pid, SIGTERM);
-    pid = start_agent(socket, nothing);
-    assert_int_equal(open_session(socket, &session, "ssh://%s@127.0.0.1:%u?insecure=true",
+    pid = start_agent(empty, nothing);
+    assert_int_equal(open_session(empty, &session, "ssh://%s@127.0.0.1:%u?insecure=true",
                                   HOST(&sshd)),
                      -1);
     assert_int_equal(test_err.code, ERR_DENIED);
-    assert_message("/agent (has no keys)");
+    assert_message("/agent-empty (has no keys)");
     kill(pid, SIGTERM);
     assert_int_equal(open_session("/no/agent", &session, "ssh://%s@127.0.0.1:%u?insecure=true",
                                   HOST(&sshd)),
@@ -355,6 +358,47 @@ static void checks_pinned_keys(void **state)
         assert_int_equal(test_err.code, ERR_DENIED);
         assert_message("there is no key to log in with");
     }
+}
+
+static void refuses_revoked_keys(void **state)
+{
+    CLEANUP_FREE char *path = xstrdup(sshd_path(&sshd, "revoked"));
+    CLEANUP_FREE char *public = read_text("host_ed25519.pub");
+    CLEANUP_FREE char *other = read_text("client.pub");
+    CLEANUP_FREE char *both = xasprintf("# of the old disk\n\n%s%s", other, public);
+    CLEANUP_FREE char *config = xasprintf("RevokedHostKeys %s\n", path);
+    CLEANUP_FREE char *any =
+        xasprintf("insecure=true&config=%s", sshd_path(&sshd, "revoked_config"));
+    CLEANUP_FREE char *pinned =
+        xasprintf("host_key=%s&config=%s", fingerprint[0], sshd_path(&sshd, "revoked_config"));
+    CLEANUP_FREE char *where = xasprintf("%s has been revoked by %s:4", fingerprint[0], path);
+    struct ssh_session *session = NULL;
+
+    (void)state;
+    write_text("revoked_config", config);
+    write_text("revoked", other);
+    assert_ok(open_with(any, &session));
+    assert_works(session);
+    write_text("revoked", both);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(open_with(i ? any : pinned, &session), -1);
+        assert_int_equal(test_err.code, ERR_DENIED);
+        assert_message(where);
+    }
+    write_text("revoked", "nonsense\n");
+    assert_int_equal(open_with(any, &session), -1);
+    assert_int_equal(test_err.code, ERR_INVALID);
+    assert_message("/revoked:1: expected a public key");
+    assert_int_equal(sshd_run((const char *const[]){"ssh-keygen", "-q", "-k", "-f", path,
+                                                    sshd_path(&sshd, "host_ed25519.pub"), NULL}),
+                     0);
+    assert_int_equal(open_with(any, &session), -1);
+    assert_int_equal(test_err.code, ERR_UNSUPPORTED);
+    assert_message("no host key is taken, as RevokedHostKeys cannot be looked at: ");
+    assert_message("/revoked is a binary list (KRL), which is not supported");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(open_with(any, &session), -1);
+    assert_message("no host key is taken, as RevokedHostKeys cannot be looked at: ");
 }
 
 /* --- ways --- */
@@ -543,6 +587,7 @@ int main(void)
         cmocka_unit_test(checks_known_hosts),
         cmocka_unit_test(trusts_on_first_use_when_asked),
         cmocka_unit_test(checks_pinned_keys),
+        cmocka_unit_test(refuses_revoked_keys),
         cmocka_unit_test(goes_through_jump_hosts),
         cmocka_unit_test(tries_again_by_another_login_at_the_jump_host),
         cmocka_unit_test(can_be_cancelled),

@@ -87,18 +87,23 @@ static void takes_the_configuration(void **state)
                                  "  ProxyJump gate,root@inner:2022\n  IdentityAgent none\n"
                                  "  StrictHostKeyChecking accept-new\n"
                                  "Host gate\n  HostName gate.example\n  User guard\n"
-                                 "Host loop\n  ProxyJump loop\n";
+                                 "Host loop\n  ProxyJump loop\n"
+                                 "Host by-command\n  ProxyCommand nc %h %p\n"
+                                 "  RevokedHostKeys ~/revoked\n"
+                                 "Host *\n  RevokedHostKeys none\n";
     struct ssh_target *loop = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *t = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *other = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *none = NULL;
     CLEANUP_SSH_TARGET struct ssh_target *keyed = NULL;
+    CLEANUP_SSH_TARGET struct ssh_target *by_jump = NULL;
 
     (void)state;
     assert_int_equal(fs_write_file(config_path, config, strlen(config), 0600, NULL), 0);
     t = parse("ssh://build");
     other = parse("ssh://you@build:1?jump=none");
     none = parse("ssh://build?config=none");
+    by_jump = parse("ssh://by-command?jump=gate");
     keyed = parse("ssh://private_key:a2V5@build?jump=none");
     assert_string_equal(t->alias, "build");
     assert_string_equal(t->host, "10.1.1.1");
@@ -112,6 +117,9 @@ static void takes_the_configuration(void **state)
     assert_string_equal(t->jump->jump->host, "gate.example");
     assert_string_equal(t->jump->jump->user, "guard");
     assert_null(t->jump->jump->jump);
+    assert_string_equal(by_jump->jump->host, "gate.example");
+    assert_non_null(strstr(by_jump->revoked_keys, "/revoked"));
+    assert_null(by_jump->jump->revoked_keys);
     assert_string_equal(keyed->user, "root");
     assert_string_equal(keyed->host, "10.1.1.1");
     assert_string_equal(other->user, "you");
