@@ -20,6 +20,8 @@ source "$RUNNER_TEST_ENV/docker.sh"
 source "$RUNNER_TEST_ENV/images.sh"
 # shellcheck source=kubernetes_build.sh
 source "$RUNNER_TEST_ENV/kubernetes_build.sh"
+# shellcheck source=go_build.sh
+source "$RUNNER_TEST_ENV/go_build.sh"
 # shellcheck source=compose_build.sh
 source "$RUNNER_TEST_ENV/compose_build.sh"
 # shellcheck source=agent_build.sh

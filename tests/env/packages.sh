@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs Debian or Ubuntu packages in groups: packages.sh [GROUP…], where a GROUP is build, test,
 # kubernetes (what a cluster needs at run time), kubernetes_build (what makes its programs) or
-# compose_build (what makes Docker Compose).
+# go (what makes Docker Compose and an IDP agent).
 # Does nothing, and takes no time, when all of them are there.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -35,7 +35,7 @@ kubernetes_build=(
     debian-archive-keyring dpkg-dev gcc golang-1.19-go golang-github-modern-go-reflect2-dev make rsync
 )
 # shellcheck disable=SC2034 # used by name in main
-compose_build=(ca-certificates 'golang-go|golang-1.19-go')
+go=(ca-certificates 'golang-go|golang-1.19-go')
 
 # missing ENTRY…: prints the entries of which no alternative is installed.
 missing() {
@@ -111,11 +111,11 @@ main() {
     local group
     for group in "${@:-build}"; do
         case $group in
-        build | test | kubernetes | kubernetes_build | compose_build)
+        build | test | kubernetes | kubernetes_build | go)
             local -n list=$group
             wanted+=("${list[@]}")
             ;;
-        *) die "unknown package group $group (build, test, kubernetes, kubernetes_build, compose_build)" ;;
+        *) die "unknown package group $group (build, test, kubernetes, kubernetes_build, go)" ;;
         esac
     done
     install_missing "${wanted[@]}"
