@@ -27,46 +27,6 @@ static int on_output(void *arg, enum docker_output stream, const char *data, siz
     return 0;
 }
 
-static int read_output(const struct ctx *ctx, struct hook *hook, struct http_stream *stream,
-                       struct err *err)
-{
-    struct docker_frames frames;
-
-    docker_frames_init(&frames, false, on_output, hook);
-    for (;;) {
-        struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
-
-        switch (docker_frames_pump(&frames, stream, err)) {
-        case DOCKER_PUMP_END:
-            return 0;
-        case DOCKER_PUMP_ERROR:
-            return -1;
-        case DOCKER_PUMP_MORE:
-            break;
-        case DOCKER_PUMP_IDLE:
-            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
-                return -1;
-        }
-    }
-}
-
-static int run_hook(const struct ctx *ctx, struct docker_client *docker, struct hook *hook,
-                    const char *id, const struct docker_exec_create *create, int64_t *ret_code,
-                    struct err *err)
-{
-    CLEANUP_FREE char *exec_id = NULL;
-    CLEANUP_HTTP_STREAM struct http_stream *stream = NULL;
-    struct docker_exec exec;
-
-    if (docker_exec_create(ctx, docker, id, create, &exec_id, err) < 0 ||
-        docker_exec_start(ctx, docker, exec_id, false, &stream, err) < 0 ||
-        read_output(ctx, hook, stream, err) < 0 ||
-        docker_exec_inspect(ctx, docker, exec_id, &exec, err) < 0)
-        return -1;
-    *ret_code = exec.exit_code;
-    return 0;
-}
-
 static int one(const struct ctx *ctx, struct docker_client *docker, struct hook *hook,
                const json_t *description, const char *id, int64_t *ret_code, struct err *err)
 {
@@ -83,7 +43,7 @@ static int one(const struct ctx *ctx, struct docker_client *docker, struct hook 
     compose_pairs(description, "environment", &environment);
     create.cmd = (const char *const *)command.items;
     hook->lines = (struct compose_lines){.partial = BUF_INIT, .line = on_line, .arg = hook};
-    result = run_hook(ctx, docker, hook, id, &create, ret_code, err);
+    result = docker_exec_run(ctx, docker, id, &create, NULL, on_output, hook, ret_code, err);
     compose_lines_end(&hook->lines);
     return result;
 }

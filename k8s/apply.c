@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "apis/http/retry.h"
-#include "apis/kube/json.h"
+#include "base/json_at.h"
 #include "k8s/applyset.h"
 #include "k8s/delete.h"
 #include "k8s/follow.h"
@@ -111,8 +111,8 @@ static bool may_pass(const struct apply *a, const struct manifest *m, const json
 {
     return refusal_of(status) == REFUSAL_PASSING ||
            (status && manifest_is_defined_in(m, a->list) &&
-            (kube_json_int(status, "code") == 404 ||
-             strstr(kube_json_str(status, "message"), "not declared in schema")));
+            (json_at_int(status, "code") == 404 ||
+             strstr(json_at_string(status, "message"), "not declared in schema")));
 }
 
 /* Sends it, again where it may be accepted in a moment. */
@@ -173,7 +173,7 @@ static int replace(const struct ctx *ctx, struct kube_client *client, struct app
                                       "delete what holds data; save that, and delete it yourself");
     manifest_report_note(&a->report, m, "is deleted and created anew");
     deletion =
-        manifest_delete_one(&gone, client, m, kube_json_str(before, "metadata.uid"), true, &why);
+        manifest_delete_one(&gone, client, m, json_at_string(before, "metadata.uid"), true, &why);
     if (deletion < 0 || send(ctx, client, a, m, &m->live, &why) < 0) {
         if (deletion == 0 || may_be_deleted(&why))
             manifest_report_note(&a->report, m,
@@ -192,8 +192,8 @@ static bool is_ours_alone(const json_t *object)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (kube_json_at(object, "metadata.managedFields"), i, entry) {
-        if (strcmp(kube_json_str(entry, "manager"), MANIFEST_FIELD_MANAGER) != 0)
+    json_array_foreach (json_at(object, "metadata.managedFields"), i, entry) {
+        if (strcmp(json_at_string(entry, "manager"), MANIFEST_FIELD_MANAGER) != 0)
             return false;
     }
     return true;
@@ -284,7 +284,7 @@ static void spread(const struct manifest_ptrs *items, const struct manifest *fir
     size_t i;
 
     json_array_foreach (json_object_get(list, "items"), i, object) {
-        const char *name = kube_json_str(object, "metadata.name");
+        const char *name = json_at_string(object, "metadata.name");
 
         json_object_set_new(object, "apiVersion", json_string(first->api_version));
         json_object_set_new(object, "kind", json_string(first->kind));

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "base/base64.h"
+#include "base/json_at.h"
 #include "base/map.h"
 #include "base/sha256.h"
 #include "k8s/delete.h"
@@ -92,8 +92,8 @@ static void add_list(const struct manifest_list *list, struct strmap *kinds, str
         strmap_set(kinds, kind, "");
         if (m->ns)
             strmap_set(spaces, m->ns, "");
-        else if (!m->resource && *kube_json_str(metadata, "namespace"))
-            strmap_set(spaces, kube_json_str(metadata, "namespace"), "");
+        else if (!m->resource && *json_at_string(metadata, "namespace"))
+            strmap_set(spaces, json_at_string(metadata, "namespace"), "");
     }
 }
 
@@ -109,7 +109,7 @@ static struct kube_ref parent_ref(const struct applyset *set)
 
 static const char *member(const json_t *object, const char *map, const char *key)
 {
-    const char *text = json_string_value(json_object_get(kube_json_at(object, map), key));
+    const char *text = json_string_value(json_object_get(json_at(object, map), key));
 
     return text ? text : "";
 }
@@ -232,11 +232,11 @@ static bool is_applied_by_us(const json_t *object)
     const json_t *entry;
     size_t i;
 
-    if (json_array_size(kube_json_at(object, "metadata.ownerReferences")))
+    if (json_array_size(json_at(object, "metadata.ownerReferences")))
         return false;
-    json_array_foreach (kube_json_at(object, "metadata.managedFields"), i, entry) {
-        if (strcmp(kube_json_str(entry, "manager"), MANIFEST_FIELD_MANAGER) == 0 &&
-            strcmp(kube_json_str(entry, "operation"), "Apply") == 0)
+    json_array_foreach (json_at(object, "metadata.managedFields"), i, entry) {
+        if (strcmp(json_at_string(entry, "manager"), MANIFEST_FIELD_MANAGER) == 0 &&
+            strcmp(json_at_string(entry, "operation"), "Apply") == 0)
             return true;
     }
     return false;
@@ -245,19 +245,19 @@ static bool is_applied_by_us(const json_t *object)
 /* By its name, or by its UID: an object can be of kinds in several groups, such as an Ingress. */
 static bool is_listed(const struct manifest_list *list, const json_t *object)
 {
-    const char *uid = kube_json_str(object, "metadata.uid");
-    const struct manifest found = {.api_version = kube_json_str(object, "apiVersion"),
-                                   .kind = kube_json_str(object, "kind")};
+    const char *uid = json_at_string(object, "metadata.uid");
+    const struct manifest found = {.api_version = json_at_string(object, "apiVersion"),
+                                   .kind = json_at_string(object, "kind")};
     size_t len;
     const char *group = manifest_group(found.api_version, &len);
     CLEANUP_FREE char *own = xstrndup(group, len);
 
     vec_foreach (const struct manifest *, m, &list->items) {
-        if (strcmp(kube_json_str(m->live, "metadata.uid"), uid) == 0)
+        if (strcmp(json_at_string(m->live, "metadata.uid"), uid) == 0)
             return true;
         if (manifest_is(m, own, found.kind) &&
-            strcmp(m->name, kube_json_str(object, "metadata.name")) == 0 &&
-            strcmp(m->ns ? m->ns : "", kube_json_str(object, "metadata.namespace")) == 0)
+            strcmp(m->name, json_at_string(object, "metadata.name")) == 0 &&
+            strcmp(m->ns ? m->ns : "", json_at_string(object, "metadata.namespace")) == 0)
             return true;
     }
     return false;
@@ -271,17 +271,17 @@ static void sift(const struct manifest_list *list, const json_t *items,
     size_t i;
 
     json_array_foreach (items, i, object) {
-        const char *ns = kube_json_str(object, "metadata.namespace");
+        const char *ns = json_at_string(object, "metadata.namespace");
         struct manifest m = {.source = "apply set", .live = object, .object = object};
 
         if (is_listed(list, object) || !is_applied_by_us(object) ||
-            *kube_json_str(object, "metadata.deletionTimestamp"))
+            *json_at_string(object, "metadata.deletionTimestamp"))
             continue;
         json_incref(object);
         json_incref(object);
-        m.api_version = kube_json_str(object, "apiVersion");
-        m.kind = kube_json_str(object, "kind");
-        m.name = kube_json_str(object, "metadata.name");
+        m.api_version = json_at_string(object, "apiVersion");
+        m.kind = json_at_string(object, "kind");
+        m.name = json_at_string(object, "metadata.name");
         m.ns = *ns ? xstrdup(ns) : NULL;
         m.resource = xstrdup(resource->resource);
         m.namespaced = resource->namespaced;
@@ -345,7 +345,7 @@ static int delete_gone(const struct ctx *ctx, struct kube_cluster *cluster,
         vec_foreach (struct manifest *, m, &gone->items) {
             if (manifest_rank(m) != (enum manifest_rank)rank || result < 0)
                 continue;
-            result = manifest_delete_one(ctx, client, m, kube_json_str(m->live, "metadata.uid"),
+            result = manifest_delete_one(ctx, client, m, json_at_string(m->live, "metadata.uid"),
                                          false, err);
             manifest_report_done(report, m, "pruned");
             vec_push(&items, m);

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/json_at.h"
 #include "k8s/manifest.h"
 
 static json_t *at(json_t *object, const char *path)
 {
-    return (json_t *)kube_json_at(object, path);
+    return (json_t *)json_at(object, path);
 }
 
 static void write_ports(json_t *owner)
@@ -100,8 +100,8 @@ void compat_write_out(json_t *object)
         {"batch", "Job", "spec.template.spec"},
         {"batch", "CronJob", "spec.jobTemplate.spec.template.spec"},
     };
-    const struct manifest m = {.api_version = kube_json_str(object, "apiVersion"),
-                               .kind = kube_json_str(object, "kind")};
+    const struct manifest m = {.api_version = json_at_string(object, "apiVersion"),
+                               .kind = json_at_string(object, "kind")};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         if (manifest_is(&m, rows[i].group, rows[i].kind))

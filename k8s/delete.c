@@ -2,11 +2,12 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "k8s/apply.h"
 #include "k8s/follow.h"
 #include "k8s/refusal.h"
 #include "k8s/workers.h"
+
+#include "base/json_at.h"
 
 enum { POLL_MS = 200 };
 
@@ -33,7 +34,7 @@ static int await_gone(const struct ctx *ctx, struct kube_client *client, const s
                 *err = why;
             return -1;
         }
-        gone = strcmp(kube_json_str(object, "metadata.uid"), uid) != 0;
+        gone = strcmp(json_at_string(object, "metadata.uid"), uid) != 0;
         json_decref(object);
         if (gone)
             return 0;
@@ -45,7 +46,7 @@ static int await_gone(const struct ctx *ctx, struct kube_client *client, const s
 /* Whether the name has been given to another object. */
 static bool is_another(const struct kube_client *client)
 {
-    const char *message = kube_json_str(kube_client_refusal(client), "message");
+    const char *message = json_at_string(kube_client_refusal(client), "message");
 
     return kube_client_status(client)->code == 409 &&
            (strstr(message, "the UID in the precondition") ||
@@ -96,10 +97,10 @@ static bool is_own(const json_t *object)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (kube_json_at(object, "metadata.managedFields"), i, entry) {
-        const char *manager = kube_json_str(entry, "manager");
+    json_array_foreach (json_at(object, "metadata.managedFields"), i, entry) {
+        const char *manager = json_at_string(entry, "manager");
 
-        if (strcmp(kube_json_str(entry, "operation"), "Apply") == 0 &&
+        if (strcmp(json_at_string(entry, "operation"), "Apply") == 0 &&
             (strcmp(manager, MANIFEST_FIELD_MANAGER) == 0 ||
              strcmp(manager, MANIFEST_SET_MANAGER) == 0))
             return true;
@@ -111,7 +112,7 @@ static bool is_own(const json_t *object)
 static bool was_created(const struct manifest *m, const char *created_uid, const json_t *now)
 {
     if (m->state == MANIFEST_CREATED)
-        return strcmp(created_uid, kube_json_str(now, "metadata.uid")) == 0;
+        return strcmp(created_uid, json_at_string(now, "metadata.uid")) == 0;
     return m->state == MANIFEST_CREATING && is_own(now);
 }
 
@@ -121,7 +122,7 @@ static int look_at(const struct ctx *ctx, struct kube_client *client, struct man
 {
     struct removal *r = arg;
     const struct kube_ref ref = manifest_ref(m);
-    CLEANUP_FREE char *uid = xstrdup(kube_json_str(m->live, "metadata.uid"));
+    CLEANUP_FREE char *uid = xstrdup(json_at_string(m->live, "metadata.uid"));
     struct err err = ERR_INIT;
 
     json_decref(steal_ptr(&m->live));
@@ -144,7 +145,7 @@ static int remove_one(const struct ctx *ctx, struct kube_client *client, struct 
         manifest_report_done(&r->report, m, "would be deleted");
         return 0;
     }
-    if (manifest_delete_one(ctx, client, m, kube_json_str(m->live, "metadata.uid"), false, &err) <
+    if (manifest_delete_one(ctx, client, m, json_at_string(m->live, "metadata.uid"), false, &err) <
         0) {
         failed(r, m, client, &err);
         json_decref(steal_ptr(&m->live)); /* and is not waited for */

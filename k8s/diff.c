@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "k8s/apply.h"
 #include "k8s/refusal.h"
 #include "k8s/text_diff.h"
 #include "k8s/workers.h"
 #include "k8s/yaml_text.h"
+
+#include "base/json_at.h"
 
 struct compare {
     const struct manifest_list *list;
@@ -64,8 +65,8 @@ static void mask(json_t *old, json_t *new)
 
 static bool is_secret(const json_t *object)
 {
-    return strcmp(kube_json_str(object, "kind"), "Secret") == 0 &&
-           strcmp(kube_json_str(object, "apiVersion"), "v1") == 0;
+    return strcmp(json_at_string(object, "kind"), "Secret") == 0 &&
+           strcmp(json_at_string(object, "apiVersion"), "v1") == 0;
 }
 
 void manifest_diff_texts(const json_t *old, const json_t *new, struct buf *ret_old,

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "apis/kube/log.h"
 #include "apis/kube/object.h"
+#include "base/json_at.h"
 #include "k8s/ready.h"
 #include "k8s/selector.h"
 
@@ -18,14 +18,14 @@ static void add_conditions(const json_t *object, struct buf *out)
     const json_t *condition;
     size_t i;
 
-    json_array_foreach (kube_json_at(object, "status.conditions"), i, condition) {
-        const char *type = kube_json_str(condition, "type");
-        const bool is_true = strcmp(kube_json_str(condition, "status"), "True") == 0;
+    json_array_foreach (json_at(object, "status.conditions"), i, condition) {
+        const char *type = json_at_string(condition, "type");
+        const bool is_true = strcmp(json_at_string(condition, "status"), "True") == 0;
         const bool is_bad = strstr(type, "Fail") || strstr(type, "Pressure");
-        const char *message = kube_json_str(condition, "message");
+        const char *message = json_at_string(condition, "message");
 
         if (is_true == is_bad && *message)
-            buf_addf(out, "\n  %s is %s: %s", type, kube_json_str(condition, "status"), message);
+            buf_addf(out, "\n  %s is %s: %s", type, json_at_string(condition, "status"), message);
     }
 }
 
@@ -34,23 +34,23 @@ static void add_conditions(const json_t *object, struct buf *out)
 static void add_events(const struct ctx *ctx, struct kube_client *client, const json_t *object,
                        const char *indent, struct buf *out)
 {
-    const char *ns = kube_json_str(object, "metadata.namespace");
+    const char *ns = json_at_string(object, "metadata.namespace");
     json_t *list = NULL;
     const json_t *items;
     size_t told = 0;
 
-    if (kube_events(ctx, client, *ns ? ns : "default", kube_json_str(object, "kind"),
-                    kube_json_str(object, "metadata.name"), kube_json_str(object, "metadata.uid"),
+    if (kube_events(ctx, client, *ns ? ns : "default", json_at_string(object, "kind"),
+                    json_at_string(object, "metadata.name"), json_at_string(object, "metadata.uid"),
                     &list, NULL) < 0)
         return;
     items = json_object_get(list, "items");
     for (size_t i = json_array_size(items); i-- > 0 && told < EVENTS_MAX;) {
         const json_t *event = json_array_get(items, i);
 
-        if (strcmp(kube_json_str(event, "type"), "Normal") == 0)
+        if (strcmp(json_at_string(event, "type"), "Normal") == 0)
             continue;
-        buf_addf(out, "\n%sevent: %s: %s", indent, kube_json_str(event, "reason"),
-                 kube_json_str(event, "message"));
+        buf_addf(out, "\n%sevent: %s: %s", indent, json_at_string(event, "reason"),
+                 json_at_string(event, "message"));
         told++;
     }
     json_decref(list);
@@ -82,14 +82,14 @@ static void add_lines(const struct buf *log, struct buf *out)
 static void add_log(const struct ctx *ctx, struct kube_client *client, const json_t *pod,
                     const json_t *status, struct buf *out)
 {
-    const struct kube_log_options options = {.container = kube_json_str(status, "name"),
-                                             .previous = !!kube_json_at(status, "state.waiting"),
+    const struct kube_log_options options = {.container = json_at_string(status, "name"),
+                                             .previous = !!json_at(status, "state.waiting"),
                                              .has_tail = true,
                                              .tail_lines = LOG_LINES};
     CLEANUP_BUF struct buf log = BUF_INIT;
 
-    if (kube_log(ctx, client, kube_json_str(pod, "metadata.namespace"),
-                 kube_json_str(pod, "metadata.name"), &options, keep_bytes, &log, NULL) < 0)
+    if (kube_log(ctx, client, json_at_string(pod, "metadata.namespace"),
+                 json_at_string(pod, "metadata.name"), &options, keep_bytes, &log, NULL) < 0)
         return;
     if (log.len)
         buf_addf(out, "\n    last lines of container %s:", options.container);
@@ -99,21 +99,21 @@ static void add_log(const struct ctx *ctx, struct kube_client *client, const jso
 static void add_container(const struct ctx *ctx, struct kube_client *client, const json_t *pod,
                           const json_t *status, struct buf *out)
 {
-    const char *name = kube_json_str(status, "name");
-    const json_t *waiting = kube_json_at(status, "state.waiting");
-    const json_t *end = kube_json_at(status, "state.terminated");
+    const char *name = json_at_string(status, "name");
+    const json_t *waiting = json_at(status, "state.waiting");
+    const json_t *end = json_at(status, "state.terminated");
 
     if (!end)
-        end = kube_json_at(status, "lastState.terminated");
-    if (waiting && *kube_json_str(waiting, "message"))
-        buf_addf(out, "\n    container %s: %s: %s", name, kube_json_str(waiting, "reason"),
-                 kube_json_str(waiting, "message"));
+        end = json_at(status, "lastState.terminated");
+    if (waiting && *json_at_string(waiting, "message"))
+        buf_addf(out, "\n    container %s: %s: %s", name, json_at_string(waiting, "reason"),
+                 json_at_string(waiting, "message"));
     if (end)
         buf_addf(out, "\n    container %s has ended: %s, exit code %lld, %lld restarts", name,
-                 kube_json_str(end, "reason"), (long long)kube_json_int(end, "exitCode"),
-                 (long long)kube_json_int(status, "restartCount"));
-    if (*kube_json_str(end, "message"))
-        buf_addf(out, ": %s", kube_json_str(end, "message"));
+                 json_at_string(end, "reason"), (long long)json_at_int(end, "exitCode"),
+                 (long long)json_at_int(status, "restartCount"));
+    if (*json_at_string(end, "message"))
+        buf_addf(out, ": %s", json_at_string(end, "message"));
     if (end || (!waiting && !json_is_true(json_object_get(status, "ready"))))
         add_log(ctx, client, pod, status, out);
 }
@@ -126,7 +126,7 @@ static void add_pod(const struct ctx *ctx, struct kube_client *client, const jso
     size_t i;
 
     for (size_t list = 0; list < 2; list++) {
-        json_array_foreach (kube_json_at(pod, lists[list]), i, status)
+        json_array_foreach (json_at(pod, lists[list]), i, status)
             add_container(ctx, client, pod, status, out);
     }
     add_events(ctx, client, pod, "    ", out);
@@ -137,7 +137,7 @@ static void add_pods(const struct ctx *ctx, struct kube_client *client, const js
 {
     const struct kube_ref ref = {.api_version = "v1",
                                  .resource = "pods",
-                                 .ns = kube_json_str(object, "metadata.namespace")};
+                                 .ns = json_at_string(object, "metadata.namespace")};
     CLEANUP_BUF struct buf labels = BUF_INIT;
     json_t *list = NULL;
     const json_t *pod;
@@ -155,7 +155,7 @@ static void add_pods(const struct ctx *ctx, struct kube_client *client, const js
 
         if (ready_of(pod, &why) == READY_YES || told++ >= PODS_MAX)
             continue;
-        buf_addf(out, "\n  pod %s: %s", kube_json_str(pod, "metadata.name"), why.data);
+        buf_addf(out, "\n  pod %s: %s", json_at_string(pod, "metadata.name"), why.data);
         add_pod(ctx, client, pod, out);
     }
     if (told > PODS_MAX)
@@ -172,9 +172,9 @@ void explain_not_ready(const struct ctx *ctx, struct kube_client *client, const 
         return;
     add_conditions(object, out);
     add_events(ctx, client, object, "  ", out);
-    if (strcmp(kube_json_str(object, "kind"), "Pod") == 0)
+    if (strcmp(json_at_string(object, "kind"), "Pod") == 0)
         add_pod(ctx, client, object, out);
-    else if (json_is_object(kube_json_at(object, "spec.selector")))
+    else if (json_is_object(json_at(object, "spec.selector")))
         add_pods(ctx, client, object, out);
 }
 
@@ -183,14 +183,14 @@ void explain_not_gone(const json_t *object, struct buf *out)
     const json_t *value;
     size_t i;
 
-    json_array_foreach (kube_json_at(object, "metadata.finalizers"), i, value)
+    json_array_foreach (json_at(object, "metadata.finalizers"), i, value)
         buf_addf(out, "\n  waits for the finalizer %s", json_string_value(value));
-    json_array_foreach (kube_json_at(object, "status.conditions"), i, value) {
-        if (strcmp(kube_json_str(value, "status"), "True") == 0)
-            buf_addf(out, "\n  %s: %s", kube_json_str(value, "type"),
-                     kube_json_str(value, "message"));
+    json_array_foreach (json_at(object, "status.conditions"), i, value) {
+        if (strcmp(json_at_string(value, "status"), "True") == 0)
+            buf_addf(out, "\n  %s: %s", json_at_string(value, "type"),
+                     json_at_string(value, "message"));
     }
-    if (json_array_size(kube_json_at(object, "metadata.finalizers")))
+    if (json_array_size(json_at(object, "metadata.finalizers")))
         buf_addstr(out, "\n  what these finalizers belong to must be running; remove them by hand "
                         "only when it is gone for good");
 }

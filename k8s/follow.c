@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "apis/http/retry.h"
-#include "apis/kube/json.h"
 #include "apis/kube/watch.h"
 #include "base/clock.h"
+#include "base/json_at.h"
 #include "k8s/explain.h"
 #include "k8s/order.h"
 #include "k8s/ready.h"
@@ -79,13 +79,13 @@ static enum item_state judge(struct item *it, const json_t *object)
 
 static bool is_it(const struct item *it, const json_t *object)
 {
-    return strcmp(kube_json_str(object, "metadata.name"), it->m->name) == 0;
+    return strcmp(json_at_string(object, "metadata.name"), it->m->name) == 0;
 }
 
 static bool has_uid(const struct item *it, const json_t *object)
 {
-    return strcmp(kube_json_str(object, "metadata.uid"),
-                  kube_json_str(it->m->live, "metadata.uid")) == 0;
+    return strcmp(json_at_string(object, "metadata.uid"),
+                  json_at_string(it->m->live, "metadata.uid")) == 0;
 }
 
 static void take_event(struct follow *f, struct item *it, const struct kube_watch_event *event)
@@ -228,7 +228,7 @@ static void add_to_lane(struct follow *f, struct item *it)
 static bool waits_for_consumer(const struct ctx *ctx, struct kube_client *client,
                                const struct manifest *m)
 {
-    const char *name = kube_json_str(m->live, "spec.storageClassName");
+    const char *name = json_at_string(m->live, "spec.storageClassName");
     const struct kube_ref ref = {.api_version = "storage.k8s.io/v1",
                                  .resource = "storageclasses",
                                  .name = name};
@@ -237,7 +237,7 @@ static bool waits_for_consumer(const struct ctx *ctx, struct kube_client *client
 
     if (!*name || kube_get(ctx, client, &ref, &class, NULL) < 0)
         return false;
-    waits = strcmp(kube_json_str(class, "volumeBindingMode"), "WaitForFirstConsumer") == 0;
+    waits = strcmp(json_at_string(class, "volumeBindingMode"), "WaitForFirstConsumer") == 0;
     json_decref(class);
     return waits;
 }

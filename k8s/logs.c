@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "apis/kube/log.h"
 #include "apis/kube/object.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 #include "k8s/order.h"
 #include "k8s/selector.h"
 
@@ -36,29 +36,29 @@ static void read_log(struct reading *r, const json_t *pod, const char *container
                                              .previous = previous,
                                              .has_tail = true,
                                              .tail_lines = r->logs->tail_lines};
-    const char *name = kube_json_str(pod, "metadata.name");
+    const char *name = json_at_string(pod, "metadata.name");
     CLEANUP_FREE char *log_name = xasprintf("%s.%s", name, container);
     struct log log = {r->logs, log_name};
 
-    (void)!kube_log(r->ctx, r->client, kube_json_str(pod, "metadata.namespace"), name, &options,
+    (void)!kube_log(r->ctx, r->client, json_at_string(pod, "metadata.namespace"), name, &options,
                     on_bytes, &log, NULL);
 }
 
 static void read_container(struct reading *r, const json_t *pod, const json_t *status)
 {
-    const char *name = kube_json_str(status, "name");
+    const char *name = json_at_string(status, "name");
 
-    if (kube_json_at(status, "lastState.terminated"))
+    if (json_at(status, "lastState.terminated"))
         read_log(r, pod, name, true);
-    if (kube_json_at(status, "state.running") || kube_json_at(status, "state.terminated"))
+    if (json_at(status, "state.running") || json_at(status, "state.terminated"))
         read_log(r, pod, name, false);
 }
 
 static void read_pod(struct reading *r, const json_t *pod)
 {
     static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
-    CLEANUP_FREE char *key = xasprintf("%s/%s", kube_json_str(pod, "metadata.namespace"),
-                                       kube_json_str(pod, "metadata.name"));
+    CLEANUP_FREE char *key = xasprintf("%s/%s", json_at_string(pod, "metadata.namespace"),
+                                       json_at_string(pod, "metadata.name"));
     const json_t *status;
     size_t i;
 
@@ -66,7 +66,7 @@ static void read_pod(struct reading *r, const json_t *pod)
         return;
     strmap_set(&r->seen, key, "");
     for (size_t list = 0; list < 2; list++) {
-        json_array_foreach (kube_json_at(pod, lists[list]), i, status)
+        json_array_foreach (json_at(pod, lists[list]), i, status)
             read_container(r, pod, status);
     }
 }

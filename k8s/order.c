@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
+#include "base/json_at.h"
 
 enum manifest_rank manifest_rank(const struct manifest *m)
 {
@@ -62,8 +62,8 @@ bool manifest_is_defined_in(const struct manifest *m, const struct manifest_list
 {
     vec_foreach (const struct manifest *, it, &list->items) {
         if (manifest_is(it, "apiextensions.k8s.io", "CustomResourceDefinition") &&
-            manifest_is(m, kube_json_str(it->object, "spec.group"),
-                        kube_json_str(it->object, "spec.names.kind")))
+            manifest_is(m, json_at_string(it->object, "spec.group"),
+                        json_at_string(it->object, "spec.names.kind")))
             return true;
     }
     return false;

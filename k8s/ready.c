@@ -2,16 +2,17 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
 #include "k8s/manifest.h"
+
+#include "base/json_at.h"
 
 const json_t *ready_condition(const json_t *object, const char *type)
 {
     const json_t *condition;
     size_t i;
 
-    json_array_foreach (kube_json_at(object, "status.conditions"), i, condition) {
-        if (strcmp(kube_json_str(condition, "type"), type) == 0)
+    json_array_foreach (json_at(object, "status.conditions"), i, condition) {
+        if (strcmp(json_at_string(condition, "type"), type) == 0)
             return condition;
     }
     return NULL;
@@ -19,20 +20,20 @@ const json_t *ready_condition(const json_t *object, const char *type)
 
 static bool is_true(const json_t *object, const char *type)
 {
-    return strcmp(kube_json_str(ready_condition(object, type), "status"), "True") == 0;
+    return strcmp(json_at_string(ready_condition(object, type), "status"), "True") == 0;
 }
 
 static bool is_false(const json_t *object, const char *type)
 {
-    return strcmp(kube_json_str(ready_condition(object, type), "status"), "False") == 0;
+    return strcmp(json_at_string(ready_condition(object, type), "status"), "False") == 0;
 }
 
 /* "REASON: MESSAGE" of a condition, as far as they are there. */
 static void add_condition(const json_t *object, const char *type, struct buf *why)
 {
     const json_t *condition = ready_condition(object, type);
-    const char *reason = kube_json_str(condition, "reason");
-    const char *message = kube_json_str(condition, "message");
+    const char *reason = json_at_string(condition, "reason");
+    const char *message = json_at_string(condition, "message");
 
     buf_addf(why, "%s%s%s", reason, *reason && *message ? ": " : "", message);
 }
@@ -52,7 +53,7 @@ static enum ready wait_for(struct buf *why, const char *fmt, ...)
 
 static int64_t replicas_of(const json_t *object, const char *path)
 {
-    const json_t *value = kube_json_at(object, path);
+    const json_t *value = json_at(object, path);
 
     return json_is_integer(value) ? json_integer_value(value) : 1;
 }
@@ -62,16 +63,16 @@ static int64_t replicas_of(const json_t *object, const char *path)
 static enum ready deployment(const json_t *o, struct buf *why)
 {
     const int64_t wanted = replicas_of(o, "spec.replicas");
-    const int64_t updated = kube_json_int(o, "status.updatedReplicas");
-    const int64_t all = kube_json_int(o, "status.replicas");
-    const int64_t available = kube_json_int(o, "status.availableReplicas");
+    const int64_t updated = json_at_int(o, "status.updatedReplicas");
+    const int64_t all = json_at_int(o, "status.replicas");
+    const int64_t available = json_at_int(o, "status.availableReplicas");
 
-    if (strcmp(kube_json_str(ready_condition(o, "Progressing"), "reason"),
+    if (strcmp(json_at_string(ready_condition(o, "Progressing"), "reason"),
                "ProgressDeadlineExceeded") == 0) {
         add_condition(o, "Progressing", why);
         return READY_FAILED;
     }
-    if (json_is_true(kube_json_at(o, "spec.paused")))
+    if (json_is_true(json_at(o, "spec.paused")))
         return READY_YES; /* as somebody wanted it */
     if (updated < wanted)
         return wait_for(why, "%lld of %lld new replicas have been made", (long long)updated,
@@ -87,16 +88,16 @@ static enum ready deployment(const json_t *o, struct buf *why)
 static enum ready statefulset(const json_t *o, struct buf *why)
 {
     const int64_t wanted = replicas_of(o, "spec.replicas");
-    const int64_t ready = kube_json_int(o, "status.readyReplicas");
-    const int64_t updated = kube_json_int(o, "status.updatedReplicas");
-    const int64_t partition = kube_json_int(o, "spec.updateStrategy.rollingUpdate.partition");
-    const char *current = kube_json_str(o, "status.currentRevision");
-    const char *update = kube_json_str(o, "status.updateRevision");
+    const int64_t ready = json_at_int(o, "status.readyReplicas");
+    const int64_t updated = json_at_int(o, "status.updatedReplicas");
+    const int64_t partition = json_at_int(o, "spec.updateStrategy.rollingUpdate.partition");
+    const char *current = json_at_string(o, "status.currentRevision");
+    const char *update = json_at_string(o, "status.updateRevision");
 
     if (ready < wanted)
         return wait_for(why, "%lld of %lld replicas are ready", (long long)ready,
                         (long long)wanted);
-    if (strcmp(kube_json_str(o, "spec.updateStrategy.type"), "OnDelete") == 0)
+    if (strcmp(json_at_string(o, "spec.updateStrategy.type"), "OnDelete") == 0)
         return READY_YES;
     if (partition > 0 && updated < wanted - partition)
         return wait_for(why, "%lld of %lld replicas have been updated", (long long)updated,
@@ -109,11 +110,11 @@ static enum ready statefulset(const json_t *o, struct buf *why)
 
 static enum ready daemonset(const json_t *o, struct buf *why)
 {
-    const int64_t wanted = kube_json_int(o, "status.desiredNumberScheduled");
-    const int64_t updated = kube_json_int(o, "status.updatedNumberScheduled");
-    const int64_t available = kube_json_int(o, "status.numberAvailable");
+    const int64_t wanted = json_at_int(o, "status.desiredNumberScheduled");
+    const int64_t updated = json_at_int(o, "status.updatedNumberScheduled");
+    const int64_t available = json_at_int(o, "status.numberAvailable");
 
-    if (strcmp(kube_json_str(o, "spec.updateStrategy.type"), "OnDelete") != 0 && updated < wanted)
+    if (strcmp(json_at_string(o, "spec.updateStrategy.type"), "OnDelete") != 0 && updated < wanted)
         return wait_for(why, "%lld of %lld pods have been updated", (long long)updated,
                         (long long)wanted);
     if (available < wanted)
@@ -125,7 +126,7 @@ static enum ready daemonset(const json_t *o, struct buf *why)
 static enum ready replicas(const json_t *o, struct buf *why)
 {
     const int64_t wanted = replicas_of(o, "spec.replicas");
-    const int64_t available = kube_json_int(o, "status.availableReplicas");
+    const int64_t available = json_at_int(o, "status.availableReplicas");
 
     if (available == wanted)
         return READY_YES;
@@ -139,19 +140,19 @@ static enum ready replicas(const json_t *o, struct buf *why)
 
 static enum ready job(const json_t *o, struct buf *why)
 {
-    const json_t *wanted = kube_json_at(o, "spec.completions");
+    const json_t *wanted = json_at(o, "spec.completions");
 
-    if (is_true(o, "Complete") || json_is_true(kube_json_at(o, "spec.suspend")))
+    if (is_true(o, "Complete") || json_is_true(json_at(o, "spec.suspend")))
         return READY_YES;
     if (is_true(o, "Failed")) {
         add_condition(o, "Failed", why);
         return READY_FAILED;
     }
     return wait_for(why, "%lld of %lld pods have succeeded, %lld failed, %lld run",
-                    (long long)kube_json_int(o, "status.succeeded"),
+                    (long long)json_at_int(o, "status.succeeded"),
                     (long long)(wanted ? json_integer_value(wanted) : 1),
-                    (long long)kube_json_int(o, "status.failed"),
-                    (long long)kube_json_int(o, "status.active"));
+                    (long long)json_at_int(o, "status.failed"),
+                    (long long)json_at_int(o, "status.active"));
 }
 
 /* What its containers wait for, or how they have ended. */
@@ -162,27 +163,27 @@ static void add_containers(const json_t *pod, struct buf *why)
     size_t i;
 
     for (size_t list = 0; list < 2; list++) {
-        json_array_foreach (kube_json_at(pod, lists[list]), i, status) {
-            const char *reason = kube_json_str(status, "state.waiting.reason");
-            const json_t *end = kube_json_at(status, "state.terminated");
+        json_array_foreach (json_at(pod, lists[list]), i, status) {
+            const char *reason = json_at_string(status, "state.waiting.reason");
+            const json_t *end = json_at(status, "state.terminated");
 
             if (*reason)
-                buf_addf(why, ", container %s: %s", kube_json_str(status, "name"), reason);
-            else if (end && kube_json_int(end, "exitCode"))
-                buf_addf(why, ", container %s: %s, exit code %lld", kube_json_str(status, "name"),
-                         kube_json_str(end, "reason"), (long long)kube_json_int(end, "exitCode"));
+                buf_addf(why, ", container %s: %s", json_at_string(status, "name"), reason);
+            else if (end && json_at_int(end, "exitCode"))
+                buf_addf(why, ", container %s: %s, exit code %lld", json_at_string(status, "name"),
+                         json_at_string(end, "reason"), (long long)json_at_int(end, "exitCode"));
         }
     }
 }
 
 static enum ready pod(const json_t *o, struct buf *why)
 {
-    const char *phase = kube_json_str(o, "status.phase");
+    const char *phase = json_at_string(o, "status.phase");
 
     if (strcmp(phase, "Succeeded") == 0 || (strcmp(phase, "Running") == 0 && is_true(o, "Ready")))
         return READY_YES;
     if (strcmp(phase, "Failed") == 0) {
-        const char *reason = kube_json_str(o, "status.reason");
+        const char *reason = json_at_string(o, "status.reason");
 
         buf_addf(why, "%s", *reason ? reason : "has failed");
         add_containers(o, why);
@@ -199,7 +200,7 @@ static enum ready pod(const json_t *o, struct buf *why)
 
 static enum ready claim(const json_t *o, struct buf *why)
 {
-    const char *phase = kube_json_str(o, "status.phase");
+    const char *phase = json_at_string(o, "status.phase");
 
     if (strcmp(phase, "Bound") == 0)
         return READY_YES;
@@ -212,17 +213,17 @@ static enum ready claim(const json_t *o, struct buf *why)
 
 static enum ready volume(const json_t *o, struct buf *why)
 {
-    if (strcmp(kube_json_str(o, "status.phase"), "Failed") != 0)
+    if (strcmp(json_at_string(o, "status.phase"), "Failed") != 0)
         return READY_YES;
-    buf_addf(why, "has failed: %s", kube_json_str(o, "status.message"));
+    buf_addf(why, "has failed: %s", json_at_string(o, "status.message"));
     return READY_FAILED;
 }
 
 bool ready_needs_endpoints(const json_t *o)
 {
-    return strcmp(kube_json_str(o, "spec.type"), "ExternalName") != 0 &&
-           strcmp(kube_json_str(o, "spec.clusterIP"), "None") != 0 &&
-           json_object_size(kube_json_at(o, "spec.selector"));
+    return strcmp(json_at_string(o, "spec.type"), "ExternalName") != 0 &&
+           strcmp(json_at_string(o, "spec.clusterIP"), "None") != 0 &&
+           json_object_size(json_at(o, "spec.selector"));
 }
 
 static enum ready service(const json_t *o, struct buf *why)
@@ -260,7 +261,7 @@ static enum ready definition(const json_t *o, struct buf *why)
 
 static enum ready space(const json_t *o, struct buf *why)
 {
-    if (strcmp(kube_json_str(o, "status.phase"), "Terminating") != 0)
+    if (strcmp(json_at_string(o, "status.phase"), "Terminating") != 0)
         return READY_YES;
     buf_addstr(why, "is being deleted; wait until it is gone");
     return READY_FAILED;
@@ -308,12 +309,12 @@ static const struct {
 
 enum ready ready_of(const json_t *o, struct buf *why)
 {
-    const struct manifest m = {.api_version = kube_json_str(o, "apiVersion"),
-                               .kind = kube_json_str(o, "kind")};
-    const json_t *seen = kube_json_at(o, "status.observedGeneration");
-    const json_t *generation = kube_json_at(o, "metadata.generation");
+    const struct manifest m = {.api_version = json_at_string(o, "apiVersion"),
+                               .kind = json_at_string(o, "kind")};
+    const json_t *seen = json_at(o, "status.observedGeneration");
+    const json_t *generation = json_at(o, "metadata.generation");
 
-    if (*kube_json_str(o, "metadata.deletionTimestamp") && !manifest_is(&m, "", "Namespace"))
+    if (*json_at_string(o, "metadata.deletionTimestamp") && !manifest_is(&m, "", "Namespace"))
         return wait_for(why, "is being deleted");
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         if (!manifest_is(&m, rows[i].group, rows[i].kind))

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
+#include "base/json_at.h"
 
 static bool has(const json_t *status, const char *words)
 {
-    return strstr(kube_json_str(status, "message"), words);
+    return strstr(json_at_string(status, "message"), words);
 }
 
 static bool has_conflict(const json_t *status)
@@ -14,8 +14,8 @@ static bool has_conflict(const json_t *status)
     const json_t *cause;
     size_t i;
 
-    json_array_foreach (kube_json_at(status, "details.causes"), i, cause) {
-        if (strcmp(kube_json_str(cause, "reason"), "FieldManagerConflict") == 0)
+    json_array_foreach (json_at(status, "details.causes"), i, cause) {
+        if (strcmp(json_at_string(cause, "reason"), "FieldManagerConflict") == 0)
             return true;
     }
     return false;
@@ -23,7 +23,7 @@ static bool has_conflict(const json_t *status)
 
 static bool is_passing(const json_t *status)
 {
-    const int64_t code = kube_json_int(status, "code");
+    const int64_t code = json_at_int(status, "code");
 
     switch (code) {
     case 403: /* of a namespace that was made just now */
@@ -62,7 +62,7 @@ static bool is_immutable(const json_t *status)
 
 enum refusal refusal_of(const json_t *status)
 {
-    const int64_t code = kube_json_int(status, "code");
+    const int64_t code = json_at_int(status, "code");
 
     if (code == 409 && has_conflict(status))
         return REFUSAL_CONFLICT;
@@ -89,9 +89,9 @@ static void add_conflicts(const json_t *status, struct buf *out)
     size_t i;
 
     buf_addstr(out, "others manage fields that this would change:\n");
-    json_array_foreach (kube_json_at(status, "details.causes"), i, cause) {
-        buf_addf(out, "  %s: ", kube_json_str(cause, "field"));
-        add_manager(kube_json_str(cause, "message"), out);
+    json_array_foreach (json_at(status, "details.causes"), i, cause) {
+        buf_addf(out, "  %s: ", json_at_string(cause, "field"));
+        add_manager(json_at_string(cause, "message"), out);
         buf_addch(out, '\n');
     }
     buf_addstr(out, "leave these fields out of the manifest, or take them over with "
@@ -106,7 +106,7 @@ void refusal_add_text(const json_t *status, struct buf *out)
         add_conflicts(status, out);
         return;
     }
-    buf_addstr(out, kube_json_str(status, "message"));
+    buf_addstr(out, json_at_string(status, "message"));
     if (kind == REFUSAL_IMMUTABLE)
         buf_addstr(out, "\nthis cannot be changed in place: delete the object first, or let "
                         "--replace delete it and create it anew");

@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-#include "apis/kube/json.h"
+#include "base/json_at.h"
 
 static void add_requirement(const json_t *expression, struct buf *out)
 {
-    const char *key = kube_json_str(expression, "key");
-    const char *operator= kube_json_str(expression, "operator");
+    const char *key = json_at_string(expression, "key");
+    const char *operator= json_at_string(expression, "operator");
     const json_t *value;
     size_t i;
 
@@ -24,7 +24,7 @@ static void add_requirement(const json_t *expression, struct buf *out)
 
 void selector_add_text(const json_t *object, struct buf *out)
 {
-    const json_t *selector = kube_json_at(object, "spec.selector");
+    const json_t *selector = json_at(object, "spec.selector");
     const json_t *labels = json_object_get(selector, "matchLabels");
     const json_t *expressions = json_object_get(selector, "matchExpressions");
     const json_t *value;

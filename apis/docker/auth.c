@@ -5,9 +5,9 @@
 #include <sys/wait.h>
 
 #include "apis/docker/config_file.h"
-#include "apis/docker/json.h"
 #include "base/alloc.h"
 #include "base/base64.h"
+#include "base/json_at.h"
 #include "base/process.h"
 
 #define DOCKER_IO_KEY "https://index.docker.io/v1/"
@@ -66,7 +66,7 @@ static const char *server_key(const char *registry)
 /* The registry's own entry comes before one of a path below it ("host/team"). */
 static json_t *member_for(const json_t *config, const char *name, const char *registry)
 {
-    json_t *object = (json_t *)docker_json_at(config, name);
+    json_t *object = (json_t *)json_at(config, name);
     json_t *own = json_object_get(object, server_key(registry));
     const char *key;
     json_t *value;
@@ -86,8 +86,8 @@ static int from_auths(const json_t *entry, const char *file, const char *registr
 {
     CLEANUP(wipe_buf) struct buf decoded = BUF_INIT;
     CLEANUP_DOCKER_CREDENTIALS struct docker_credentials c = {0};
-    const char *auth = docker_json_str(entry, "auth");
-    const char *token = docker_json_str(entry, "identitytoken");
+    const char *auth = json_at_string(entry, "auth");
+    const char *token = json_at_string(entry, "identitytoken");
 
     if (*auth) {
         char *colon;
@@ -98,9 +98,9 @@ static int from_auths(const json_t *entry, const char *file, const char *registr
                            registry);
         c.username = xstrndup(decoded.data, (size_t)(colon - decoded.data));
         c.password = xstrdup(colon + 1);
-    } else if (*docker_json_str(entry, "username")) {
-        c.username = docker_json_dup(entry, "username");
-        c.password = docker_json_dup(entry, "password");
+    } else if (*json_at_string(entry, "username")) {
+        c.username = json_at_dup(entry, "username");
+        c.password = json_at_dup(entry, "password");
     }
     if (*token) {
         c.identity_token = xstrdup(token);
@@ -122,8 +122,8 @@ static int read_answer(const char *program, const char *registry, const struct b
                        struct docker_credentials *ret, struct err *err)
 {
     json_t *answer = json_loadb(output->data, output->len, 0, NULL);
-    const char *username = docker_json_str(answer, "Username");
-    const char *secret = docker_json_str(answer, "Secret");
+    const char *username = json_at_string(answer, "Username");
+    const char *secret = json_at_string(answer, "Secret");
 
     if (json_is_object(answer) && !*username && !*secret) { /* so some say that they have none */
         json_decref(answer);
@@ -182,7 +182,7 @@ static int from_config(const struct ctx *ctx, const char *const *envp, const jso
                        struct err *err)
 {
     const char *helper = json_string_value(member_for(config, "credHelpers", registry));
-    const char *store = docker_json_str(config, "credsStore");
+    const char *store = json_at_string(config, "credsStore");
     const json_t *entry = member_for(config, "auths", registry);
 
     if (helper && *helper)

@@ -1,10 +1,11 @@
 #include "apis/docker/build.h"
 
 #include "apis/docker/body.h"
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "apis/docker/path.h"
 #include "apis/docker/pull_internal.h"
 #include "base/base64.h"
+#include "base/json_at.h"
 
 struct build_state {
     const struct docker_build *build;
@@ -15,12 +16,12 @@ struct build_state {
 static int on_line(void *arg, const json_t *value, struct err *err)
 {
     struct build_state *state = arg;
-    const char *error = docker_json_str(value, "errorDetail.message");
-    const char *text = docker_json_str(value, "stream");
-    const char *id = docker_json_str(value, "aux.ID");
+    const char *error = json_at_string(value, "errorDetail.message");
+    const char *text = json_at_string(value, "stream");
+    const char *id = json_at_string(value, "aux.ID");
 
     if (!*error)
-        error = docker_json_str(value, "error");
+        error = json_at_string(value, "error");
     if (*error)
         return err_set(err, ERR_INVALID, "%s", error);
     if (*id) {
@@ -29,7 +30,7 @@ static int on_line(void *arg, const json_t *value, struct err *err)
     }
     if (*text && state->build->output)
         state->build->output(state->build->arg, text);
-    return *docker_json_str(value, "status") ? docker_pull_line(&state->pull, value, err) : 0;
+    return *json_at_string(value, "status") ? docker_pull_line(&state->pull, value, err) : 0;
 }
 
 /* "&key={…}" or "&key=[…]" */

@@ -1,8 +1,8 @@
 #include "apis/docker/client.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 #include "base/parse.h"
 
 struct docker_client {
@@ -111,7 +111,7 @@ static enum err_code refusal_code(int status, const char *message)
 int docker_response_error(const struct http_response *response, struct err *err)
 {
     json_t *body = json_loadb(response->body.data, response->body.len, JSON_ALLOW_NUL, NULL);
-    const char *message = docker_json_str(body, "message");
+    const char *message = json_at_string(body, "message");
     CLEANUP_FREE char *line = NULL;
 
     if (!*message)

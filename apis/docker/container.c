@@ -1,7 +1,7 @@
 #include "apis/docker/container.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
+#include "base/json_at.h"
 
 int docker_container_create(const struct ctx *ctx, struct docker_client *docker,
                             const struct docker_create *create, char **ret_id, struct err *err)
@@ -25,8 +25,8 @@ int docker_container_create(const struct ctx *ctx, struct docker_client *docker,
     json_decref(body);
     if (result < 0)
         return -1;
-    if (*docker_json_str(answer, "Id"))
-        *ret_id = docker_json_dup(answer, "Id");
+    if (*json_at_string(answer, "Id"))
+        *ret_id = json_at_dup(answer, "Id");
     else
         result = err_set(err, ERR_PROTOCOL, "the daemon created a container but gave no id");
     json_decref(answer);

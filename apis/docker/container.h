@@ -251,3 +251,9 @@ struct docker_exec {
 int docker_exec_inspect(const struct ctx *ctx, struct docker_client *docker, const char *exec_id,
                         struct docker_exec *ret, struct err *err)
     __attribute__((warn_unused_result));
+/* All of the above: `input` (may be NULL) goes to its standard input, whose end is that of the
+ * connection; what it writes goes to `output`. 0 when it has ended, with *ret_code. */
+int docker_exec_run(const struct ctx *ctx, struct docker_client *docker, const char *container,
+                    const struct docker_exec_create *options, const struct buf *input,
+                    docker_output_fn *output, void *arg, int64_t *ret_code, struct err *err)
+    __attribute__((warn_unused_result));

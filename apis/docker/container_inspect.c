@@ -1,7 +1,7 @@
 #include "apis/docker/container.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
+#include "base/json_at.h"
 #include "base/parse.h"
 
 static char *name_without_slash(const char *name)
@@ -11,7 +11,7 @@ static char *name_without_slash(const char *name)
 
 static void read_mounts(const json_t *body, struct docker_container *c)
 {
-    const json_t *mounts = docker_json_at(body, "Mounts");
+    const json_t *mounts = json_at(body, "Mounts");
     size_t i;
     json_t *m;
 
@@ -20,18 +20,18 @@ static void read_mounts(const json_t *body, struct docker_container *c)
     c->mounts = xcalloc(json_array_size(mounts), sizeof(*c->mounts));
     json_array_foreach (mounts, i, m) {
         c->mounts[c->mount_count++] = (struct docker_mount_point){
-            .type = docker_json_dup(m, "Type"),
-            .name = docker_json_dup(m, "Name"),
-            .source = docker_json_dup(m, "Source"),
-            .destination = docker_json_dup(m, "Destination"),
-            .writable = docker_json_bool(m, "RW"),
+            .type = json_at_dup(m, "Type"),
+            .name = json_at_dup(m, "Name"),
+            .source = json_at_dup(m, "Source"),
+            .destination = json_at_dup(m, "Destination"),
+            .writable = json_at_bool(m, "RW"),
         };
     }
 }
 
 static void read_networks(const json_t *body, struct docker_container *c)
 {
-    json_t *networks = (json_t *)docker_json_at(body, "NetworkSettings.Networks");
+    json_t *networks = (json_t *)json_at(body, "NetworkSettings.Networks");
     const char *name;
     json_t *n;
 
@@ -41,9 +41,9 @@ static void read_networks(const json_t *body, struct docker_container *c)
     json_object_foreach (networks, name, n) {
         c->networks[c->network_count++] = (struct docker_endpoint_settings){
             .network = xstrdup(name),
-            .network_id = docker_json_dup(n, "NetworkID"),
-            .ip_address = docker_json_dup(n, "IPAddress"),
-            .gateway = docker_json_dup(n, "Gateway"),
+            .network_id = json_at_dup(n, "NetworkID"),
+            .ip_address = json_at_dup(n, "IPAddress"),
+            .gateway = json_at_dup(n, "Gateway"),
         };
     }
 }
@@ -57,7 +57,7 @@ static unsigned port_number(const char *text)
 
 static void read_ports(const json_t *body, struct docker_container *c)
 {
-    json_t *ports = (json_t *)docker_json_at(body, "NetworkSettings.Ports");
+    json_t *ports = (json_t *)json_at(body, "NetworkSettings.Ports");
     VEC(struct docker_port_binding)
     found = {0};
     const char *key; /* "80/tcp" */
@@ -73,8 +73,8 @@ static void read_ports(const json_t *body, struct docker_container *c)
             vec_push(&found, ((struct docker_port_binding){
                                  .container_port = port_number(number),
                                  .protocol = xstrdup(key[digits] ? key + digits + 1 : "tcp"),
-                                 .host_ip = docker_json_dup(b, "HostIp"),
-                                 .host_port = port_number(docker_json_str(b, "HostPort")),
+                                 .host_ip = json_at_dup(b, "HostIp"),
+                                 .host_port = port_number(json_at_string(b, "HostPort")),
                              }));
         }
     }
@@ -84,10 +84,10 @@ static void read_ports(const json_t *body, struct docker_container *c)
 
 static char *last_health_output(const json_t *body)
 {
-    const json_t *log = docker_json_at(body, "State.Health.Log");
+    const json_t *log = json_at(body, "State.Health.Log");
     size_t count = json_array_size(log);
 
-    return docker_json_dup(count ? json_array_get(log, count - 1) : NULL, "Output");
+    return json_at_dup(count ? json_array_get(log, count - 1) : NULL, "Output");
 }
 
 int docker_container_inspect_json(const struct ctx *ctx, struct docker_client *docker,
@@ -108,29 +108,29 @@ int docker_container_inspect(const struct ctx *ctx, struct docker_client *docker
     if (docker_container_inspect_json(ctx, docker, container, &body, err) < 0)
         return -1;
     c = (struct docker_container){
-        .id = docker_json_dup(body, "Id"),
-        .name = name_without_slash(docker_json_str(body, "Name")),
-        .image = docker_json_dup(body, "Config.Image"),
-        .image_id = docker_json_dup(body, "Image"),
-        .status = docker_json_dup(body, "State.Status"),
-        .error = docker_json_dup(body, "State.Error"),
-        .health = docker_json_dup(body, "State.Health.Status"),
+        .id = json_at_dup(body, "Id"),
+        .name = name_without_slash(json_at_string(body, "Name")),
+        .image = json_at_dup(body, "Config.Image"),
+        .image_id = json_at_dup(body, "Image"),
+        .status = json_at_dup(body, "State.Status"),
+        .error = json_at_dup(body, "State.Error"),
+        .health = json_at_dup(body, "State.Health.Status"),
         .health_output = last_health_output(body),
-        .started_at = docker_json_dup(body, "State.StartedAt"),
-        .finished_at = docker_json_dup(body, "State.FinishedAt"),
-        .network_mode = docker_json_dup(body, "HostConfig.NetworkMode"),
-        .log_driver = docker_json_dup(body, "HostConfig.LogConfig.Type"),
-        .user = docker_json_dup(body, "Config.User"),
-        .workdir = docker_json_dup(body, "Config.WorkingDir"),
-        .running = docker_json_bool(body, "State.Running"),
-        .tty = docker_json_bool(body, "Config.Tty"),
-        .oom_killed = docker_json_bool(body, "State.OOMKilled"),
-        .exit_code = docker_json_int(body, "State.ExitCode"),
-        .pid = docker_json_int(body, "State.Pid"),
-        .restart_count = docker_json_int(body, "RestartCount"),
+        .started_at = json_at_dup(body, "State.StartedAt"),
+        .finished_at = json_at_dup(body, "State.FinishedAt"),
+        .network_mode = json_at_dup(body, "HostConfig.NetworkMode"),
+        .log_driver = json_at_dup(body, "HostConfig.LogConfig.Type"),
+        .user = json_at_dup(body, "Config.User"),
+        .workdir = json_at_dup(body, "Config.WorkingDir"),
+        .running = json_at_bool(body, "State.Running"),
+        .tty = json_at_bool(body, "Config.Tty"),
+        .oom_killed = json_at_bool(body, "State.OOMKilled"),
+        .exit_code = json_at_int(body, "State.ExitCode"),
+        .pid = json_at_int(body, "State.Pid"),
+        .restart_count = json_at_int(body, "RestartCount"),
     };
-    docker_json_strmap(body, "Config.Labels", &c.labels);
-    docker_json_keys(body, "Config.ExposedPorts", &c.exposed_ports);
+    json_at_strmap(body, "Config.Labels", &c.labels);
+    json_at_keys(body, "Config.ExposedPorts", &c.exposed_ports);
     read_mounts(body, &c);
     read_networks(body, &c);
     read_ports(body, &c);
@@ -179,7 +179,7 @@ void docker_container_release(struct docker_container *c)
 
 static void read_entry_ports(const json_t *entry, struct docker_container_entry *e)
 {
-    const json_t *ports = docker_json_at(entry, "Ports");
+    const json_t *ports = json_at(entry, "Ports");
     size_t i;
     json_t *p;
 
@@ -188,10 +188,10 @@ static void read_entry_ports(const json_t *entry, struct docker_container_entry 
     e->ports = xcalloc(json_array_size(ports), sizeof(*e->ports));
     json_array_foreach (ports, i, p) {
         e->ports[e->port_count++] = (struct docker_port_binding){
-            .container_port = (unsigned)docker_json_int(p, "PrivatePort"),
-            .protocol = docker_json_dup(p, "Type"),
-            .host_ip = docker_json_dup(p, "IP"),
-            .host_port = (unsigned)docker_json_int(p, "PublicPort"),
+            .container_port = (unsigned)json_at_int(p, "PrivatePort"),
+            .protocol = json_at_dup(p, "Type"),
+            .host_ip = json_at_dup(p, "IP"),
+            .host_port = (unsigned)json_at_int(p, "PublicPort"),
         };
     }
 }
@@ -199,7 +199,7 @@ static void read_entry_ports(const json_t *entry, struct docker_container_entry 
 static void add_address(const json_t *settings, const char *member, const char *network,
                         struct docker_container_entry *e)
 {
-    const char *address = docker_json_str(settings, member);
+    const char *address = json_at_string(settings, member);
 
     if (*address)
         strmap_set(&e->addresses, address, network);
@@ -207,22 +207,22 @@ static void add_address(const json_t *settings, const char *member, const char *
 
 static void read_entry(const json_t *entry, struct docker_container_entry *e)
 {
-    const char *name = json_string_value(json_array_get(docker_json_at(entry, "Names"), 0));
-    json_t *networks = (json_t *)docker_json_at(entry, "NetworkSettings.Networks");
+    const char *name = json_string_value(json_array_get(json_at(entry, "Names"), 0));
+    json_t *networks = (json_t *)json_at(entry, "NetworkSettings.Networks");
     const char *network;
     json_t *settings;
 
-    e->id = docker_json_dup(entry, "Id");
+    e->id = json_at_dup(entry, "Id");
     e->name = name_without_slash(name ? name : "");
-    e->image = docker_json_dup(entry, "Image");
-    e->image_id = docker_json_dup(entry, "ImageID");
-    e->command = docker_json_dup(entry, "Command");
-    e->state = docker_json_dup(entry, "State");
-    e->status = docker_json_dup(entry, "Status");
-    e->created_s = docker_json_int(entry, "Created");
-    docker_json_strmap(entry, "Labels", &e->labels);
+    e->image = json_at_dup(entry, "Image");
+    e->image_id = json_at_dup(entry, "ImageID");
+    e->command = json_at_dup(entry, "Command");
+    e->state = json_at_dup(entry, "State");
+    e->status = json_at_dup(entry, "Status");
+    e->created_s = json_at_int(entry, "Created");
+    json_at_strmap(entry, "Labels", &e->labels);
     json_object_foreach (networks, network, settings) {
-        strmap_set(&e->networks, network, docker_json_str(settings, "NetworkID"));
+        strmap_set(&e->networks, network, json_at_string(settings, "NetworkID"));
         add_address(settings, "IPAddress", network, e);
         add_address(settings, "GlobalIPv6Address", network, e);
     }

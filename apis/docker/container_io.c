@@ -1,9 +1,9 @@
 /* What moves bytes or time between a container and us: attach, logs, wait, archive. */
 #include "apis/docker/container.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
 #include "apis/docker/stream.h"
+#include "base/json_at.h"
 
 int docker_stream_open(const struct ctx *ctx, struct docker_client *docker, const char *path,
                        const char *body, struct http_stream **ret, struct err *err)
@@ -168,10 +168,10 @@ int docker_wait_result(const struct ctx *ctx, struct docker_wait *wait, int64_t 
     if (http_call_wait(ctx, wait->call, err) < 0)
         return -1;
     body = json_loadb(text->data, text->len, JSON_ALLOW_NUL, NULL);
-    code = docker_json_at(body, "StatusCode");
-    if (*docker_json_str(body, "Error.Message"))
+    code = json_at(body, "StatusCode");
+    if (*json_at_string(body, "Error.Message"))
         result = err_set(err, ERR_LOST, "the daemon could not tell the exit code: %s",
-                         docker_json_str(body, "Error.Message"));
+                         json_at_string(body, "Error.Message"));
     else if (!json_is_integer(code))
         result = err_set(err, ERR_LOST, "the daemon's answer has no exit code: %.100s", text->data);
     else

@@ -1,8 +1,8 @@
 #include "apis/docker/distribution.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 void docker_distribution_release(struct docker_distribution *d)
 {
@@ -36,8 +36,8 @@ static bool is_known(const struct docker_distribution *d, const char *os, const 
  * "arm", so that this one must not be compared, as the docker command knows (swarmkit 2294). */
 static void add_platform(struct docker_distribution *d, const json_t *platform)
 {
-    const char *os = docker_json_str(platform, "os");
-    const char *architecture = docker_json_str(platform, "architecture");
+    const char *os = json_at_string(platform, "os");
+    const char *architecture = json_at_string(platform, "architecture");
 
     if (strcmp(os, "unknown") == 0 || strcmp(architecture, "unknown") == 0)
         return;
@@ -57,8 +57,8 @@ int docker_distribution_end(const struct ctx *ctx, struct docker_pending *pendin
 
     if (docker_call_end(ctx, pending, &d.body, err) < 0)
         return -1;
-    d.digest = docker_json_dup(d.body, "Descriptor.digest");
-    platforms = docker_json_at(d.body, "Platforms");
+    d.digest = json_at_dup(d.body, "Descriptor.digest");
+    platforms = json_at(d.body, "Platforms");
     d.platforms = xcalloc(json_array_size(platforms) + 1, sizeof(*d.platforms));
     json_array_foreach (platforms, i, platform) {
         add_platform(&d, platform);

@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 
 #include "apis/docker/config_file.h"
-#include "apis/docker/json.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/json_at.h"
 
 void docker_endpoint_release(struct docker_endpoint *e)
 {
@@ -166,7 +166,7 @@ static json_t *find_context(const char *config_dir, const char *name, char **ret
         if (entry->d_name[0] == '.')
             continue;
         found = docker_config_read(path, NULL);
-        if (found && strcmp(docker_json_str(found, "Name"), name) == 0) {
+        if (found && strcmp(json_at_string(found, "Name"), name) == 0) {
             *ret_hash = xstrdup(entry->d_name);
             break;
         }
@@ -194,8 +194,8 @@ static int from_context(const char *config_dir, const char *name, struct docker_
         return -1;
     /* Either of the two makes it TLS, as the docker command has it. */
     tls = xasprintf("%s/contexts/tls/%s/docker", config_dir, hash);
-    skip = docker_json_bool(meta, "Endpoints.docker.SkipTLSVerify");
-    host = docker_json_str(meta, "Endpoints.docker.Host");
+    skip = json_at_bool(meta, "Endpoints.docker.SkipTLSVerify");
+    host = json_at_string(meta, "Endpoints.docker.Host");
     if (!*host)
         result = err_set(err, ERR_INVALID, "Docker context \"%s\" has no host", name);
     else
@@ -281,7 +281,7 @@ static int current_context(const char *const *envp, char **ret, struct err *err)
     *ret = NULL;
     if (docker_config_load(envp, &config, NULL, err) < 0)
         return -1;
-    name = docker_json_str(config, "currentContext");
+    name = json_at_string(config, "currentContext");
     if (*name)
         *ret = xstrdup(name);
     json_decref(config);

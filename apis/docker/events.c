@@ -1,7 +1,8 @@
 #include "apis/docker/events.h"
 
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 #include "base/parse.h"
 
 struct docker_events {
@@ -14,18 +15,18 @@ struct docker_events {
 static int on_line(void *arg, const json_t *value, struct err *err)
 {
     struct docker_events *events = arg;
-    const char *code = docker_json_str(value, "Actor.Attributes.exitCode");
+    const char *code = json_at_string(value, "Actor.Attributes.exitCode");
     struct docker_event event = {
-        .type = docker_json_str(value, "Type"),
-        .action = docker_json_str(value, "Action"),
-        .id = docker_json_str(value, "Actor.ID"),
-        .time_ns = docker_json_int(value, "timeNano"),
-        .attributes = docker_json_at(value, "Actor.Attributes"),
+        .type = json_at_string(value, "Type"),
+        .action = json_at_string(value, "Action"),
+        .id = json_at_string(value, "Actor.ID"),
+        .time_ns = json_at_int(value, "timeNano"),
+        .attributes = json_at(value, "Actor.Attributes"),
     };
 
     (void)err;
     if (!*code) /* podman */
-        code = docker_json_str(value, "Actor.Attributes.containerExitCode");
+        code = json_at_string(value, "Actor.Attributes.containerExitCode");
     event.has_exit_code =
         strcmp(event.action, "die") == 0 && parse_int64(code, &event.exit_code, NULL) == 0;
     events->event(events->arg, &event);

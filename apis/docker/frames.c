@@ -87,3 +87,23 @@ enum docker_pump docker_frames_pump(struct docker_frames *frames, struct http_st
     }
     return DOCKER_PUMP_MORE;
 }
+
+int docker_frames_read(const struct ctx *ctx, struct docker_frames *frames,
+                       struct http_stream *stream, struct err *err)
+{
+    for (;;) {
+        struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
+
+        switch (docker_frames_pump(frames, stream, err)) {
+        case DOCKER_PUMP_ERROR:
+            return -1;
+        case DOCKER_PUMP_END:
+            return 0;
+        case DOCKER_PUMP_MORE:
+            break;
+        case DOCKER_PUMP_IDLE:
+            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
+                return -1;
+        }
+    }
+}

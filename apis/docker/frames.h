@@ -52,3 +52,7 @@ enum docker_pump { DOCKER_PUMP_ERROR = -1, DOCKER_PUMP_END, DOCKER_PUMP_IDLE, DO
 /* Feeds what the stream has now, at most 1 MiB. */
 enum docker_pump docker_frames_pump(struct docker_frames *frames, struct http_stream *stream,
                                     struct err *err) __attribute__((warn_unused_result));
+/* Feeds all of the stream, to its end. */
+int docker_frames_read(const struct ctx *ctx, struct docker_frames *frames,
+                       struct http_stream *stream, struct err *err)
+    __attribute__((warn_unused_result));

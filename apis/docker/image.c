@@ -3,11 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "apis/docker/path.h"
 #include "apis/docker/stream.h"
 #include "apis/docker/timestamp.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, const char *image,
                          struct docker_image *ret, struct err *err)
@@ -21,23 +22,23 @@ int docker_image_inspect(const struct ctx *ctx, struct docker_client *docker, co
     if (docker_call(ctx, docker, "GET", path.data, NULL, 0, &body, err) < 0)
         return -1;
     i = (struct docker_image){
-        .id = docker_json_dup(body, "Id"),
-        .os = docker_json_dup(body, "Os"),
-        .architecture = docker_json_dup(body, "Architecture"),
-        .variant = docker_json_dup(body, "Variant"),
-        .size_bytes = docker_json_int(body, "Size"),
-        .last_tagged_ns = timestamp_ns(docker_json_str(body, "Metadata.LastTagTime")),
-        .user = docker_json_dup(body, "Config.User"),
-        .workdir = docker_json_dup(body, "Config.WorkingDir"),
+        .id = json_at_dup(body, "Id"),
+        .os = json_at_dup(body, "Os"),
+        .architecture = json_at_dup(body, "Architecture"),
+        .variant = json_at_dup(body, "Variant"),
+        .size_bytes = json_at_int(body, "Size"),
+        .last_tagged_ns = timestamp_ns(json_at_string(body, "Metadata.LastTagTime")),
+        .user = json_at_dup(body, "Config.User"),
+        .workdir = json_at_dup(body, "Config.WorkingDir"),
     };
-    docker_json_strvec(body, "Config.Entrypoint", &i.entrypoint);
-    docker_json_strvec(body, "Config.Cmd", &i.cmd);
-    docker_json_strvec(body, "Config.Env", &i.env);
-    docker_json_keys(body, "Config.Volumes", &i.volumes);
-    docker_json_strvec(body, "RepoTags", &i.repo_tags);
-    docker_json_strvec(body, "RepoDigests", &i.repo_digests);
-    docker_json_strmap(body, "Config.Labels", &i.labels);
-    check = json_string_value(json_array_get(docker_json_at(body, "Config.Healthcheck.Test"), 0));
+    json_at_strvec(body, "Config.Entrypoint", &i.entrypoint);
+    json_at_strvec(body, "Config.Cmd", &i.cmd);
+    json_at_strvec(body, "Config.Env", &i.env);
+    json_at_keys(body, "Config.Volumes", &i.volumes);
+    json_at_strvec(body, "RepoTags", &i.repo_tags);
+    json_at_strvec(body, "RepoDigests", &i.repo_digests);
+    json_at_strmap(body, "Config.Labels", &i.labels);
+    check = json_string_value(json_array_get(json_at(body, "Config.Healthcheck.Test"), 0));
     i.has_healthcheck = check && strcmp(check, "NONE") != 0;
     json_decref(body);
     *ret = i;
@@ -70,14 +71,14 @@ struct load_state {
 static int on_load_line(void *arg, const json_t *value, struct err *err)
 {
     struct load_state *state = arg;
-    const char *error = docker_json_str(value, "error");
+    const char *error = json_at_string(value, "error");
 
     (void)err;
     if (*error)
         err_set(&state->error, ERR_INVALID, "%s", error);
-    if (*docker_json_str(value, "status")) {
+    if (*json_at_string(value, "status")) {
         free(state->last_status);
-        state->last_status = docker_json_dup(value, "status");
+        state->last_status = json_at_dup(value, "status");
     }
     return 0;
 }

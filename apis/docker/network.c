@@ -1,8 +1,8 @@
 #include "apis/docker/network.h"
 
 #include "apis/docker/body.h"
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
+#include "base/json_at.h"
 
 /* From then on names are always unique, and CheckDuplicate is gone. */
 enum { API_UNIQUE_NAMES = 44 };
@@ -60,7 +60,7 @@ int docker_network_create(const struct ctx *ctx, struct docker_client *docker,
     json_decref(body);
     if (result < 0)
         return -1;
-    *ret_id = docker_json_dup(answer, "Id");
+    *ret_id = json_at_dup(answer, "Id");
     json_decref(answer);
     return 0;
 }
@@ -68,20 +68,20 @@ int docker_network_create(const struct ctx *ctx, struct docker_client *docker,
 static struct docker_network read_network(const json_t *body)
 {
     struct docker_network n = {
-        .id = docker_json_dup(body, "Id"),
-        .name = docker_json_dup(body, "Name"),
-        .driver = docker_json_dup(body, "Driver"),
-        .scope = docker_json_dup(body, "Scope"),
-        .created = docker_json_dup(body, "Created"),
-        .internal = docker_json_bool(body, "Internal"),
+        .id = json_at_dup(body, "Id"),
+        .name = json_at_dup(body, "Name"),
+        .driver = json_at_dup(body, "Driver"),
+        .scope = json_at_dup(body, "Scope"),
+        .created = json_at_dup(body, "Created"),
+        .internal = json_at_bool(body, "Internal"),
     };
-    json_t *containers = (json_t *)docker_json_at(body, "Containers");
+    json_t *containers = (json_t *)json_at(body, "Containers");
     const char *id;
     json_t *container;
 
-    docker_json_strmap(body, "Labels", &n.labels);
+    json_at_strmap(body, "Labels", &n.labels);
     json_object_foreach (containers, id, container) {
-        strmap_set(&n.containers, id, docker_json_str(container, "Name"));
+        strmap_set(&n.containers, id, json_at_string(container, "Name"));
     }
     return n;
 }
@@ -116,7 +116,7 @@ int docker_network_describe(const struct ctx *ctx, struct docker_client *docker,
             json_object_set(*ret, members[i], value);
     }
     /* The name "" is that of no network. */
-    if (!*docker_json_str(*ret, "ConfigFrom.Network"))
+    if (!*json_at_string(*ret, "ConfigFrom.Network"))
         json_object_del(*ret, "ConfigFrom");
     json_decref(body);
     return 0;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "apis/docker/config_file.h"
-#include "apis/docker/json.h"
 #include "base/alloc.h"
 
 static const struct proxy_row {

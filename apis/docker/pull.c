@@ -4,9 +4,10 @@
  * pass by itself has to be told by them: see `words`. */
 #include "apis/docker/image.h"
 #include "apis/docker/image_ref.h"
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "apis/docker/path.h"
 #include "apis/docker/pull_internal.h"
+#include "base/json_at.h"
 
 enum { LAYER_MAX = 4096 };
 
@@ -84,8 +85,8 @@ static struct docker_pull_layer *layer_of(struct docker_pull_state *state, const
 
 static void update_layer(struct docker_pull_layer *layer, const char *status, const json_t *value)
 {
-    int64_t current = docker_json_int(value, "progressDetail.current");
-    int64_t total = docker_json_int(value, "progressDetail.total");
+    int64_t current = json_at_int(value, "progressDetail.current");
+    int64_t total = json_at_int(value, "progressDetail.total");
 
     if (strcmp(status, "Downloading") == 0) {
         layer->bytes = current;
@@ -132,12 +133,12 @@ static void report(struct docker_pull_state *state, const char *status, const ch
 int docker_pull_line(void *arg, const json_t *value, struct err *err)
 {
     struct docker_pull_state *state = arg;
-    const char *status = docker_json_str(value, "status");
-    const char *id = docker_json_str(value, "id");
-    const char *error = docker_json_str(value, "errorDetail.message");
+    const char *status = json_at_string(value, "status");
+    const char *id = json_at_string(value, "id");
+    const char *error = json_at_string(value, "errorDetail.message");
 
     if (!*error)
-        error = docker_json_str(value, "error");
+        error = json_at_string(value, "error");
     if (*error)
         return refused(error, 0, err);
     if (!*status)

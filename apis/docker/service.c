@@ -1,9 +1,9 @@
 #include "apis/docker/service.h"
 
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
 #include "apis/docker/stream.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 void docker_service_written_release(struct docker_service_written *w)
 {
@@ -38,10 +38,10 @@ int docker_service_end(const struct ctx *ctx, struct docker_pending *pending,
 
     if (docker_call_end(ctx, pending, &answer, err) < 0)
         return -1;
-    *ret = (struct docker_service_written){.id = docker_json_dup(answer, "ID")};
-    docker_json_strvec(answer, "Warnings", &ret->warnings);
-    if (*docker_json_str(answer, "Warning")) /* as 20.10 says it on creation */
-        strvec_push(&ret->warnings, docker_json_str(answer, "Warning"));
+    *ret = (struct docker_service_written){.id = json_at_dup(answer, "ID")};
+    json_at_strvec(answer, "Warnings", &ret->warnings);
+    if (*json_at_string(answer, "Warning")) /* as 20.10 says it on creation */
+        strvec_push(&ret->warnings, json_at_string(answer, "Warning"));
     json_decref(answer);
     return 0;
 }
@@ -49,20 +49,20 @@ int docker_service_end(const struct ctx *ctx, struct docker_pending *pending,
 static struct docker_service read_service(const json_t *body)
 {
     struct docker_service s = {
-        .id = docker_json_dup(body, "ID"),
-        .name = docker_json_dup(body, "Spec.Name"),
-        .version = docker_json_int(body, "Version.Index"),
-        .spec = json_incref((json_t *)docker_json_at(body, "Spec")),
-        .previous_spec = json_incref((json_t *)docker_json_at(body, "PreviousSpec")),
-        .ports = json_incref((json_t *)docker_json_at(body, "Endpoint.Ports")),
-        .update_state = docker_json_dup(body, "UpdateStatus.State"),
-        .update_message = docker_json_dup(body, "UpdateStatus.Message"),
-        .update_started = docker_json_dup(body, "UpdateStatus.StartedAt"),
-        .job_iteration = docker_json_int(body, "JobStatus.JobIteration.Index"),
-        .tty = docker_json_bool(body, "Spec.TaskTemplate.ContainerSpec.TTY"),
+        .id = json_at_dup(body, "ID"),
+        .name = json_at_dup(body, "Spec.Name"),
+        .version = json_at_int(body, "Version.Index"),
+        .spec = json_incref((json_t *)json_at(body, "Spec")),
+        .previous_spec = json_incref((json_t *)json_at(body, "PreviousSpec")),
+        .ports = json_incref((json_t *)json_at(body, "Endpoint.Ports")),
+        .update_state = json_at_dup(body, "UpdateStatus.State"),
+        .update_message = json_at_dup(body, "UpdateStatus.Message"),
+        .update_started = json_at_dup(body, "UpdateStatus.StartedAt"),
+        .job_iteration = json_at_int(body, "JobStatus.JobIteration.Index"),
+        .tty = json_at_bool(body, "Spec.TaskTemplate.ContainerSpec.TTY"),
     };
 
-    docker_json_strmap(body, "Spec.Labels", &s.labels);
+    json_at_strmap(body, "Spec.Labels", &s.labels);
     return s;
 }
 

@@ -1,8 +1,8 @@
 #include "apis/docker/swarm.h"
 
 #include "apis/docker/body.h"
-#include "apis/docker/json.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 int docker_swarm_init(const struct ctx *ctx, struct docker_client *docker,
                       const struct docker_swarm_init *options, char **ret_node_id, struct err *err)
@@ -64,21 +64,21 @@ int docker_swarm_check_manager(const struct ctx *ctx, struct docker_client *dock
 static struct docker_node read_node(const json_t *entry)
 {
     struct docker_node n = {
-        .id = docker_json_dup(entry, "ID"),
-        .hostname = docker_json_dup(entry, "Description.Hostname"),
-        .role = docker_json_dup(entry, "Spec.Role"),
-        .availability = docker_json_dup(entry, "Spec.Availability"),
-        .state = docker_json_dup(entry, "Status.State"),
-        .message = docker_json_dup(entry, "Status.Message"),
-        .address = docker_json_dup(entry, "Status.Addr"),
-        .os = docker_json_dup(entry, "Description.Platform.OS"),
-        .architecture = docker_json_dup(entry, "Description.Platform.Architecture"),
-        .nano_cpus = docker_json_int(entry, "Description.Resources.NanoCPUs"),
-        .memory_bytes = docker_json_int(entry, "Description.Resources.MemoryBytes"),
-        .leader = docker_json_bool(entry, "ManagerStatus.Leader"),
+        .id = json_at_dup(entry, "ID"),
+        .hostname = json_at_dup(entry, "Description.Hostname"),
+        .role = json_at_dup(entry, "Spec.Role"),
+        .availability = json_at_dup(entry, "Spec.Availability"),
+        .state = json_at_dup(entry, "Status.State"),
+        .message = json_at_dup(entry, "Status.Message"),
+        .address = json_at_dup(entry, "Status.Addr"),
+        .os = json_at_dup(entry, "Description.Platform.OS"),
+        .architecture = json_at_dup(entry, "Description.Platform.Architecture"),
+        .nano_cpus = json_at_int(entry, "Description.Resources.NanoCPUs"),
+        .memory_bytes = json_at_int(entry, "Description.Resources.MemoryBytes"),
+        .leader = json_at_bool(entry, "ManagerStatus.Leader"),
     };
 
-    docker_json_strmap(entry, "Spec.Labels", &n.labels);
+    json_at_strmap(entry, "Spec.Labels", &n.labels);
     return n;
 }
 

@@ -1,11 +1,11 @@
 #include "apis/docker/swarm_object.h"
 
 #include "apis/docker/body.h"
-#include "apis/docker/json.h"
 #include "apis/docker/parts.h"
 #include "apis/docker/path.h"
 #include "base/alloc.h"
 #include "base/base64.h"
+#include "base/json_at.h"
 
 static const char *const collections[] = {
     [DOCKER_SECRET] = "secrets",
@@ -46,7 +46,7 @@ int docker_swarm_object_create(const struct ctx *ctx, struct docker_client *dock
     json_decref(body);
     if (result < 0)
         return -1;
-    *ret_id = docker_json_dup(answer, "ID");
+    *ret_id = json_at_dup(answer, "ID");
     json_decref(answer);
     return 0;
 }
@@ -70,16 +70,16 @@ int docker_swarm_object_update(const struct ctx *ctx, struct docker_client *dock
 
 static int read_object(const json_t *entry, struct docker_swarm_object *ret, struct err *err)
 {
-    const char *text = docker_json_str(entry, "Spec.Data");
+    const char *text = json_at_string(entry, "Spec.Data");
     struct buf data = BUF_INIT;
 
     *ret = (struct docker_swarm_object){
-        .id = docker_json_dup(entry, "ID"),
-        .name = docker_json_dup(entry, "Spec.Name"),
-        .version = docker_json_int(entry, "Version.Index"),
+        .id = json_at_dup(entry, "ID"),
+        .name = json_at_dup(entry, "Spec.Name"),
+        .version = json_at_int(entry, "Version.Index"),
     };
-    docker_json_strmap(entry, "Spec.Labels", &ret->labels);
-    if (!docker_json_at(entry, "Spec.Data"))
+    json_at_strmap(entry, "Spec.Labels", &ret->labels);
+    if (!json_at(entry, "Spec.Data"))
         return 0;
     if (base64_decode(&data, text, NULL) < 0) {
         buf_release(&data);

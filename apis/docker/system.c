@@ -1,5 +1,6 @@
 #include "apis/docker/client.h"
-#include "apis/docker/json.h"
+
+#include "base/json_at.h"
 
 int docker_system_version(const struct ctx *ctx, struct docker_client *docker, json_t **ret,
                           struct err *err)
@@ -12,7 +13,7 @@ static bool has_rootless(const json_t *info)
     struct strvec options = {0};
     bool found = false;
 
-    docker_json_strvec(info, "SecurityOptions", &options);
+    json_at_strvec(info, "SecurityOptions", &options);
     for (size_t i = 0; i < options.len; i++)
         found = found || strstr(options.items[i], "name=rootless");
     strvec_release(&options);
@@ -27,23 +28,23 @@ int docker_system_info(const struct ctx *ctx, struct docker_client *docker, stru
     if (docker_call(ctx, docker, "GET", "/info", NULL, 0, &info, err) < 0)
         return -1;
     *ret = (struct docker_info){
-        .name = docker_json_dup(info, "Name"),
-        .server_version = docker_json_dup(info, "ServerVersion"),
-        .operating_system = docker_json_dup(info, "OperatingSystem"),
-        .os_type = docker_json_dup(info, "OSType"),
-        .architecture = docker_json_dup(info, "Architecture"),
-        .kernel_version = docker_json_dup(info, "KernelVersion"),
-        .storage_driver = docker_json_dup(info, "Driver"),
-        .cgroup_driver = docker_json_dup(info, "CgroupDriver"),
-        .cgroup_version = docker_json_dup(info, "CgroupVersion"),
-        .root_dir = docker_json_dup(info, "DockerRootDir"),
-        .system_time = docker_json_dup(info, "SystemTime"),
-        .swarm_state = docker_json_dup(info, "Swarm.LocalNodeState"),
-        .swarm_node_id = docker_json_dup(info, "Swarm.NodeID"),
-        .swarm_manager = docker_json_bool(info, "Swarm.ControlAvailable"),
+        .name = json_at_dup(info, "Name"),
+        .server_version = json_at_dup(info, "ServerVersion"),
+        .operating_system = json_at_dup(info, "OperatingSystem"),
+        .os_type = json_at_dup(info, "OSType"),
+        .architecture = json_at_dup(info, "Architecture"),
+        .kernel_version = json_at_dup(info, "KernelVersion"),
+        .storage_driver = json_at_dup(info, "Driver"),
+        .cgroup_driver = json_at_dup(info, "CgroupDriver"),
+        .cgroup_version = json_at_dup(info, "CgroupVersion"),
+        .root_dir = json_at_dup(info, "DockerRootDir"),
+        .system_time = json_at_dup(info, "SystemTime"),
+        .swarm_state = json_at_dup(info, "Swarm.LocalNodeState"),
+        .swarm_node_id = json_at_dup(info, "Swarm.NodeID"),
+        .swarm_manager = json_at_bool(info, "Swarm.ControlAvailable"),
         .rootless = has_rootless(info),
-        .cpu_count = docker_json_int(info, "NCPU"),
-        .memory_bytes = docker_json_int(info, "MemTotal"),
+        .cpu_count = json_at_int(info, "NCPU"),
+        .memory_bytes = json_at_int(info, "MemTotal"),
     };
     json_decref(info);
     return 0;

@@ -1,7 +1,7 @@
 #include "apis/docker/service.h"
 
-#include "apis/docker/json.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 static const char *const states[] = {
     [DOCKER_TASK_UNKNOWN] = "unknown",     [DOCKER_TASK_NEW] = "new",
@@ -21,7 +21,7 @@ const char *docker_task_state_name(enum docker_task_state state)
 
 static enum docker_task_state state_of(const json_t *task, const char *path)
 {
-    const char *name = docker_json_str(task, path);
+    const char *name = json_at_string(task, path);
 
     for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
         if (strcmp(states[i], name) == 0)
@@ -33,22 +33,22 @@ static enum docker_task_state state_of(const json_t *task, const char *path)
 static struct docker_task read_task(const json_t *entry)
 {
     return (struct docker_task){
-        .id = docker_json_dup(entry, "ID"),
-        .service_id = docker_json_dup(entry, "ServiceID"),
-        .node_id = docker_json_dup(entry, "NodeID"),
-        .container_id = docker_json_dup(entry, "Status.ContainerStatus.ContainerID"),
-        .image = docker_json_dup(entry, "Spec.ContainerSpec.Image"),
-        .message = docker_json_dup(entry, "Status.Message"),
-        .error = docker_json_dup(entry, "Status.Err"),
-        .created = docker_json_dup(entry, "CreatedAt"),
-        .changed = docker_json_dup(entry, "Status.Timestamp"),
-        .slot = docker_json_int(entry, "Slot"),
-        .exit_code = docker_json_int(entry, "Status.ContainerStatus.ExitCode"),
-        .job_iteration = docker_json_int(entry, "JobIteration.Index"),
+        .id = json_at_dup(entry, "ID"),
+        .service_id = json_at_dup(entry, "ServiceID"),
+        .node_id = json_at_dup(entry, "NodeID"),
+        .container_id = json_at_dup(entry, "Status.ContainerStatus.ContainerID"),
+        .image = json_at_dup(entry, "Spec.ContainerSpec.Image"),
+        .message = json_at_dup(entry, "Status.Message"),
+        .error = json_at_dup(entry, "Status.Err"),
+        .created = json_at_dup(entry, "CreatedAt"),
+        .changed = json_at_dup(entry, "Status.Timestamp"),
+        .slot = json_at_int(entry, "Slot"),
+        .exit_code = json_at_int(entry, "Status.ContainerStatus.ExitCode"),
+        .job_iteration = json_at_int(entry, "JobIteration.Index"),
         .state = state_of(entry, "Status.State"),
         .desired_state = state_of(entry, "DesiredState"),
-        .tty = docker_json_bool(entry, "Spec.ContainerSpec.TTY"),
-        .spec = json_incref((json_t *)docker_json_at(entry, "Spec")),
+        .tty = json_at_bool(entry, "Spec.ContainerSpec.TTY"),
+        .spec = json_incref((json_t *)json_at(entry, "Spec")),
     };
 }
 

@@ -1,19 +1,19 @@
 #include "apis/docker/volume.h"
 
 #include "apis/docker/body.h"
-#include "apis/docker/json.h"
 #include "apis/docker/path.h"
+#include "base/json_at.h"
 
 static struct docker_volume read_volume(const json_t *body)
 {
     struct docker_volume v = {
-        .name = docker_json_dup(body, "Name"),
-        .driver = docker_json_dup(body, "Driver"),
-        .mountpoint = docker_json_dup(body, "Mountpoint"),
-        .created = docker_json_dup(body, "CreatedAt"),
+        .name = json_at_dup(body, "Name"),
+        .driver = json_at_dup(body, "Driver"),
+        .mountpoint = json_at_dup(body, "Mountpoint"),
+        .created = json_at_dup(body, "CreatedAt"),
     };
 
-    docker_json_strmap(body, "Labels", &v.labels);
+    json_at_strmap(body, "Labels", &v.labels);
     return v;
 }
 
@@ -72,7 +72,7 @@ int docker_volume_list_end(const struct ctx *ctx, struct docker_pending *pending
 
     if (docker_call_end(ctx, pending, &body, err) < 0)
         return -1;
-    volumes = docker_json_at(body, "Volumes");
+    volumes = json_at(body, "Volumes");
     ret->items = xcalloc(json_array_size(volumes) + 1, sizeof(*ret->items));
     ret->len = json_array_size(volumes);
     json_array_foreach (volumes, i, entry) {

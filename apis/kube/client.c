@@ -5,6 +5,7 @@
 #include "apis/http/retry.h"
 #include "apis/kube/internal.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 struct kube_client {
     struct kube_cluster *cluster;
@@ -96,7 +97,7 @@ static void keep_refusal(struct kube_client *client, const struct http_response 
 {
     json_t *body = json_loadb(response->body.data, response->body.len, JSON_ALLOW_NUL, NULL);
 
-    if (strcmp(kube_json_str(body, "kind"), "Status") == 0)
+    if (strcmp(json_at_string(body, "kind"), "Status") == 0)
         client->refusal = json_incref(body);
     json_decref(body);
 }
@@ -253,9 +254,9 @@ static bool read_number(const char **at, int *ret)
 
 int kube_version_number(const json_t *version)
 {
-    const char *major_text = kube_json_str(version, "major");
-    const char *minor_text = kube_json_str(version, "minor");
-    const char *at = kube_json_str(version, "gitVersion");
+    const char *major_text = json_at_string(version, "major");
+    const char *minor_text = json_at_string(version, "minor");
+    const char *at = json_at_string(version, "gitVersion");
     int major, minor;
 
     if (read_number(&major_text, &major) && read_number(&minor_text, &minor))
@@ -296,7 +297,7 @@ int kube_access_check(const struct ctx *ctx, struct kube_client *client,
     set_string(attributes, "name", access->name);
     result = kube_call(ctx, client, &request, &answer, err);
     if (result == 0)
-        *ret_allowed = json_is_true(kube_json_at(answer, "status.allowed"));
+        *ret_allowed = json_is_true(json_at(answer, "status.allowed"));
     json_decref(answer);
     json_decref(review);
     return result;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apis/kube/internal.h"
+#include "base/json_at.h"
 #include "base/nearest.h"
 #include "base/vec.h"
 
@@ -38,13 +39,13 @@ static bool find(struct kube_client *client, const char *api_version, const char
         if (strcmp(key, api_version) != 0)
             continue;
         json_array_foreach (json_object_get(list, "resources"), i, item) {
-            const char *name = kube_json_str(item, "name");
+            const char *name = json_at_string(item, "name");
 
-            if (strchr(name, '/') || strcmp(kube_json_str(item, "kind"), kind) != 0)
+            if (strchr(name, '/') || strcmp(json_at_string(item, "kind"), kind) != 0)
                 continue;
             *ret = (struct kube_resource){.api_version = key,
                                           .resource = name,
-                                          .kind = kube_json_str(item, "kind"),
+                                          .kind = json_at_string(item, "kind"),
                                           .namespaced =
                                               json_is_true(json_object_get(item, "namespaced")),
                                           .verbs = json_object_get(item, "verbs")};
@@ -63,8 +64,8 @@ static int no_kind(struct kube_client *client, const char *api_version, const ch
     size_t i;
 
     json_array_foreach (json_object_get(list, "resources"), i, item) {
-        if (!strchr(kube_json_str(item, "name"), '/'))
-            nearest_offer(&nearest, kube_json_str(item, "kind"));
+        if (!strchr(json_at_string(item, "name"), '/'))
+            nearest_offer(&nearest, json_at_string(item, "kind"));
     }
     if (nearest.best)
         return err_set(err, ERR_NOT_FOUND, "%s has no kind %s in %s; did you mean %s?",
@@ -100,9 +101,9 @@ static int group_versions(const struct ctx *ctx, struct kube_client *client, con
     request.path = path.data;
     if (kube_call(ctx, client, &request, &answer, err) < 0)
         return -1;
-    strvec_push(ret, kube_json_str(answer, "preferredVersion.groupVersion"));
+    strvec_push(ret, json_at_string(answer, "preferredVersion.groupVersion"));
     json_array_foreach (json_object_get(answer, "versions"), i, item)
-        strvec_push(ret, kube_json_str(item, "groupVersion"));
+        strvec_push(ret, json_at_string(item, "groupVersion"));
     json_decref(answer);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "apis/kube/internal.h"
 #include "apis/ws/ws.h"
+#include "base/json_at.h"
 #include "base/parse.h"
 
 enum {
@@ -118,11 +119,11 @@ static int exit_code_of(const json_t *status, int *ret)
     const json_t *cause;
     size_t i;
 
-    json_array_foreach (kube_json_at(status, "details.causes"), i, cause) {
+    json_array_foreach (json_at(status, "details.causes"), i, cause) {
         int64_t code;
 
-        if (strcmp(kube_json_str(cause, "reason"), "ExitCode") == 0 &&
-            parse_int64(kube_json_str(cause, "message"), &code, NULL) == 0) {
+        if (strcmp(json_at_string(cause, "reason"), "ExitCode") == 0 &&
+            parse_int64(json_at_string(cause, "message"), &code, NULL) == 0) {
             *ret = (int)code;
             return 0;
         }
@@ -134,7 +135,7 @@ int kube_exec_parse_status(const char *text, size_t len, struct kube_exec_result
                            struct err *err)
 {
     json_t *status = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
-    const char *word = kube_json_str(status, "status");
+    const char *word = json_at_string(status, "status");
     struct kube_exec_result result = {0};
     int code = 0;
 
@@ -143,15 +144,15 @@ int kube_exec_parse_status(const char *text, size_t len, struct kube_exec_result
         return err_set(err, ERR_PROTOCOL, "what says how a command ended is no Status: %.*s",
                        len < 200 ? (int)len : 200, text);
     }
-    snprintf(result.reason, sizeof(result.reason), "%s", kube_json_str(status, "reason"));
+    snprintf(result.reason, sizeof(result.reason), "%s", json_at_string(status, "reason"));
     result.exited = strcmp(word, "Success") == 0 || exit_code_of(status, &code) == 0;
     result.exit_code = code;
     if (!result.exited) {
-        const char *message = kube_json_str(status, "message");
+        const char *message = json_at_string(status, "message");
 
         err_set(&result.error, ERR_UNAVAILABLE, "%s",
                 *message ? message : "the command could not be run");
-        result.error.errnum = (int)kube_json_int(status, "code");
+        result.error.errnum = (int)json_at_int(status, "code");
     }
     json_decref(status);
     *ret = result;

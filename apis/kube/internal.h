@@ -4,7 +4,6 @@
 #include "apis/http/http.h"
 #include "apis/kube/cluster.h"
 #include "apis/kube/credentials.h"
-#include "apis/kube/json.h"
 #include "apis/kube/object.h"
 
 enum kube_repeat {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apis/kube/internal.h"
+#include "base/json_at.h"
 
 void kube_ref_path(struct buf *out, const struct kube_ref *ref)
 {
@@ -79,8 +80,8 @@ static int list_page(const struct ctx *ctx, struct kube_client *client, const st
 /* Lists leave out what their items are. */
 static void name_kinds(json_t *list)
 {
-    const char *kind = kube_json_str(list, "kind");
-    const char *version = kube_json_str(list, "apiVersion");
+    const char *kind = json_at_string(list, "kind");
+    const char *version = json_at_string(list, "apiVersion");
     const size_t len = strlen(kind);
     json_t *item;
     size_t i;
@@ -100,7 +101,7 @@ static int add_pages(const struct ctx *ctx, struct kube_client *client, const st
                      const struct kube_selector *selector, int page, json_t *list, struct err *err)
 {
     json_t *items = json_object_get(list, "items");
-    CLEANUP_FREE char *next = xstrdup(kube_json_str(list, "metadata.continue"));
+    CLEANUP_FREE char *next = xstrdup(json_at_string(list, "metadata.continue"));
 
     while (*next) {
         json_t *more = NULL;
@@ -109,7 +110,7 @@ static int add_pages(const struct ctx *ctx, struct kube_client *client, const st
             return -1;
         json_array_extend(items, json_object_get(more, "items"));
         free(next);
-        next = xstrdup(kube_json_str(more, "metadata.continue"));
+        next = xstrdup(json_at_string(more, "metadata.continue"));
         json_decref(more);
     }
     return 0;
@@ -163,7 +164,7 @@ int kube_list_within(const struct ctx *ctx, struct kube_client *client, const st
     request.path = path.data;
     if (kube_call(ctx, client, &request, &list, err) < 0)
         return -1;
-    if (*kube_json_str(list, "metadata.continue")) {
+    if (*json_at_string(list, "metadata.continue")) {
         json_decref(list);
         return err_set(err, ERR_LIMIT, "%s: there are more than %d %s",
                        kube_client_cluster(client)->peer, max_items, ref->resource);
@@ -184,7 +185,7 @@ int kube_events(const struct ctx *ctx, struct kube_client *client, const char *n
         return -1;
     items = json_object_get(*ret, "items");
     for (size_t i = json_array_size(items); i-- > 0;) {
-        const char *of = kube_json_str(json_array_get(items, i), "involvedObject.uid");
+        const char *of = json_at_string(json_array_get(items, i), "involvedObject.uid");
 
         if (*of && strcmp(of, uid) != 0)
             json_array_remove(items, i);

@@ -4,8 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apis/kube/json.h"
+#include "apis/kube/time.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 #include "base/process.h"
 
 enum { OUTPUT_MAX_BYTES = 1 << 20 };
@@ -20,7 +21,7 @@ void kube_plugin_result_release(struct kube_plugin_result *result)
 
 static char *nonempty(const json_t *object, const char *path)
 {
-    const char *text = kube_json_str(object, path);
+    const char *text = json_at_string(object, path);
 
     return *text ? xstrdup(text) : NULL;
 }
@@ -34,12 +35,12 @@ static int read_status(const struct kube_plugin *plugin, const json_t *object,
         .key_pem = nonempty(object, "status.clientKeyData"),
         .expires_ms = INT64_MAX,
     };
-    const char *expires = kube_json_str(object, "status.expirationTimestamp");
+    const char *expires = json_at_string(object, "status.expirationTimestamp");
 
-    if (strcmp(kube_json_str(object, "apiVersion"), plugin->api_version) != 0 ||
-        strcmp(kube_json_str(object, "kind"), "ExecCredential") != 0)
+    if (strcmp(json_at_string(object, "apiVersion"), plugin->api_version) != 0 ||
+        strcmp(json_at_string(object, "kind"), "ExecCredential") != 0)
         return err_set(err, ERR_DENIED, "it printed %s %s instead of %s ExecCredential",
-                       kube_json_str(object, "apiVersion"), kube_json_str(object, "kind"),
+                       json_at_string(object, "apiVersion"), json_at_string(object, "kind"),
                        plugin->api_version);
     if (!result.cert_pem != !result.key_pem)
         return err_set(err, ERR_DENIED,

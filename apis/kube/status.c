@@ -3,6 +3,7 @@
 
 #include "apis/kube/internal.h"
 #include "base/alloc.h"
+#include "base/json_at.h"
 
 static enum err_code status_code(int status)
 {
@@ -60,17 +61,17 @@ static int refused(const struct kube_cluster *cluster, int code, const char *tex
 int kube_status_error(const struct kube_cluster *cluster, const json_t *object, int code,
                       struct kube_status *ret, struct err *err)
 {
-    const json_t *seconds = kube_json_at(object, "details.retryAfterSeconds");
+    const json_t *seconds = json_at(object, "details.retryAfterSeconds");
 
     if (json_is_integer(json_object_get(object, "code")))
-        code = (int)kube_json_int(object, "code");
+        code = (int)json_at_int(object, "code");
     if (ret) {
         ret->code = code;
-        snprintf(ret->reason, sizeof(ret->reason), "%s", kube_json_str(object, "reason"));
+        snprintf(ret->reason, sizeof(ret->reason), "%s", json_at_string(object, "reason"));
         if (json_integer_value(seconds) > 0)
             ret->retry_after_ms = json_integer_value(seconds) * 1000;
     }
-    return refused(cluster, code, kube_json_str(object, "message"), err);
+    return refused(cluster, code, json_at_string(object, "message"), err);
 }
 
 int kube_response_error(const struct kube_cluster *cluster, const struct http_response *response,
@@ -80,7 +81,7 @@ int kube_response_error(const struct kube_cluster *cluster, const struct http_re
     struct kube_status status = {.retry_after_ms = http_response_retry_after_ms(response)};
     int result;
 
-    if (body && strcmp(kube_json_str(body, "kind"), "Status") == 0) {
+    if (body && strcmp(json_at_string(body, "kind"), "Status") == 0) {
         result = kube_status_error(cluster, body, response->status, &status, err);
     } else { /* of a proxy, or of a handler that writes plain text */
         status.code = response->status;

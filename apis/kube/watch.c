@@ -11,6 +11,7 @@
 #include "apis/http/retry.h"
 #include "apis/kube/internal.h"
 #include "base/clock.h"
+#include "base/json_at.h"
 
 enum {
     LINE_MAX_BYTES = 16 << 20,
@@ -118,13 +119,13 @@ static void enqueue(struct kube_watch *w, enum entry_type type, json_t *object)
 
 static char *key_of(const json_t *object)
 {
-    return xasprintf("%s/%s", kube_json_str(object, "metadata.namespace"),
-                     kube_json_str(object, "metadata.name"));
+    return xasprintf("%s/%s", json_at_string(object, "metadata.namespace"),
+                     json_at_string(object, "metadata.name"));
 }
 
 static void set_version(struct kube_watch *w, const json_t *object)
 {
-    const char *version = kube_json_str(object, "metadata.resourceVersion");
+    const char *version = json_at_string(object, "metadata.resourceVersion");
 
     if (*version) {
         free(w->version);
@@ -140,7 +141,7 @@ static json_t *unseen_object(const char *key, const json_t *known)
     CLEANUP_FREE char *ns = xstrndup(key, (size_t)(slash - key));
 
     return json_pack("{s:{s:s, s:s, s:s}}", "metadata", "name", slash + 1, "namespace", ns, "uid",
-                     kube_json_str(known, "uid"));
+                     json_at_string(known, "uid"));
 }
 
 static void enqueue_gone(struct kube_watch *w, const json_t *items)
@@ -203,7 +204,7 @@ static int take_line(struct kube_watch *w, const char *text, size_t len, struct 
                  {"ERROR", ENTRY_ERROR}};
     json_error_t where;
     json_t *event = json_loadb(text, len, JSON_ALLOW_NUL, &where);
-    const char *type = kube_json_str(event, "type");
+    const char *type = json_at_string(event, "type");
 
     if (!event)
         return err_set(err, ERR_PROTOCOL, "%s: what a watch of %s gives is not JSON: %s",
@@ -339,11 +340,11 @@ static enum verdict judge_object(struct kube_watch *w, struct entry *entry,
                                  struct kube_watch_event *ret)
 {
     CLEANUP_FREE char *key = key_of(entry->object);
-    const char *uid = kube_json_str(entry->object, "metadata.uid");
-    const char *version = kube_json_str(entry->object, "metadata.resourceVersion");
+    const char *uid = json_at_string(entry->object, "metadata.uid");
+    const char *version = json_at_string(entry->object, "metadata.resourceVersion");
     const json_t *known = json_object_get(w->known, key);
 
-    if (known && strcmp(kube_json_str(known, "uid"), uid) != 0) {
+    if (known && strcmp(json_at_string(known, "uid"), uid) != 0) {
         /* Another one of that name: the end of the first comes before it. */
         json_decref(w->given);
         w->given = unseen_object(key, known);
@@ -353,7 +354,7 @@ static enum verdict judge_object(struct kube_watch *w, struct entry *entry,
                                          .unseen = true};
         return GIVE_AND_KEEP;
     }
-    if (known && strcmp(kube_json_str(known, "version"), version) == 0)
+    if (known && strcmp(json_at_string(known, "version"), version) == 0)
         return SKIP;
     ret->type = known ? KUBE_WATCH_MODIFIED : KUBE_WATCH_ADDED;
     json_object_set_new(w->known, key, json_pack("{s:s, s:s}", "uid", uid, "version", version));
@@ -367,7 +368,7 @@ static enum verdict judge_deleted(struct kube_watch *w, struct entry *entry,
     const json_t *known = json_object_get(w->known, key);
 
     if (!known ||
-        strcmp(kube_json_str(known, "uid"), kube_json_str(entry->object, "metadata.uid")) != 0)
+        strcmp(json_at_string(known, "uid"), json_at_string(entry->object, "metadata.uid")) != 0)
         return SKIP;
     json_object_del(w->known, key);
     ret->type = KUBE_WATCH_DELETED;

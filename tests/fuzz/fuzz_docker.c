@@ -10,7 +10,7 @@
 #include "apis/docker/client.h"
 #include "apis/docker/frames.h"
 #include "apis/docker/image_ref.h"
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "apis/docker/pull_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/last_line.h"
-#include "engine/docker/beside.h"
 #include "engine/docker/place.h"
 #include "helper/helper.h"
 
@@ -35,13 +34,15 @@ static int ask(const struct ctx *ctx, struct docker_place *place, const char *co
                const char *const *cmd, const struct buf *request, struct last_line *said,
                int64_t *ret_code, struct err *err)
 {
+    const struct docker_exec_create create = {.cmd = cmd, .stdin_open = request != NULL};
     struct docker_client *client;
     struct err why = ERR_INIT;
     int result;
 
     if (instance_client_take(place->instance, &client, err) < 0)
         return -1;
-    result = beside_run(ctx, client, container, cmd, request, on_output, said, ret_code, &why);
+    result =
+        docker_exec_run(ctx, client, container, &create, request, on_output, said, ret_code, &why);
     instance_client_give(place->instance, client);
     /* A container that just ends makes the daemon refuse in many ways: none of them is for good. */
     if (result < 0)

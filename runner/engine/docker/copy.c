@@ -14,7 +14,6 @@
 #include "base/last_line.h"
 #include "base/logger.h"
 #include "base/tar.h"
-#include "engine/docker/beside.h"
 #include "engine/docker/place.h"
 
 #define HOLDER_END_MS 5000
@@ -52,12 +51,13 @@ static int pack(const struct ctx *ctx, struct docker_place *place, struct docker
                 const char *path, struct spool *spool, struct err *err)
 {
     const char *const cmd[] = {TOOLS_HELPER, "pack", place->workspace, path, NULL};
+    const struct docker_exec_create create = {.cmd = cmd};
     CLEANUP_FREE char *holder = place_holder_name(ctx, place);
     int64_t code = -1;
 
     if (!holder)
         return err_set(err, ERR_UNAVAILABLE, "the container that holds the copy is away");
-    if (beside_run(ctx, client, holder, cmd, NULL, on_output, spool, &code, err) < 0)
+    if (docker_exec_run(ctx, client, holder, &create, NULL, on_output, spool, &code, err) < 0)
         return -1;
     if (code == 0)
         return 0;

@@ -1,7 +1,7 @@
 #include "engine/kubernetes/access.h"
 
-#include "apis/kube/json.h"
 #include "apis/kube/object.h"
+#include "base/json_at.h"
 
 #define ROLE_FILE "deploy/kubernetes/role.yaml"
 
@@ -104,7 +104,7 @@ static int read_version(const struct ctx *ctx, struct kube_client *client, struc
 
     if (kube_version(ctx, client, &version, err) < 0)
         return -1;
-    buf_addstr(out, kube_json_str(version, "gitVersion"));
+    buf_addstr(out, json_at_string(version, "gitVersion"));
     json_decref(version);
     return 0;
 }

@@ -3,39 +3,11 @@
  * without. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/unit/assert_err.h"
 
 #include "apis/docker/client.h"
 #include "apis/docker/container.h"
 #include "base/alloc.h"
-
-#define assert_ok(expression)                                                                      \
-    do {                                                                                           \
-        if ((expression) < 0)                                                                      \
-            fail_msg("%s: %s (%s, %d)", #expression, test_err.message,                             \
-                     err_code_name(test_err.code), test_err.errnum);                               \
-    } while (0)
-#define assert_error(expression, expected)                                                         \
-    do {                                                                                           \
-        assert_int_equal((expression), -1);                                                        \
-        if (test_err.code != (expected))                                                           \
-            fail_msg("%s: %s: %s", #expression, err_code_name(test_err.code), test_err.message);   \
-    } while (0)
-#define assert_message(text)                                                                       \
-    do {                                                                                           \
-        if (!strstr(test_err.message, text))                                                       \
-            fail_msg("\"%s\" does not have \"%s\"", test_err.message, text);                       \
-    } while (0)
-
-static struct err test_err;
-static struct ctx test_ctx __attribute__((unused));
 
 /* What a command wrote, by stream. */
 struct live_output {
@@ -66,22 +38,7 @@ static inline int live_drain(const struct ctx *ctx, struct http_stream *stream,
     struct docker_frames frames;
 
     docker_frames_init(&frames, false, live_collect, o);
-    for (;;) {
-        struct pollfd fd = {.fd = http_stream_fd(stream), .events = POLLIN};
-
-        switch (docker_frames_pump(&frames, stream, err)) {
-        case DOCKER_PUMP_END:
-            return 0;
-        case DOCKER_PUMP_ERROR:
-            return -1;
-        case DOCKER_PUMP_MORE:
-            break;
-        case DOCKER_PUMP_IDLE:
-            if (ctx_poll(ctx, &fd, 1, -1, err) < 0)
-                return -1;
-            break;
-        }
-    }
+    return docker_frames_read(ctx, &frames, stream, err);
 }
 
 static inline const char *live_image(void)

@@ -1,7 +1,7 @@
 #include "fake.h"
 
 #include "apis/docker/image.h"
-#include "apis/docker/json.h"
+#include "apis/docker/lines.h"
 #include "apis/docker/pull_internal.h"
 #include "apis/docker/stream.h"
 

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-#include "apis/docker/json.h"
 #include "compose/recipe.h"
+
+#include "base/json_at.h"
 
 static struct strmap proxies;
 
@@ -35,7 +36,7 @@ static void check(const char *service, const char *path, const char *expected)
     assert_int_equal(compose_recipe_make(&request, &recipe, &err), 0);
     body = docker_create_body(&recipe.create, 44, &err);
     assert_non_null(body);
-    at = docker_json_at(body, path);
+    at = json_at(body, path);
     got = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("");
     assert_string_equal(got, expected);
     free(got);

@@ -6,6 +6,7 @@
 
 #include "apis/kube/cluster.h"
 #include "apis/kube/object.h"
+#include "base/json_at.h"
 #include "k8s/pod.h"
 #include "k8s/quantity.h"
 
@@ -55,7 +56,7 @@ static int dry_run(const char *resource, json_t *object, json_t **ret)
     const struct kube_ref ref = {.api_version = "v1",
                                  .resource = resource,
                                  .ns = "default",
-                                 .name = kube_json_str(object, "metadata.name")};
+                                 .name = json_at_string(object, "metadata.name")};
 
     return kube_patch(&test_ctx, client, &ref, KUBE_PATCH_APPLY, object,
                       &(struct kube_patch_options){.field_manager = "runner-test", .dry_run = true},
@@ -116,8 +117,8 @@ static void test_plain(void **state)
     json_t *pod = accepted(&spec);
 
     (void)state;
-    assert_string_equal(kube_json_str(pod, "spec.restartPolicy"), "Never");
-    assert_string_equal(kube_json_str(pod, "metadata.namespace"), "default");
+    assert_string_equal(json_at_string(pod, "spec.restartPolicy"), "Never");
+    assert_string_equal(json_at_string(pod, "metadata.namespace"), "default");
     json_decref(pod);
 }
 
@@ -184,9 +185,9 @@ static struct pod_spec whole_spec(struct pod_container *c, const struct strmap *
 
 static const char *request(const json_t *pod, size_t container, const char *name)
 {
-    const json_t *object = json_array_get(kube_json_at(pod, "spec.containers"), container);
+    const json_t *object = json_array_get(json_at(pod, "spec.containers"), container);
 
-    return kube_json_str(kube_json_at(object, "resources.requests"), name);
+    return json_at_string(json_at(object, "resources.requests"), name);
 }
 
 static void test_whole(void **state)
@@ -205,7 +206,7 @@ static void test_whole(void **state)
     spec.kubernetes = of_job;
     c[0].kubernetes = of_container;
     object = accepted(&spec);
-    assert_string_equal(kube_json_str(object, "spec.hostname"), "builder");
+    assert_string_equal(json_at_string(object, "spec.hostname"), "builder");
     /* An explicit 0 stays, while a missing request would have become the limit. */
     assert_string_equal(request(object, 0, "cpu"), "250m");
     assert_string_equal(request(object, 0, "memory"), "64Mi");
@@ -241,8 +242,8 @@ static void test_json_patch(void **state)
     (void)state;
     spec.kubernetes = kubernetes;
     pod = accepted(&spec);
-    assert_string_equal(kube_json_str(kube_json_at(pod, "metadata.labels"), "a/b"), "c");
-    assert_int_equal(json_array_size(kube_json_at(pod, "spec.containers")), 2);
+    assert_string_equal(json_at_string(json_at(pod, "metadata.labels"), "a/b"), "c");
+    assert_int_equal(json_array_size(json_at(pod, "spec.containers")), 2);
     json_decref(pod);
     json_decref(kubernetes);
 }
@@ -271,7 +272,7 @@ static bool has_sidecars(void)
     bool result;
 
     assert_ok(kube_version(&test_ctx, client, &version, &test_err));
-    result = strtol(kube_json_str(version, "minor"), NULL, 10) >= 29;
+    result = strtol(json_at_string(version, "minor"), NULL, 10) >= 29;
     json_decref(version);
     return result;
 }
@@ -318,7 +319,7 @@ static void test_quantities(void **state)
         bool taken;
 
         assert_non_null(pod);
-        container = json_array_get(kube_json_at(pod, "spec.containers"), 0);
+        container = json_array_get(json_at(pod, "spec.containers"), 0);
         json_object_set_new(container, "resources",
                             json_pack("{s:{s:s}}", "requests", "memory", texts[i]));
         taken = dry_run("pods", pod, NULL) == 0;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "apis/http/http.h"
+#include "base/json_at.h"
 #include "base/process.h"
 
 static pid_t fake_pid;
@@ -80,7 +81,7 @@ static inline int requests_in(const char *ns)
 {
     CLEANUP_FREE char *path = xasprintf("/requests/%s", ns);
     json_t *answer = ask_fake(path);
-    int count = (int)kube_json_int(answer, "count");
+    int count = (int)json_at_int(answer, "count");
 
     json_decref(answer);
     return count;

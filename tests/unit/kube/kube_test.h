@@ -1,37 +1,16 @@
 /* Shared by the tests of this folder: assertions, and kubeconfigs in a directory of their own. */
 #pragma once
 
-#include "tests/unit/test.h"
+#include "tests/unit/assert_err.h"
 
 #include <signal.h>
 #include <sys/stat.h>
 
 #include "apis/kube/client.h"
-#include "apis/kube/json.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fs.h"
 
-#define assert_ok(expression)                                                                      \
-    do {                                                                                           \
-        if ((expression) < 0)                                                                      \
-            fail_msg("%s: %s (%s, %d)", #expression, test_err.message,                             \
-                     err_code_name(test_err.code), test_err.errnum);                               \
-    } while (0)
-#define assert_error(expression, expected)                                                         \
-    do {                                                                                           \
-        assert_int_equal((expression), -1);                                                        \
-        if (test_err.code != (expected))                                                           \
-            fail_msg("%s: %s: %s", #expression, err_code_name(test_err.code), test_err.message);   \
-    } while (0)
-#define assert_message(text)                                                                       \
-    do {                                                                                           \
-        if (!strstr(test_err.message, text))                                                       \
-            fail_msg("\"%s\" does not have \"%s\"", test_err.message, text);                       \
-    } while (0)
-
-static struct err test_err;
-static struct ctx test_ctx __attribute__((unused));
 static char *test_dir;
 
 static inline int make_dir(void)

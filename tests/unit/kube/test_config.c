@@ -3,6 +3,7 @@
 #include "apis/kube/cluster.h"
 #include "apis/kube/credentials.h"
 #include "apis/kube/plugin.h"
+#include "apis/kube/time.h"
 
 /* base64 of a text that begins as PEM does */
 #define PEM  "-----BEGIN CERTIFICATE-----\n"

@@ -5,6 +5,7 @@
 #include "apis/kube/log.h"
 #include "apis/kube/object.h"
 #include "apis/kube/watch.h"
+#include "base/json_at.h"
 
 static struct kube_cluster *cluster;
 static struct kube_client *client;
@@ -152,8 +153,8 @@ static void test_expired_page(void **state)
     (void)state;
     assert_ok(kube_list(&test_ctx, client, &ref, NULL, 1, &list, &test_err));
     assert_int_equal(json_array_size(json_object_get(list, "items")), 5);
-    assert_string_equal(kube_json_str(list, "metadata.resourceVersion"), "5");
-    assert_string_equal(kube_json_str(json_array_get(json_object_get(list, "items"), 3), "kind"),
+    assert_string_equal(json_at_string(list, "metadata.resourceVersion"), "5");
+    assert_string_equal(json_at_string(json_array_get(json_object_get(list, "items"), 3), "kind"),
                         "Pod");
     json_decref(list);
     assert_int_equal(requests_in("expired"), 3);
@@ -250,7 +251,7 @@ static void next_event(struct kube_watch *watch, enum kube_watch_type type, cons
 
     if (kube_watch_next(&test_ctx, watch, -1, &event, &test_err) != 1)
         fail_msg("no event for %s: %s", name, test_err.message);
-    assert_string_equal(kube_json_str(event.object, "metadata.name"), name);
+    assert_string_equal(json_at_string(event.object, "metadata.name"), name);
     assert_int_equal(event.type, type);
     assert_int_equal(event.unseen, unseen);
 }

@@ -8,6 +8,7 @@
 #include "apis/kube/object.h"
 #include "apis/kube/watch.h"
 #include "base/clock.h"
+#include "base/json_at.h"
 
 #define LABELS "runner.test.kube=1"
 
@@ -59,7 +60,7 @@ static void sweep(void)
 
     assert_ok(kube_list(&test_ctx, client, &maps, &ours, 0, &list, &test_err));
     json_array_foreach (json_object_get(list, "items"), i, item) {
-        assert_ok(delete_map(kube_json_str(item, "metadata.name")));
+        assert_ok(delete_map(json_at_string(item, "metadata.name")));
     }
     json_decref(list);
 }
@@ -110,7 +111,7 @@ static void test_version(void **state)
 
     (void)state;
     assert_ok(kube_version(&test_ctx, client, &version, &test_err));
-    assert_int_equal(strncmp(kube_json_str(version, "gitVersion"), "v1.", 3), 0);
+    assert_int_equal(strncmp(json_at_string(version, "gitVersion"), "v1.", 3), 0);
     json_decref(version);
 }
 
@@ -128,7 +129,7 @@ static void test_life_of_an_object(void **state)
     assert_string_equal(kube_client_status(client)->reason, "AlreadyExists");
     assert_string_equal(test_err.message, "configmaps \"life\" already exists");
     assert_ok(kube_get(&test_ctx, client, &ref, &got, &test_err));
-    assert_string_equal(kube_json_str(got, "metadata.uid"), kube_json_str(made, "metadata.uid"));
+    assert_string_equal(json_at_string(got, "metadata.uid"), json_at_string(made, "metadata.uid"));
 
     changed = json_deep_copy(got);
     json_object_set_new(json_object_get(changed, "data"), "key", json_string("two"));
@@ -141,7 +142,7 @@ static void test_life_of_an_object(void **state)
                              NULL, &test_err),
                  ERR_CONFLICT);
     assert_ok(kube_delete(&test_ctx, client, &ref,
-                          &(struct kube_delete_options){.uid = kube_json_str(got, "metadata.uid"),
+                          &(struct kube_delete_options){.uid = json_at_string(got, "metadata.uid"),
                                                         .has_grace = true},
                           NULL, &test_err));
     assert_error(kube_get(&test_ctx, client, &ref, NULL, &test_err), ERR_NOT_FOUND);
@@ -245,9 +246,9 @@ static void test_pages(void **state)
     json_array_foreach (items, i, item) {
         CLEANUP_FREE char *name = xasprintf("page-%zu", i);
 
-        assert_string_equal(kube_json_str(item, "metadata.name"), name);
-        assert_string_equal(kube_json_str(item, "kind"), "ConfigMap");
-        assert_string_equal(kube_json_str(item, "apiVersion"), "v1");
+        assert_string_equal(json_at_string(item, "metadata.name"), name);
+        assert_string_equal(json_at_string(item, "kind"), "ConfigMap");
+        assert_string_equal(json_at_string(item, "apiVersion"), "v1");
     }
     json_decref(list);
     assert_ok(kube_list(&test_ctx, client, &maps, &one, 0, &list, &test_err));
@@ -289,9 +290,9 @@ static void test_events(void **state)
     report(silent, NULL);
     assert_ok(kube_events(&test_ctx, client, "default", "Pod", "reported", uid, &list, &test_err));
     json_array_foreach (json_object_get(list, "items"), i, item) {
-        with += strcmp(kube_json_str(item, "reason"), "Ours") == 0;
-        without += strcmp(kube_json_str(item, "reason"), silent) == 0;
-        others += strcmp(kube_json_str(item, "reason"), "Theirs") == 0;
+        with += strcmp(json_at_string(item, "reason"), "Ours") == 0;
+        without += strcmp(json_at_string(item, "reason"), silent) == 0;
+        others += strcmp(json_at_string(item, "reason"), "Theirs") == 0;
     }
     json_decref(list);
     assert_int_equal(with, 1);
@@ -332,7 +333,7 @@ static void next_event(struct kube_watch *watch, enum kube_watch_type type, cons
 
     if (kube_watch_next(&test_ctx, watch, -1, &event, &test_err) != 1)
         fail_msg("no event for %s: %s", name, test_err.message);
-    assert_string_equal(kube_json_str(event.object, "metadata.name"), name);
+    assert_string_equal(json_at_string(event.object, "metadata.name"), name);
     assert_int_equal(event.type, type);
     assert_false(event.unseen);
 }

@@ -5,6 +5,7 @@
 #include "apis/kube/log.h"
 #include "apis/kube/object.h"
 #include "apis/kube/watch.h"
+#include "base/json_at.h"
 
 #define POD "runner-test-pod"
 
@@ -30,7 +31,7 @@ static bool is_there(const struct kube_watch_event *event, bool running)
 {
     if (!running)
         return event->type == KUBE_WATCH_DELETED;
-    return event->object && strcmp(kube_json_str(event->object, "status.phase"), "Running") == 0;
+    return event->object && strcmp(json_at_string(event->object, "status.phase"), "Running") == 0;
 }
 
 static int wait_for_pod(bool running)
@@ -283,9 +284,9 @@ static void test_events(void **state)
     (void)state;
     assert_ok(kube_get(&test_ctx, client, &pod, &object, &test_err));
     assert_ok(kube_events(&test_ctx, client, "default", "Pod", pod.name,
-                          kube_json_str(object, "metadata.uid"), &list, &test_err));
+                          json_at_string(object, "metadata.uid"), &list, &test_err));
     json_array_foreach (json_object_get(list, "items"), i, item) {
-        started |= strcmp(kube_json_str(item, "reason"), "Started") == 0;
+        started |= strcmp(json_at_string(item, "reason"), "Started") == 0;
     }
     assert_true(started);
     json_decref(object);

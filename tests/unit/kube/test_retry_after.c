@@ -7,6 +7,7 @@
 
 #include "apis/kube/object.h"
 #include "apis/kube/watch.h"
+#include "base/json_at.h"
 
 int __real_ctx_sleep(const struct ctx *ctx, int64_t ms, struct err *err);
 int __wrap_ctx_sleep(const struct ctx *ctx, int64_t ms, struct err *err);
@@ -119,7 +120,7 @@ static void before_another_watch(void **state)
     assert_int_equal(event.type, KUBE_WATCH_SYNCED);
     assert_int_equal(wait_count, 0);
     assert_int_equal(kube_watch_next(&test_ctx, watch, -1, &event, &test_err), 1);
-    assert_string_equal(kube_json_str(event.object, "metadata.name"), "late");
+    assert_string_equal(json_at_string(event.object, "metadata.name"), "late");
     assert_int_equal(wait_count, 1);
     assert_int_equal(waits_ms[0], 8000);
 }

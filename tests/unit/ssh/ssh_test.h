@@ -1,7 +1,7 @@
 /* What the tests against a real server share. */
 #pragma once
 
-#include "tests/unit/test.h"
+#include "tests/unit/assert_err.h"
 
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -19,21 +19,6 @@ __attribute__((unused)) const char *__lsan_default_suppressions(void)
 {
     return "leak:libssh2.so.1\nleak:libcrypto.so.3\n";
 }
-
-#define assert_ok(expression)                                                                      \
-    do {                                                                                           \
-        if ((expression) < 0)                                                                      \
-            fail_msg("%s: %s (%s)", #expression, test_err.message, err_code_name(test_err.code));  \
-    } while (0)
-#define assert_message(text)                                                                       \
-    do {                                                                                           \
-        if (!strstr(test_err.message, text))                                                       \
-            fail_msg("no \"%s\" in: %s (%s)", text, test_err.message,                              \
-                     err_code_name(test_err.code));                                                \
-    } while (0)
-
-static struct err test_err;
-static struct ctx test_ctx;
 
 /* `format` is the URL; an empty HOME, and no agent but the one given. */
 __attribute__((format(printf, 3, 4), unused)) static int

@@ -1,36 +1,9 @@
-#include "apis/kube/json.h"
+#include "apis/kube/time.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-const json_t *kube_json_at(const json_t *object, const char *path)
-{
-    while (object) {
-        size_t len = strcspn(path, ".");
-        char key[64];
-
-        snprintf(key, sizeof(key), "%.*s", (int)len, path);
-        object = json_object_get(object, key);
-        if (!path[len])
-            return object;
-        path += len + 1;
-    }
-    return NULL;
-}
-
-const char *kube_json_str(const json_t *object, const char *path)
-{
-    const char *value = json_string_value(kube_json_at(object, path));
-
-    return value ? value : "";
-}
-
-int64_t kube_json_int(const json_t *object, const char *path)
-{
-    return json_integer_value(kube_json_at(object, path));
-}
 
 int kube_parse_time(const char *text, int64_t *ret_ms)
 {
