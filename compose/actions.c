@@ -5,6 +5,7 @@
 
 #include "apis/docker/image.h"
 #include "base/alloc.h"
+#include "compose/network_remove.h"
 #include "compose/recipe.h"
 
 #define STOP_DEFAULT_S 10
@@ -187,7 +188,7 @@ static int remove_network(struct compose_run *run, const struct compose_action *
         json_decref(effect.before);
         return -1;
     }
-    if (docker_network_remove(run->ctx, docker, action->name, &why) < 0 &&
+    if (compose_network_remove(run->ctx, docker, action->name, false, &why) < 0 &&
         why.code != ERR_NOT_FOUND) {
         json_decref(effect.before);
         return compose_error(run->session->project,

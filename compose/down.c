@@ -8,6 +8,7 @@
 #include "apis/docker/image.h"
 #include "base/alloc.h"
 #include "base/workers.h"
+#include "compose/network_remove.h"
 #include "compose/recipe.h"
 #include "compose/run.h"
 
@@ -273,7 +274,7 @@ static void remove_networks(struct down *d)
         if (strcmp(network->project, d->state.project) != 0 ||
             is_external(declared(d, "networks", network->name)))
             continue;
-        removed(d, docker_network_remove(d->ctx, d->docker, network->id, &why),
+        removed(d, compose_network_remove(d->ctx, d->docker, network->id, false, &why),
                 COMPOSE_OBJECT_NETWORK, network->name, &why);
     }
 }

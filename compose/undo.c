@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "compose/network_remove.h"
 #include "compose/recipe.h"
 
 #define UNDO_WAIT_MS 120000
@@ -64,7 +65,9 @@ static int remove_created_network(struct compose_run *run, struct docker_client 
         return 0;
     if (docker_network_inspect(ctx, docker, effect->name, &network, err) < 0)
         return -1;
-    return is_ours(run, &network.labels) ? docker_network_remove(ctx, docker, network.id, err) : 0;
+    return is_ours(run, &network.labels)
+               ? compose_network_remove(ctx, docker, network.id, false, err)
+               : 0;
 }
 
 static int remove_created_volume(struct compose_run *run, struct docker_client *docker,

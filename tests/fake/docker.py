@@ -30,6 +30,8 @@ or the name of the image that it pulls, says:
     refuselong      the same in one chunk of 100,000 bytes that never ends
     follow          200 in chunks that never end
     old             /_ping of API 1.24 (as a path: GET /old)
+    held-N          a network that is not removed for the first N requests, because a container is
+                    in it that does not exist; its name is told, too
 """
 import os
 import socket
@@ -40,7 +42,7 @@ import time
 
 counts = {}
 lock = threading.Lock()
-REASONS = {200: "OK", 404: "Not Found", 409: "Conflict", 429: "Too Many Requests",
+REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 409: "Conflict", 429: "Too Many Requests",
            500: "Internal Server Error", 503: "Service Unavailable"}
 
 
@@ -100,6 +102,16 @@ def failing(kind, number, conn, name):
     return True
 
 
+def held(conn, number, name, method):
+    if method == "GET":
+        answer(conn, 200, ('{"Id":"%s","Name":"%s","Containers":{"gone":{"Name":"was-here"}}}' %
+                           (name, name)).encode())
+    elif take_turn(name) < number:
+        answer(conn, 403, message(f"error while removing network: {name} has active endpoints"))
+    else:
+        answer(conn, 204)
+
+
 def drip(conn):
     body = b'{"status":"a"}\r\n{"status":"b"}\r\n'
     conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -109,7 +121,7 @@ def drip(conn):
     return True
 
 
-def behave(conn, name):
+def behave(conn, name, method):
     kind, _, number = name.partition("-")
     number = int(number or 0)
     if kind in ("busy", "error", "reset", "words"):
@@ -168,6 +180,8 @@ def behave(conn, name):
     elif kind == "follow":
         conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
         time.sleep(60)
+    elif kind == "held":
+        held(conn, number, name, method)
     elif kind == "old":
         answer(conn, 200, b"OK", ["Api-Version: 1.24"])
     else:
@@ -187,20 +201,21 @@ def read_request(stream):
     while chunked and (size := int(stream.readline(), 16)):
         stream.read(size + 2)
     stream.read(length)
-    return line.split(" ")[1] if line.strip() else None
+    return line.split(" ")[:2] if line.strip() else None
 
 
 def serve(conn):
     stream = conn.makefile("rb")
     try:
-        while path := read_request(stream):
+        while request := read_request(stream):
+            method, path = request
             if path == "/_ping":
                 answer(conn, 200, b"OK", ["Api-Version: 1.41"])
                 continue
             name = path.partition("?")[0].rsplit("/", 1)[1]
             if "fromImage=" in path:
                 name = path.partition("fromImage=")[2].partition("&")[0].rsplit("%2F", 1)[1]
-            if not behave(conn, name):
+            if not behave(conn, name, method):
                 break
     except (OSError, ValueError):
         pass

@@ -5,10 +5,10 @@
 #include "apis/docker/container.h"
 #include "apis/docker/network.h"
 #include "apis/docker/volume.h"
-#include "apis/http/retry.h"
 #include "base/alloc.h"
 #include "base/logger.h"
 #include "compose/converge.h"
+#include "compose/network_remove.h"
 #include "engine/deploy/binds.h"
 #include "engine/deploy/daemon.h"
 #include "engine/deploy/kind.h"
@@ -20,8 +20,6 @@
 enum { LOG_LINES = 100000, LOGS_MS = 30000 };
 
 /* Ten seconds, or a little more. */
-enum { NETWORK_ATTEMPTS = 15, NETWORK_BASE_MS = 50, NETWORK_MAX_MS = 1000 };
-
 /* --- objects in the journal ---
  *
  * "network NAME", "volume NAME", "container NAME", and of a container that takes the place of
@@ -82,27 +80,6 @@ static int put_back(const struct ctx *ctx, struct docker_client *client, const c
     return run_again(ctx, client, &before, running ? running + 1 : NULL, err);
 }
 
-/* Steps of the job may have been in it, whose containers are just being removed. */
-static int remove_network(const struct ctx *ctx, struct docker_client *client, const char *name,
-                          struct err *err)
-{
-    const struct retry_policy policy = {.attempts = NETWORK_ATTEMPTS,
-                                        .base_ms = NETWORK_BASE_MS,
-                                        .max_delay_ms = NETWORK_MAX_MS};
-    struct retry retry;
-    struct err why = ERR_INIT;
-
-    retry_init(&retry, &policy);
-    do {
-        why = (struct err)ERR_INIT;
-        if (docker_network_remove(ctx, client, name, &why) == 0)
-            return 0;
-    } while (strstr(why.message, "active endpoints") && retry_wait(ctx, &retry, -1, NULL) == 0);
-    if (err)
-        *err = why;
-    return -1;
-}
-
 static int remove_one(const struct ctx *ctx, struct docker_client *client, const char *object,
                       struct err *err)
 {
@@ -114,8 +91,9 @@ static int remove_one(const struct ctx *ctx, struct docker_client *client, const
 
     if (!name)
         return err_set(err, ERR_INVALID, "\"%s\" is nothing of a project", object);
+    /* Steps of the job may have been in it, whose containers are just being removed. */
     if (strcmp(kind, "network") == 0)
-        return remove_network(ctx, client, name, err);
+        return compose_network_remove(ctx, client, name, true, err);
     if (strcmp(kind, "former") == 0)
         return compose_restore_network(ctx, client, name, object + strlen("former ") + strlen(name),
                                        err);
