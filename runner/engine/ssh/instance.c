@@ -15,7 +15,6 @@ int ssh_instance_connect(const struct ctx *ctx, const struct engine_services *se
     struct ssh_instance *instance;
     struct ssh_target *target;
 
-    (void)ctx;
     if (!strstr(url, "://"))
         return err_set(err, ERR_NOT_FOUND, "no host is named: ssh://USER@HOST:PORT");
     ssh_environment_init(&environment);
@@ -30,6 +29,10 @@ int ssh_instance_connect(const struct ctx *ctx, const struct engine_services *se
     }
     instance->engine = &ssh_engine;
     instance->target = target;
+    if (links_open(ctx, &instance->machine.links, err) < 0) {
+        ssh_instance_disconnect((struct engine_instance *)instance);
+        return -1;
+    }
     *ret = (struct engine_instance *)instance;
     return 0;
 }

@@ -128,6 +128,17 @@ static struct link *take_link(const struct ctx *ctx, struct links *links, bool *
     return link;
 }
 
+int links_open(const struct ctx *ctx, struct links *links, struct err *err)
+{
+    bool fresh;
+    struct link *link = take_link(ctx, links, &fresh, err);
+
+    if (!link)
+        return -1;
+    leave(links, link, false, false);
+    return 0;
+}
+
 /* One that refuses what would be its only channel is of no use, now or later: another takes its
  * place. */
 static void mark_full(struct links *links, struct link *link)

@@ -30,6 +30,9 @@ int links_init(struct links *links, const struct ssh_target *target, struct err 
 /* Every command has been given back. */
 void links_release(struct links *links);
 
+/* Makes the first connection, so that who cannot log in hears of it before anything is to run. */
+int links_open(const struct ctx *ctx, struct links *links, struct err *err)
+    __attribute__((warn_unused_result));
 /* *ret_link belongs to the command until links_give_back(), to be called when that has been freed.
  * Errors: those of ssh_session_open() and ssh_exec_open(). */
 int links_exec(const struct ctx *ctx, struct links *links, const struct ssh_exec_options *options,

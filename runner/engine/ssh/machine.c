@@ -70,8 +70,12 @@ static int bring(const struct ctx *ctx, struct machine *machine, size_t which, s
         return 0;
     while (messages.len && messages.data[messages.len - 1] == '\n')
         buf_truncate(&messages, messages.len - 1);
-    return err_set(err, ERR_UNSUPPORTED, "the helper cannot be brought there (exit code %d)%s%s",
-                   code, messages.len ? ": " : "", messages.len ? messages.data : "");
+    return err_set(
+        err, ERR_UNSUPPORTED,
+        "the helper cannot be brought to %s (exit code %d)%s%s; it needs a POSIX sh, and "
+        "a directory with some room where programs may run: $TMPDIR or /tmp, /var/tmp or "
+        "the home",
+        machine->name, code, messages.len ? ": " : "", messages.len ? messages.data : "");
 }
 
 /* The rest of the line behind a mark, for the caller; NULL: there is none. *ret_next: behind it. */
