@@ -14,7 +14,7 @@ login='me:s3cret%2Fof%40agents'
 agent_start() {
     unshare --net bash -c 'ip link set lo up && exec "$@"' - \
         "$IDP_AGENT" server --port 8838 --client-id me --client-secret "$secret" \
-        --workdir "$case_dir/agent/work" --metadata-dir "$case_dir/agent/meta" \
+        --workdir "$case_dir/agent/jobs" --metadata-dir "$case_dir/agent/meta" \
         >"$case_dir/agent.log" 2>&1 &
     agent=$!
     # shellcheck disable=SC2064
@@ -43,7 +43,7 @@ set_mine() {
 }
 step_processes() { grep -lszxF "IDP_CASE=$case_dir" /proc/[0-9]*/environ || true; }
 no_step_processes() { [[ -z $(step_processes) ]]; }
-no_command_directories() { [[ -z $(ls "$case_dir/agent/work") ]]; }
+no_command_directories() { [[ -z $(ls "$case_dir/agent/jobs") ]]; }
 # nothing_is_left: of the run that has ended.
 nothing_is_left() {
     local run
@@ -129,9 +129,9 @@ P
     assert_contains "$stdout" "] $(printf "'one' \"two\" \$three\nfour \`five\`" | cksum)"
     assert_contains "$stdout" "] 65536"
     assert_contains "$stdout" "] it is 42, by a"
-    assert_match "$stdout" "step\(2/4\): b\] $case_dir/agent/work/[0-9a-f]+"
+    assert_match "$stdout" "step\(2/4\): b\] $case_dir/agent/jobs/[0-9a-f]+"
     assert_contains "$stdout" "[step(3/4): c] /usr/lib"
-    assert_match "$stdout" "step\(4/4\): d\] $case_dir/agent/work/[0-9a-f]+/sub/dir"
+    assert_match "$stdout" "step\(4/4\): d\] $case_dir/agent/jobs/[0-9a-f]+/sub/dir"
     assert_contains "$stdout" "[step(4/4): d] 0"
 }
 

@@ -106,8 +106,211 @@ Y
     assert_host_is_clean
 }
 
+# refused PARTS TEXT…: a pipeline at the URL of the server with these parameters in place of its own does
+# not begin, with these words.
+refused() {
+    local text
+    url="ssh://$(id -un)@$address:$port?config=none&$1"
+    shift
+    pipeline '{name: a, command: echo never}'
+    run "$RUNNER" exec p.yaml
+    assert_eq 3 "$status" "exit status"
+    assert_not_contains "$stdout" never
+    for text; do
+        assert_contains "$stderr" "$text"
+    done
+}
+
+fingerprint() { ssh-keygen -lf "$1" | cut -d ' ' -f 2; }
+
+test_keys_of_hosts() {
+    sshd_begin "HostKey $case_dir/sshd/host_ed25519"
+    local known=$case_dir/known_hosts mine=$case_dir/sshd/host_ed25519.pub
+    : >"$known"
+    refused "key=$case_dir/key&known_hosts=$known" "the host key is not known: ssh-ed25519 $(fingerprint "$mine")"
+    assert_eq "" "$(<"$known")" "what was written down"
+    ssh-keygen -q -t ed25519 -N '' -f "$case_dir/other"
+    printf '[%s]:%s %s\n' "$address" "$port" "$(<"$case_dir/other.pub")" >"$known"
+    refused "key=$case_dir/key&known_hosts=$known" "$(fingerprint "$mine")" "$(fingerprint "$case_dir/other.pub")"
+    refused "key=$case_dir/key&known_hosts=$known&accept_new=true" "$(fingerprint "$mine")"
+    refused "key=$case_dir/key&host_key=$(fingerprint "$case_dir/other.pub")" "$(fingerprint "$mine")" \
+        "host_key says $(fingerprint "$case_dir/other.pub")"
+    run "$RUNNER" doctor "$url"
+    assert_eq 3 "$status" "exit status"
+    assert_contains "$stdout" "$(fingerprint "$mine")"
+}
+
+test_logins_that_are_refused() {
+    sshd_begin "PasswordAuthentication yes"
+    local agent
+    ssh-keygen -q -t ed25519 -N secret -f "$case_dir/locked"
+    ssh-keygen -q -t ed25519 -N '' -f "$case_dir/stranger"
+    refused "insecure=true&key=$case_dir/locked" "/locked (is encrypted: add it to the agent, or give ?passphrase=)"
+    refused "insecure=true&key=$case_dir/locked&passphrase=wr0ng" "/locked (cannot be opened: is the passphrase right?)"
+    assert_not_contains "$stdout$stderr" wr0ng
+    refused "insecure=true&key=$case_dir/stranger" "/stranger (refused)"
+    eval "$(ssh-agent -s)" >/dev/null
+    agent=$SSH_AGENT_PID
+    # shellcheck disable=SC2064
+    trap "kill $agent; sshd_end" EXIT
+    ssh-add -q "$case_dir/stranger"
+    refused insecure=true "agent"
+    url="ssh://$(id -un):wr0ng@$address:$port?config=none&insecure=true"
+    pipeline '{name: a, command: echo never}'
+    assert_exit 3 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "password (refused)"
+    assert_not_contains "$stdout$stderr" wr0ng
+}
+
+test_servers_that_do_not_answer() {
+    sshd_begin
+    sshd_end
+    refused "key=$case_dir/key&insecure=true" "Connection refused"
+    # Takes connections, and says nothing.
+    python3 -c 'import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])))
+time.sleep(1000)' "$address" "$port" &
+    sshd_pid=$!
+    wait_for 20 listens
+    printf 'Host *\nConnectTimeout 1\nConnectionAttempts 1\n' >config
+    url="ssh://$(id -un)@$address:$port?key=$case_dir/key&insecure=true&config=$PWD/config"
+    pipeline '{name: a, command: echo never}'
+    assert_exit 3 "$RUNNER" exec p.yaml
+    assert_contains "$stderr" "the server has not answered for 1 seconds"
+}
+
+# A banner before the login, and start-up files that print, on both streams, without a line break.
+test_banner_and_noise() {
+    mkdir -p home
+    printf 'Runner-begins\nAll that you do here is recorded.\n' >banner
+    write home/.bashrc <<<'printf "noise\nRunner-"; printf "noise" >&2'
+    sshd_begin "Banner $PWD/banner"
+    pipeline '{name: a, command: "echo mine; echo too >&2"}' 'checkout: workdir'
+    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_eq "[stage(1/1): s][job(1/1): j][step(1/1): a] mine" "$stdout"
+    assert_contains "$stderr" "a] too"
+    assert_not_contains "$stderr" noise
+    assert_host_is_clean
+}
+
+# The disk that everything goes to has a size.
+test_disk_is_full() {
+    sshd_begin
+    # shellcheck disable=SC2016
+    local size
+    sshd_end
+    mkdir small
+    mount -t tmpfs -o size=8m none small
+    trap 'sshd_end; umount -l "$case_dir/work/small"' EXIT
+    mv tmp tmp.before
+    ln -s small tmp
+    sshd_start
+    pipeline '{name: a, command: "head -c 20000000 /dev/zero >$PWD/big"}, {name: b, command: echo never}' 'checkout: workdir'
+    exec_report p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "No space left on device"
+    assert_not_contains "$stdout" never
+    assert_eq "" "$(ls -A small)"
+    # A copy that does not fit.
+    head -c 9000000 /dev/urandom >large
+    exec_report p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "cannot copy $PWD to the host: runner: cannot unpack large: no space left on device"
+    assert_eq "" "$(ls -A small)"
+    # Nor does the helper.
+    head -c 9000000 /dev/zero >small/fill 2>/dev/null || true
+    rm large
+    exec_report p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "the helper cannot be brought to $(id -un)@$address (exit code 1): "
+    assert_contains "$stderr" "No space left on device; it needs a POSIX sh, and a directory with some room"
+    assert_eq fill "$(ls -A small)"
+}
+
+test_no_shell_there() {
+    mkdir -p none
+    sshd_path=$PWD/none
+    sshd_begin
+    pipeline '{name: a, command: echo never}'
+    run "$RUNNER" exec p.yaml
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "(exit code 127): bash: line 1: exec: sh: not found; it needs a POSIX sh"
+    assert_host_is_clean
+}
+
+# net_begin: the server in a network of its own at the other end of a cable; commands behind "${net[@]}" are
+# at this end. Its connections are in this script's processes only.
+net_begin() {
+    local near far holder
+    sshd_begin
+    sshd_end
+    unshare --net sleep 1000 &
+    holder=$!
+    unshare --net sleep 1000 &
+    far=$!
+    near=$holder
+    # shellcheck disable=SC2064
+    trap "sshd_end; kill $near $far" EXIT
+    net=(nsenter -t "$near" -n)
+    far_net=(nsenter -t "$far" -n)
+    wait_for 20 bash -c "[[ \$(readlink /proc/$near/ns/net) != \$(readlink /proc/$$/ns/net) &&
+        \$(readlink /proc/$far/ns/net) != \$(readlink /proc/$$/ns/net) ]]"
+    "${net[@]}" ip link add near type veth peer name far netns "$far"
+    "${net[@]}" ip addr add 10.213.0.1/24 dev near
+    "${net[@]}" ip link set near up
+    "${far_net[@]}" ip addr add 10.213.0.2/24 dev far
+    "${far_net[@]}" ip link set far up
+    "${far_net[@]}" ip link set lo up
+    address=10.213.0.2
+    "${far_net[@]}" bash "$sshd_script" "$sshd_dir" "$address" "$port" \
+        "SetEnv HOME=$PWD/home TMPDIR=$PWD/tmp" 2>>"$case_dir/sshd.log" &
+    sshd_pid=$!
+    wait_for 20 "${net[@]}" bash -c "exec 3<>/dev/tcp/$address/$port"
+    url="ssh://$(id -un)@$address:$port?key=$case_dir/key&insecure=true&config=none"
+}
+cable() { "${far_net[@]}" ip link set far "$1"; }
+
+# The cable is out for some time, and then in again: with the connection, or with one that the server has
+# given up meanwhile.
+test_cable_is_out() {
+    local i
+    net_begin
+    pipeline '{name: a, command: "for i in $(seq 1 300); do echo line $i; sleep 0.02; done"}'
+    spawn "${net[@]}" "$RUNNER" exec p.yaml
+    for i in 20 150; do
+        wait_for 30 grep -q "line $i\$" "$case_dir/stdout"
+        cable down
+        sleep 1
+        ((i == 20)) || sshd_cut
+        sleep 0.5
+        cable up
+    done
+    finish
+    assert_eq 0 "$status" "exit status"
+    assert_eq "$(seq 1 300)" "$(sed 's/.* //' <<<"$stdout")" "what came"
+    assert_host_is_clean
+}
+
+# What is there ends by itself, as the runner gives up.
+test_cable_stays_out() {
+    net_begin
+    pipeline '{name: a, command: "echo up; sleep NAP2"}, {name: b, command: echo never}'
+    spawn "${net[@]}" "$RUNNER" exec --report json=report.json p.yaml
+    wait_for 30 grep -q up "$case_dir/stdout"
+    cable down
+    wait "$spawned" && status=0 || status=$?
+    collect
+    assert_eq 1 "$status" "exit status"
+    assert_eq failed/lost "$(state_of a)"
+    assert_contains "$stderr" "no contact for 120 seconds, after which the relay on the host ends by itself: "
+    assert_not_contains "$stdout" never
+    wait_for 60 bash -c "! pgrep -f 'sleep ${nap}[2]'"
+    wait_for 60 bash -c '[ -z "$(ls -A tmp)" ]'
+}
+case_timeout[test_cable_stays_out]=300
+
 # Long waiting is enough once.
 if (($# == 0)) && [[ ${RUNNER_TEST_PRESET:-asan} != asan ]]; then
-    set -- $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p' | grep -vx test_step_that_could_not_be_killed)
+    set -- $(declare -F | sed -n 's/^declare -f \(test_\)/\1/p' | grep -vxE "test_step_that_could_not_be_killed|test_cable_stays_out")
 fi
 run_tests "$@"
