@@ -168,6 +168,9 @@ static bool serve_starting(struct ssh_session *s, struct ssh_channel *c)
 
     if (!c->asked_ms)
         c->asked_ms = clock_monotonic_ms();
+    /* A call that waits for the answer to this channel gives up when it reads one to another
+     * (libssh2 1.10): what has come is taken first, by a call that waits for none. */
+    (void)s->lib->channel_read_ex(c->channel, 0, "", 0);
     if (c->tty && !c->tty_given) {
         result = s->lib->channel_request_pty_ex(c->channel, "xterm", 5, NULL, 0, c->columns,
                                                 c->rows, 0, 0);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "apis/ssh/libssh2.h"
@@ -457,31 +458,77 @@ static void gives_up_an_open_that_is_never_answered(void **state)
 }
 
 static int (*real_startup)(LIBSSH2_CHANNEL *, const char *, unsigned, const char *, unsigned);
+static atomic_bool first_waits, second_was_asked;
 
-/* As if the answer did not come. */
+/* As if the answer to "never" did not come; ": first" is asked behind ": second". */
 static int startup(LIBSSH2_CHANNEL *channel, const char *request, unsigned request_len,
                    const char *message, unsigned message_len)
 {
     if (strcmp(message, "never") == 0)
         return LIBSSH2_ERROR_EAGAIN;
+    if (strcmp(message, ": first") == 0 && !second_was_asked) {
+        first_waits = true;
+        return LIBSSH2_ERROR_EAGAIN;
+    }
+    second_was_asked = second_was_asked || strcmp(message, ": second") == 0;
     return real_startup(channel, request, request_len, message, message_len);
+}
+
+static struct ssh_session *log_in_with_own_startup(void)
+{
+    struct libssh2 *lib = (struct libssh2 *)libssh2_load(&test_err);
+
+    real_startup = lib->channel_process_startup;
+    lib->channel_process_startup = startup;
+    return log_in_with(&sshd, "ConnectTimeout 2\n");
+}
+
+static void log_out(struct ssh_session *session)
+{
+    struct libssh2 *lib = (struct libssh2 *)libssh2_load(&test_err);
+
+    ssh_session_free(session);
+    lib->channel_process_startup = real_startup;
+}
+
+static void *run_first(void *session)
+{
+    CLEANUP_OUTCOME struct outcome o = OUTCOME_INIT;
+    struct err why = ERR_INIT;
+
+    return run_command(session, ": first", NULL, &o, &why) < 0 ? xstrdup(why.message) : NULL;
+}
+
+/* libssh2 gives up when it waits for one answer and reads another's. */
+static void keeps_answers_apart(void **state)
+{
+    struct ssh_session *session = log_in_with_own_startup();
+    CLEANUP_OUTCOME struct outcome o = OUTCOME_INIT;
+    void *failure = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, run_first, session), 0);
+    while (!first_waits)
+        usleep(1000);
+    run(session, ": second", NULL, &o);
+    pthread_join(thread, &failure);
+    if (failure)
+        fail_msg("%s", (char *)failure);
+    log_out(session);
 }
 
 /* It does not hold up others; but the session has an end. */
 static void gives_up_a_start_that_is_never_answered(void **state)
 {
-    struct libssh2 *lib = (struct libssh2 *)libssh2_load(&test_err);
+    struct ssh_session *session = log_in_with_own_startup();
     const struct ssh_exec_options options = {.command = "never"};
     CLEANUP_OUTCOME struct outcome o = OUTCOME_INIT;
     CLEANUP_OUTCOME struct outcome other = OUTCOME_INIT;
-    struct ssh_session *session;
     struct ssh_exec *exec = NULL;
     struct ctx own;
 
     (void)state;
-    real_startup = lib->channel_process_startup;
-    lib->channel_process_startup = startup;
-    session = log_in_with(&sshd, "ConnectTimeout 2\n");
     ctx_init(&own, &test_ctx);
     ctx_set_timeout(&own, 100, "test");
     assert_int_equal(ssh_exec_open(&own, session, &options, &exec, &test_err), -1);
@@ -495,8 +542,7 @@ static void gives_up_a_start_that_is_never_answered(void **state)
                    "command for 2 seconds");
     ctx_release(&own);
     ssh_exec_free(exec);
-    ssh_session_free(session);
-    lib->channel_process_startup = real_startup;
+    log_out(session);
 }
 
 static int set_up(void **state)
@@ -535,6 +581,7 @@ int main(void)
         cmocka_unit_test(finds_out_that_nobody_answers),
         cmocka_unit_test(answers_while_idle),
         cmocka_unit_test(gives_up_an_open_that_is_never_answered),
+        cmocka_unit_test(keeps_answers_apart),
         cmocka_unit_test(gives_up_a_start_that_is_never_answered),
     };
 
