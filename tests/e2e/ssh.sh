@@ -244,7 +244,7 @@ test_what_cannot_work_is_said() {
     sshd_end
     run "$RUNNER" exec p.yaml
     assert_contains "$stderr" "refused"
-    url="ssh://nobody-$$@$address"
+    sshd_start
     pipeline '{name: a, command: echo hello, user: somebody}'
     run "$RUNNER" exec p.yaml
     assert_contains "$stderr" "runs as who logs in"
