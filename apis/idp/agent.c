@@ -74,8 +74,22 @@ static int unavailable(struct err *err)
     return -1;
 }
 
-static int connect_agent(const struct ctx *ctx, const struct idp_options *o, struct idp *idp,
-                         struct err *err)
+/* What has not been done when the agent's time is over, it has not done. */
+static int judge(const struct ctx *above, const struct idp_options *o, int wait_ms,
+                 const char *what, const struct err *own, struct err *err)
+{
+    if (ctx_done(above))
+        return ctx_check(above, err);
+    if (own->code == ERR_TIMEOUT)
+        return err_set(err, ERR_UNAVAILABLE, "%s has not answered %s within %d ms", o->peer, what,
+                       wait_ms);
+    if (err)
+        *err = *own;
+    return unavailable(err);
+}
+
+static int shake_hands(const struct ctx *ctx, const struct idp_options *o, struct idp *idp,
+                       struct err *err)
 {
     const struct http_client_options http = {.base_url = o->base_url,
                                              .peer = o->peer,
@@ -87,7 +101,7 @@ static int connect_agent(const struct ctx *ctx, const struct idp_options *o, str
     if (http_client_new(&http, &idp->http, err) < 0)
         return -1;
     if (ws_open(ctx, idp->http, &ws, &response, &idp->ws, err) < 0)
-        return unavailable(err);
+        return -1;
     if (!idp->ws)
         return err_set(err, response.status >= 500 ? ERR_UNAVAILABLE : ERR_PROTOCOL,
                        "%s is no IDP agent, or not at this path: it answers with the HTTP status "
@@ -96,6 +110,24 @@ static int connect_agent(const struct ctx *ctx, const struct idp_options *o, str
     limit_silence(idp);
     idp->ping_ms = clock_monotonic_ms() + IDP_PING_MS;
     return 0;
+}
+
+static int wait_of(const struct idp_options *o)
+{
+    return o->auth_wait_ms ? o->auth_wait_ms : IDP_AUTH_WAIT_MS;
+}
+
+static int connect_agent(const struct ctx *above, const struct idp_options *o, struct idp *idp,
+                         struct err *err)
+{
+    struct err own = ERR_INIT;
+    CLEANUP_CTX struct ctx ctx;
+
+    ctx_init(&ctx, above);
+    ctx_set_timeout(&ctx, wait_of(o), "the agent's");
+    if (shake_hands(&ctx, o, idp, &own) == 0)
+        return 0;
+    return judge(above, o, wait_of(o), "the request for a WebSocket", &own, err);
 }
 
 /* What the agent says, on one line, and not the secret. */
@@ -173,28 +205,18 @@ static int await_answer(const struct ctx *ctx, const struct idp_options *o, stru
 static int authenticate(const struct ctx *above, const struct idp_options *o, struct idp *idp,
                         struct err *err)
 {
-    int wait_ms = o->auth_wait_ms ? o->auth_wait_ms : IDP_AUTH_WAIT_MS;
     CLEANUP_BUF struct buf request = BUF_INIT;
     struct err own = ERR_INIT;
     CLEANUP_CTX struct ctx ctx;
     int result;
 
     ctx_init(&ctx, above);
-    ctx_set_timeout(&ctx, wait_ms, "the agent's");
+    ctx_set_timeout(&ctx, wait_of(o), "the agent's");
     result = idp_auth_add(&request, o->client_id, o->client_secret, &own);
     if (result == 0)
         result = await_answer(&ctx, o, idp, &request, &own);
     explicit_bzero(request.data, request.len);
-    if (result == 0)
-        return 0;
-    if (ctx_done(above))
-        return ctx_check(above, err);
-    if (own.code == ERR_TIMEOUT)
-        return err_set(err, ERR_UNAVAILABLE, "%s has not answered the authentication within %d ms",
-                       o->peer, wait_ms);
-    if (err)
-        *err = own;
-    return unavailable(err);
+    return result == 0 ? 0 : judge(above, o, wait_of(o), "the authentication", &own, err);
 }
 
 int idp_open(const struct ctx *ctx, const struct idp_options *options, struct idp **ret,

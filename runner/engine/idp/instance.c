@@ -71,6 +71,7 @@ void idp_instance_release(struct idp_instance *instance)
 int idp_instance_open(const struct ctx *ctx, const struct idp_instance *instance, struct idp **ret,
                       struct err *err)
 {
+    int64_t until_ms = clock_monotonic_ms() + instance->patience_ms;
     struct retry retry;
     struct err own = ERR_INIT;
 
@@ -78,7 +79,7 @@ int idp_instance_open(const struct ctx *ctx, const struct idp_instance *instance
     for (;;) {
         if (idp_open(ctx, &instance->options, ret, &own) == 0)
             return 0;
-        if (!instance->patient || own.code != ERR_UNAVAILABLE ||
+        if (!instance->patient || own.code != ERR_UNAVAILABLE || clock_monotonic_ms() >= until_ms ||
             retry_wait(ctx, &retry, -1, &own) < 0) {
             if (err)
                 *err = own;

@@ -57,6 +57,8 @@ static void agents_that_take_no_login_say_why(void **state)
                    "not with ****** of?all");
     assert_refused("/deaf", AGENT_SECRET, 50, ERR_UNAVAILABLE,
                    "the agent has not answered the authentication within 50 ms");
+    assert_refused("/silent", AGENT_SECRET, 50, ERR_UNAVAILABLE,
+                   "the agent has not answered the request for a WebSocket within 50 ms");
     assert_refused("/http", AGENT_SECRET, 0, ERR_PROTOCOL,
                    "the agent is no IDP agent, or not at this path: it answers with the HTTP "
                    "status 404");
