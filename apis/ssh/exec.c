@@ -5,7 +5,7 @@
 
 #include "apis/ssh/internal.h"
 
-enum { OUT_BYTES = 256 << 10, CHUNK_BYTES = 32700, IN_LOW_BYTES = 512 << 10, FOREIGN_MAX = 15 };
+enum { CHUNK_BYTES = 32700, IN_LOW_BYTES = 512 << 10, FOREIGN_MAX = 15 };
 
 struct ssh_exec {
     struct ssh_channel *channel;
@@ -103,9 +103,9 @@ ssize_t ssh_exec_write(struct ssh_exec *exec, const void *data, size_t len, stru
     if (exec->stdin_closed)
         return err_set(err, ERR_CONFLICT, "the command's standard input is closed");
     pthread_mutex_lock(&c->session->mu);
-    room = c->state == SSH_CHANNEL_ENDED ? len
-           : c->out.bytes < OUT_BYTES    ? OUT_BYTES - c->out.bytes
-                                         : 0;
+    room = c->state == SSH_CHANNEL_ENDED  ? len
+           : c->out.bytes < SSH_OUT_BYTES ? SSH_OUT_BYTES - c->out.bytes
+                                          : 0;
     c->starved = room == 0;
     pthread_mutex_unlock(&c->session->mu);
     /* Only this thread adds to `out`: the room can but grow. */

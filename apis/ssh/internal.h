@@ -140,6 +140,19 @@ int ssh_host_key_check(struct ssh_session *session, const struct ssh_target *tar
 int ssh_auth(const struct ctx *ctx, struct ssh_session *session, const struct ssh_target *target,
              struct err *err) __attribute__((warn_unused_result));
 
+/* --- serve.c: what the thread does for channels --- */
+
+enum { SSH_OUT_BYTES = 256 << 10 }; /* of a channel, taken from its owner and not sent yet */
+
+/* The connection is of no use any more: session->why. */
+void ssh_lose(struct ssh_session *session, enum err_code code, const char *what);
+/* Likewise, by what a call of libssh2 has returned. */
+void ssh_lose_by(struct ssh_session *session, int result);
+bool ssh_serve_ping(struct ssh_session *session);
+/* May free it. */
+bool ssh_serve_channel(struct ssh_session *session, struct ssh_channel *channel);
+bool ssh_channel_is_stalled(struct ssh_session *session, const struct ssh_channel *channel);
+
 /* --- pump.c: the thread --- */
 
 int ssh_pump_start(struct ssh_session *session, struct err *err)
