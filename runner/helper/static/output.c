@@ -1,12 +1,19 @@
 #include "output.h"
 
+#include <asm/errno.h>
+#include <asm/ioctls.h>
 #include <linux/fcntl.h>
 
 #include "../request.h"
 #include "rt.h"
 #include "sys.h"
 
-#define CHANNEL_BYTES 65536 /* what a pipe holds */
+#define SPLICE_F_MOVE     1
+#define SPLICE_F_NONBLOCK 2
+
+#define CHANNEL_BYTES 65536
+/* Less is read: pieces of pages fill a pipe without being much. */
+#define SPLICE_MIN (16 << 10)
 /* What is taken at the end from something that does not end. */
 #define LEFT_BYTES_MAX (4u << 20)
 
@@ -19,6 +26,7 @@ static void open_pipe(struct output *output, int which)
 
     if (error < 0)
         fail(HELPER_EXIT_CANNOT, "make a pipe", "", error_text(error));
+    enlarge_pipe(ends[0]);
     output->channels[which].from = ends[0];
     output->program_side[which] = ends[1];
 }
@@ -27,7 +35,8 @@ void output_open(struct output *output, const struct message *message)
 {
     output->tty = (struct tty){.master = -1, .slave = -1};
     for (int i = 0; i < 2; i++) {
-        output->channels[i] = (struct channel){.from = -1, .to = i + 1, .data = buffers[i]};
+        output->channels[i] =
+            (struct channel){.from = -1, .to = i + 1, .data = buffers[i], .splices = true};
         output->program_side[i] = -1;
     }
     live_init(&output->live, message);
@@ -62,6 +71,19 @@ void output_started(struct output *output)
         close_fd(&output->program_side[i]);
 }
 
+/* What is in the pipe need not be read to be passed on: false when it is little, or cannot be. What
+ * comes behind it after the look at the live files has to wait for the next one. */
+static bool look(struct output *output, struct channel *channel)
+{
+    int size = 0;
+
+    if (!channel->splices || SYS3(ioctl, channel->from, FIONREAD, &size) < 0 || size < SPLICE_MIN)
+        return false;
+    channel->seen = (size_t)size;
+    live_send(&output->live, channel->to);
+    return true;
+}
+
 /* False when there is nothing. */
 static bool read_some(struct output *output, struct channel *channel)
 {
@@ -69,6 +91,8 @@ static bool read_some(struct output *output, struct channel *channel)
 
     if (channel->from < 0)
         return false;
+    if (look(output, channel))
+        return true;
     n = SYS3(read, channel->from, channel->data, CHANNEL_BYTES);
     if (is_again(n))
         return false;
@@ -82,16 +106,34 @@ static bool read_some(struct output *output, struct channel *channel)
     return true;
 }
 
+static long splice(struct channel *channel)
+{
+    long n = SYS6(splice, channel->from, NULL, channel->to, NULL, channel->seen,
+                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+    if (n > 0) {
+        channel->seen -= (size_t)n;
+    } else if (n == 0 || n == -EINVAL) {
+        /* It is read then. */
+        channel->splices = false;
+        channel->seen = 0;
+        n = 0;
+    }
+    return n;
+}
+
 /* Once nobody reads it, the program is to find that out as if it wrote there itself. */
 static void drop(struct channel *channel)
 {
-    channel->len = 0;
+    channel->len = channel->seen = 0;
     close_fd(&channel->from);
 }
 
 static void write_some(struct channel *channel)
 {
-    long n = SYS3(write, channel->to, channel->data + channel->at, channel->len);
+    bool splices = channel->seen > 0;
+    long n = splices ? splice(channel)
+                     : SYS3(write, channel->to, channel->data + channel->at, channel->len);
 
     if (is_again(n))
         return;
@@ -99,8 +141,15 @@ static void write_some(struct channel *channel)
         drop(channel);
         return;
     }
+    if (splices)
+        return;
     channel->at += (size_t)n;
     channel->len -= (size_t)n;
+}
+
+static bool has_some(const struct channel *channel)
+{
+    return channel->len || channel->seen;
 }
 
 void output_wait_for(const struct output *output, struct pollfd fds[OUTPUT_FDS])
@@ -108,7 +157,7 @@ void output_wait_for(const struct output *output, struct pollfd fds[OUTPUT_FDS])
     for (int i = 0; i < 2; i++) {
         const struct channel *channel = &output->channels[i];
 
-        if (channel->len)
+        if (has_some(channel))
             fds[i] = (struct pollfd){.fd = channel->to, .events = POLLOUT};
         else
             fds[i] = (struct pollfd){.fd = channel->from, .events = POLLIN};
@@ -120,7 +169,7 @@ void output_pass(struct output *output, const struct pollfd fds[OUTPUT_FDS])
     for (int i = 0; i < 2; i++) {
         struct channel *channel = &output->channels[i];
 
-        if (fds[i].revents && (channel->len || read_some(output, channel)))
+        if (fds[i].revents && (has_some(channel) || read_some(output, channel)))
             write_some(channel);
     }
 }
@@ -129,6 +178,8 @@ static void pass_rest(struct output *output, struct channel *channel, bool all_e
 {
     size_t passed = 0;
 
+    channel->splices = false;
+    channel->seen = 0;
     do {
         if (write_all(channel->to, channel->data + channel->at, channel->len) < 0)
             drop(channel);

@@ -16,6 +16,8 @@ struct channel {
     int to;   /* standard output or standard error, does not block either */
     char *data;
     size_t at, len; /* of data: what has been read and not passed on */
+    bool splices;   /* what comes may go from pipe to pipe */
+    size_t seen;    /* so much of what is there is to go so */
 };
 
 struct output {

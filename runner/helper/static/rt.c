@@ -227,6 +227,11 @@ void set_nonblocking(int fd)
         SYS3(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+void enlarge_pipe(int fd)
+{
+    SYS3(fcntl, fd, F_SETPIPE_SZ, 256 << 10);
+}
+
 void close_fd(int *fd)
 {
     if (*fd >= 0)

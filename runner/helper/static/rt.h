@@ -35,6 +35,8 @@ long now_ms(void);
 struct pollfd;
 long poll_until(struct pollfd *fds, size_t count, long until_ms);
 void set_nonblocking(int fd);
+/* To more than what a program writes at once, so that fewer turns are taken; if that is allowed. */
+void enlarge_pipe(int fd);
 /* Sets it to -1. */
 void close_fd(int *fd);
 /* The result of a read or a write that is to be tried again. */
