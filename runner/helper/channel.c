@@ -1,8 +1,11 @@
 #include "helper/channel.h"
 
+#include <lz4.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/alloc.h"
 #include "base/parse.h"
 #include "helper/request.h"
 
@@ -33,7 +36,8 @@ static size_t min_size(uint64_t a, uint64_t b)
 
 int channel_init(struct channel *channel, channel_deliver_fn *deliver, void *arg, struct err *err)
 {
-    *channel = (struct channel){.deliver = deliver, .arg = arg, .input = BUF_INIT, .out = BUF_INIT};
+    *channel = (struct channel){
+        .deliver = deliver, .arg = arg, .input = BUF_INIT, .out = BUF_INIT, .packed = BUF_INIT};
     if (getrandom(channel->nonce, sizeof(channel->nonce), 0) != (ssize_t)sizeof(channel->nonce))
         return err_errno(err, "cannot draw a random number");
     return 0;
@@ -43,6 +47,8 @@ void channel_release(struct channel *channel)
 {
     buf_release(&channel->input);
     buf_release(&channel->out);
+    buf_release(&channel->packed);
+    free(channel->raw);
 }
 
 /* --- to the relay --- */
@@ -69,6 +75,8 @@ void channel_connected(struct channel *channel)
     channel->welcome = false;
     channel->head_len = 0;
     channel->frame_left = 0;
+    channel->packed_left = 0;
+    buf_reset(&channel->packed);
     channel->quit_told = false;
     channel->told = channel->received;
     /* It may have gone with the connection. */
@@ -183,12 +191,26 @@ static int take_welcome(struct channel *channel, struct err *err)
     return 0;
 }
 
+static int take_packed_head(struct channel *channel, struct err *err)
+{
+    uint64_t size = get_le(channel->head + 1, 4);
+    uint64_t raw = get_le(channel->head + 5, 4);
+
+    if (size == 0 || size >= raw || raw > HELPER_RELAY_PACKED_MAX)
+        return confused(err);
+    channel->packed_left = (size_t)size;
+    channel->raw_size = (size_t)raw;
+    return 0;
+}
+
 static int take_frame(struct channel *channel, struct err *err)
 {
     uint64_t number = get_le(channel->head + 1, channel->head_len - 1);
 
     if (channel->head[0] == HELPER_RELAY_TAKEN)
         return take_taken(channel, number, channel->written, err);
+    if (channel->head[0] == HELPER_RELAY_PACKED)
+        return take_packed_head(channel, err);
     if (number > HELPER_RELAY_DATA_MAX)
         return confused(err);
     channel->frame_left = (size_t)number;
@@ -200,7 +222,7 @@ static size_t head_size(const struct channel *channel)
 {
     if (!channel->welcome)
         return HELPER_RELAY_WELCOME_SIZE;
-    if (channel->head[0] == HELPER_RELAY_TAKEN)
+    if (channel->head[0] == HELPER_RELAY_TAKEN || channel->head[0] == HELPER_RELAY_PACKED)
         return 1 + 8;
     return channel->head[0] == HELPER_RELAY_OUTPUT ? 1 + 4 : 0;
 }
@@ -291,6 +313,51 @@ static ssize_t take_output(struct channel *channel, const char *data, size_t len
     return (ssize_t)size;
 }
 
+static int take_all_output(struct channel *channel, const char *data, size_t len, struct err *err)
+{
+    while (len > 0) {
+        ssize_t used = take_output(channel, data, len, err);
+
+        if (used < 0)
+            return -1;
+        data += used;
+        len -= (size_t)used;
+    }
+    return 0;
+}
+
+/* All data of a HELPER_RELAY_PACKED. */
+static int unpack(struct channel *channel, const char *data, size_t len, struct err *err)
+{
+    if (!channel->raw)
+        channel->raw = xmalloc(HELPER_RELAY_PACKED_MAX);
+    if (LZ4_decompress_safe(data, channel->raw, (int)len, (int)channel->raw_size) !=
+        (int)channel->raw_size)
+        return confused(err);
+    return take_all_output(channel, channel->raw, channel->raw_size, err);
+}
+
+/* Nothing of it is taken before it is complete: it comes again otherwise. How much was used, or -1.
+ */
+static ssize_t take_packed(struct channel *channel, const char *data, size_t len, struct err *err)
+{
+    struct buf *packed = &channel->packed;
+    size_t size = min_size(channel->packed_left, len);
+
+    channel->packed_left -= size;
+    if (packed->len || channel->packed_left) {
+        buf_add(packed, data, size);
+        if (channel->packed_left)
+            return (ssize_t)size;
+        if (unpack(channel, packed->data, packed->len, err) < 0)
+            return -1;
+        buf_reset(packed);
+    } else if (unpack(channel, data, size, err) < 0) {
+        return -1;
+    }
+    return (ssize_t)size;
+}
+
 int channel_feed(struct channel *channel, const char *data, size_t len, struct err *err)
 {
     if (!channel->connected)
@@ -305,6 +372,12 @@ int channel_feed(struct channel *channel, const char *data, size_t len, struct e
                 return -1;
             size = (size_t)used;
             channel->frame_left -= size;
+        } else if (channel->packed_left > 0) {
+            ssize_t used = take_packed(channel, data, len, err);
+
+            if (used < 0)
+                return -1;
+            size = (size_t)used;
         } else if (take_head(channel, *data, err) < 0) {
             return -1;
         }

@@ -54,7 +54,11 @@ struct channel {
     char head[HELPER_RELAY_WELCOME_SIZE]; /* of the relay's frame, when incomplete */
     size_t head_len;
     size_t frame_left; /* data of the frame */
-    char record[5];    /* head of the record, likewise; outlives a connection */
+    struct buf packed; /* of HELPER_RELAY_PACKED: its data, when incomplete */
+    size_t packed_left;
+    char *raw;       /* what they stand for; HELPER_RELAY_PACKED_MAX bytes, NULL: never needed */
+    size_t raw_size; /* of that, from the head */
+    char record[5];  /* head of the record, likewise; outlives a connection */
     size_t record_len;
     size_t record_left; /* data of it */
     char end[4];        /* of HELPER_RELAY_ENDED */

@@ -5,6 +5,9 @@
 set(helper_dir ${CMAKE_SOURCE_DIR}/runner/helper)
 file(GLOB helper_sources CONFIGURE_DEPENDS ${helper_dir}/static/*.c)
 file(GLOB helper_headers CONFIGURE_DEPENDS ${helper_dir}/static/*.h)
+# All but what has to be fast.
+set(small_sources ${helper_sources})
+list(REMOVE_ITEM small_sources ${helper_dir}/static/lz4.c)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/helper)
 
 # Sets `result` to a compiler that finds the kernel's headers for the machine, or to nothing.
@@ -32,17 +35,19 @@ endfunction()
 # Adds the helper for one architecture, in the words of image specifications and of compilers.
 function(helper_program architecture machine)
   set(program ${CMAKE_BINARY_DIR}/helper/${architecture})
+  set(flags -std=gnu17 -ffreestanding -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables
+            -fno-unwind-tables -Wall -Wextra -Werror)
   helper_compiler(${machine} compiler)
   if(NOT compiler)
     return()
   endif()
   add_custom_command(
     OUTPUT ${program}
+    COMMAND ${compiler} ${flags} -O2 -c ${helper_dir}/static/lz4.c -o ${program}.lz4.o
     COMMAND
-      ${compiler} -std=gnu17 -Os -ffreestanding -fno-stack-protector -fno-pie
-      -fno-asynchronous-unwind-tables -fno-unwind-tables -Wall -Wextra -Werror -nostdlib -static
+      ${compiler} ${flags} -Os -nostdlib -static
       -s -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,-z,noexecstack
-      ${helper_sources} -o ${program}
+      ${small_sources} ${program}.lz4.o -o ${program}
     DEPENDS ${helper_sources} ${helper_headers} ${helper_dir}/request.h ${helper_dir}/relay.h
     COMMENT "Building the static helper for ${architecture}"
     VERBATIM COMMAND_EXPAND_LISTS)
@@ -52,6 +57,7 @@ function(helper_program architecture machine)
   set_property(SOURCE ${helper_dir}/program.c APPEND PROPERTY OBJECT_DEPENDS ${program})
 endfunction()
 
-runner_library(helper DIR runner/helper USES base)
+include(${helper_dir}/lz4.cmake)
+runner_library(helper DIR runner/helper USES base LINK ${LZ4_TARGET})
 helper_program(amd64 x86_64)
 helper_program(arm64 aarch64)

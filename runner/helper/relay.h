@@ -26,6 +26,8 @@
  * Frames of the relay:
  *
  *     HELPER_RELAY_OUTPUT size[4] data[size]    the next output of `serve`
+ *     HELPER_RELAY_PACKED size[4] raw[4] data[size]
+ *                                               the next `raw` bytes of it, as a block of LZ4
  *     HELPER_RELAY_TAKEN offset[8]              so much input has `serve` got; also the answer to
  *                                               each HELPER_RELAY_LEASE
  *
@@ -64,11 +66,14 @@ enum helper_refusal {
 #define HELPER_RELAY_QUIT     'Q'
 
 #define HELPER_RELAY_OUTPUT 'O'
+#define HELPER_RELAY_PACKED 'Z'
 #define HELPER_RELAY_TAKEN  'T'
 
 /* The data of one HELPER_RELAY_INPUT, _OUTPUT or record at most. */
 #define HELPER_RELAY_DATA_MAX (64u << 10)
 #define HELPER_RELAY_WINDOW   (256u << 10)
+/* What one HELPER_RELAY_PACKED stands for at most. Its data are less than that. */
+#define HELPER_RELAY_PACKED_MAX (128u << 10)
 
 enum helper_relay_stream {
     HELPER_RELAY_STDOUT = '1',
@@ -80,5 +85,5 @@ enum helper_relay_stream {
 #define HELPER_RELAY_SOCKET "socket"
 #define HELPER_RELAY_SPOOL  "spool"
 /* Output that is not received: so much in memory, and more in the spool. */
-#define HELPER_RELAY_MEMORY    (1u << 20)
+#define HELPER_RELAY_MEMORY    (2u << 20)
 #define HELPER_RELAY_SPOOL_MAX (64u << 20)

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "program.h"
 #include "rt.h"
+#include "sender.h"
 #include "spool.h"
 #include "sys.h"
 #include "tree.h"
@@ -24,6 +25,10 @@
 #define FRAME_HEAD_MAX 9
 /* What `serve` may take to end its tree and to remove its files, once its input has ended. */
 #define ENDING_MS 10000
+/* Of output in one go, so that more is packed at once. */
+#define READS_MAX (HELPER_RELAY_PACKED_MAX / HELPER_RELAY_DATA_MAX)
+/* A connection over which nothing is received for so long is not waited for. */
+#define STALL_MS 1000
 /* For a lane to take connections. */
 #define LANE_START_MS 10000
 
@@ -38,13 +43,7 @@ struct peer {
     int fd;                  /* -1: none */
     char in[FRAME_HEAD_MAX]; /* of a frame of the runner: type and number */
     size_t in_len;
-    size_t input_left;                   /* of its data */
-    char out[HELPER_RELAY_WELCOME_SIZE]; /* a welcome, or the head of a frame */
-    size_t out_at, out_len;
-    size_t output_left; /* of its data, from `sent` on */
-    unsigned long sent; /* output */
-    unsigned long told; /* how much input is taken */
-    bool asked;         /* to be told in any case */
+    size_t input_left; /* of its data */
 };
 
 struct relay {
@@ -60,6 +59,8 @@ struct relay {
     struct pending pending[PENDING_MAX];
     size_t next_pending;
     struct peer peer;
+    struct sender sender; /* to it */
+    long received_ms;     /* when that has said for the last time that it has received output */
     bool has_nonce;
     char nonce[HELPER_NONCE_SIZE];
     char *input; /* ring of HELPER_RELAY_WINDOW bytes: sent, and not taken */
@@ -73,6 +74,19 @@ struct relay {
 static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+/* As long as there is a connection that takes output, a program that writes faster waits for it, as
+ * at a pipe: the disk is slower. */
+static bool is_taken_from(const struct relay *relay)
+{
+    return relay->peer.fd >= 0 && now_ms() < relay->received_ms + STALL_MS;
+}
+
+static bool has_room(struct relay *relay)
+{
+    return spool_has_room(&relay->spool, false) ||
+           (!is_taken_from(relay) && spool_has_room(&relay->spool, true));
 }
 
 /* --- serve --- */
@@ -107,6 +121,8 @@ static void start_serve(struct relay *relay, char *const *env)
     relay->serve_in = pipes[0][1];
     relay->serve_out[0] = pipes[1][0];
     relay->serve_out[1] = pipes[2][0];
+    enlarge_pipe(relay->serve_out[0]);
+    enlarge_pipe(relay->serve_out[1]);
     close_fd(&pipes[0][0]);
     close_fd(&pipes[1][1]);
     close_fd(&pipes[2][1]);
@@ -135,14 +151,14 @@ static void give_input(struct relay *relay)
 static void take_output(struct relay *relay, int which)
 {
     static const char streams[] = {HELPER_RELAY_STDOUT, HELPER_RELAY_STDERR};
-    long n;
+    long n = HELPER_RELAY_DATA_MAX;
 
-    if (!spool_has_room(&relay->spool))
-        return;
-    n = spool_add_from(&relay->spool, streams[which], relay->serve_out[which]);
-    /* Somebody who could not be killed may have kept the other end. */
-    if (n <= 0 && (!is_again(n) || relay->tree.main_ended))
-        close_fd(&relay->serve_out[which]);
+    for (unsigned i = 0; i < READS_MAX && n == HELPER_RELAY_DATA_MAX && has_room(relay); i++) {
+        n = spool_add_from(&relay->spool, streams[which], relay->serve_out[which]);
+        /* Somebody who could not be killed may have kept the other end. */
+        if (n <= 0 && (!is_again(n) || relay->tree.main_ended))
+            close_fd(&relay->serve_out[which]);
+    }
 }
 
 /* Once it has ended: its output is complete when nothing of its tree is left. */
@@ -152,8 +168,7 @@ static void note_end(struct relay *relay)
     char digits[] = {(char)('0' + code / 100), (char)('0' + code / 10 % 10),
                      (char)('0' + code % 10)};
 
-    if (relay->serve_out[0] >= 0 || relay->serve_out[1] >= 0 || relay->ended ||
-        !spool_has_room(&relay->spool))
+    if (relay->serve_out[0] >= 0 || relay->serve_out[1] >= 0 || relay->ended || !has_room(relay))
         return;
     spool_add(&relay->spool, HELPER_RELAY_ENDED, digits, sizeof(digits));
     relay->ended = true;
@@ -202,13 +217,14 @@ static bool take_frame(struct relay *relay, char type, unsigned long number)
         relay->peer.input_left = number;
         return number <= HELPER_RELAY_DATA_MAX;
     case HELPER_RELAY_RECEIVED:
-        if (number > relay->peer.sent)
+        if (number > relay->sender.sent)
             return false;
         spool_received(&relay->spool, number);
+        relay->received_ms = now_ms();
         return true;
     case HELPER_RELAY_LEASE:
         relay->lease_end_ms = now_ms() + (long)number;
-        relay->peer.asked = true;
+        relay->sender.asked = true;
         return true;
     case HELPER_RELAY_QUIT:
         relay->quit = true;
@@ -251,77 +267,6 @@ static void read_peer(struct relay *relay)
 
     if (!is_again(n) && (n <= 0 || !take_bytes(relay, data, (size_t)n)))
         close_fd(&relay->peer.fd);
-}
-
-/* --- the relay's frames --- */
-
-static void put_out(struct peer *peer, char type, size_t size, unsigned long number)
-{
-    peer->out[0] = type;
-    put_le(peer->out + 1, size, number);
-    peer->out_at = 0;
-    peer->out_len = 1 + size;
-}
-
-/* Begins the next frame, if there is one to send. */
-static bool has_output(struct relay *relay)
-{
-    struct peer *peer = &relay->peer;
-    size_t size = relay->spool.end - peer->sent;
-
-    if (peer->out_len || peer->output_left)
-        return true;
-    if (peer->asked || peer->told != relay->taken) {
-        put_out(peer, HELPER_RELAY_TAKEN, 8, relay->taken);
-        peer->told = relay->taken;
-        peer->asked = false;
-        return true;
-    }
-    if (!size)
-        return false;
-    peer->output_left = min_size(size, HELPER_RELAY_DATA_MAX);
-    put_out(peer, HELPER_RELAY_OUTPUT, 4, peer->output_left);
-    return true;
-}
-
-/* Of the head or of the data; false when there is nothing, or no more can be written. */
-static bool write_some(struct relay *relay)
-{
-    struct peer *peer = &relay->peer;
-    const char *data = peer->out + peer->out_at;
-    size_t size = peer->out_len;
-    long n;
-
-    if (peer->fd < 0 || !has_output(relay))
-        return false;
-    if (peer->out_len) {
-        data = peer->out + peer->out_at;
-        size = peer->out_len;
-    } else {
-        size = min_size(spool_read(&relay->spool, peer->sent, &data), peer->output_left);
-    }
-    n = size ? SYS6(sendto, peer->fd, data, size, MSG_NOSIGNAL, NULL, 0) : -EIO;
-    if (is_again(n))
-        return false;
-    if (n < 0) {
-        close_fd(&peer->fd);
-        return false;
-    }
-    if (peer->out_len) {
-        peer->out_at += (size_t)n;
-        peer->out_len -= (size_t)n;
-    } else {
-        peer->sent += (unsigned long)n;
-        peer->output_left -= (size_t)n;
-    }
-    return true;
-}
-
-static void write_peer(struct relay *relay)
-{
-    /* A frame, so that others come to their turn. */
-    for (int i = 0; i < 4 && write_some(relay); i++)
-        ;
 }
 
 /* --- connections --- */
@@ -374,19 +319,14 @@ static void refuse(struct pending *pending, int reason)
 
 static void welcome(struct relay *relay, struct pending *pending)
 {
-    struct peer *peer = &relay->peer;
-
     memcpy(relay->nonce, pending->hello + 4, HELPER_NONCE_SIZE);
     relay->has_nonce = true;
     relay->input_len = 0;
     spool_received(&relay->spool, get_le(pending->hello + 4 + HELPER_NONCE_SIZE, 8));
-    close_fd(&peer->fd);
-    *peer = (struct peer){.fd = pending->fd,
-                          .out = HELPER_RELAY_WELCOME,
-                          .out_len = HELPER_RELAY_WELCOME_SIZE,
-                          .sent = relay->spool.received,
-                          .told = relay->taken};
-    put_le(peer->out + 4, 8, relay->taken);
+    close_fd(&relay->peer.fd);
+    relay->peer = (struct peer){.fd = pending->fd};
+    sender_begin(&relay->sender, relay->taken);
+    relay->received_ms = now_ms();
     pending->fd = -1;
 }
 
@@ -463,6 +403,7 @@ static void open_all(struct relay *relay, const char *directory)
         fail(HELPER_EXIT_CANNOT, "use the directory", directory, error_text(relay->directory));
     listen_at(relay, directory);
     spool_open(&relay->spool, relay->directory);
+    sender_init(&relay->sender, &relay->spool);
     relay->signals = tree_signals();
     relay->input = map_memory(HELPER_RELAY_WINDOW);
     relay->peer.fd = -1;
@@ -482,8 +423,9 @@ enum {
 
 static void wait_for(struct relay *relay, struct pollfd fds[FDS])
 {
-    bool room = spool_has_room(&relay->spool);
-    bool output = relay->peer.fd >= 0 && has_output(relay);
+    long until_ms = relay->lease_end_ms;
+    bool room = has_room(relay);
+    bool output = sender_wants(&relay->sender, relay->taken);
 
     fds[AT_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
     fds[AT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
@@ -496,7 +438,9 @@ static void wait_for(struct relay *relay, struct pollfd fds[FDS])
             (struct pollfd){.fd = room ? relay->serve_out[i] : -1, .events = POLLIN};
     for (int i = 0; i < PENDING_MAX; i++)
         fds[AT_PENDING + i] = (struct pollfd){.fd = relay->pending[i].fd, .events = POLLIN};
-    poll_until(fds, FDS, relay->lease_end_ms);
+    if (!room && is_taken_from(relay) && relay->received_ms + STALL_MS < until_ms)
+        until_ms = relay->received_ms + STALL_MS;
+    poll_until(fds, FDS, until_ms);
 }
 
 static void move(struct relay *relay)
@@ -516,8 +460,9 @@ static void move(struct relay *relay)
         read_peer(relay);
     if (relay->input_len && (fds[AT_INPUT].revents || relay->serve_in < 0))
         give_input(relay);
-    if (fds[AT_PEER].revents & POLLOUT)
-        write_peer(relay);
+    if ((fds[AT_PEER].revents & POLLOUT) && relay->peer.fd >= 0 &&
+        !sender_write(&relay->sender, relay->peer.fd, relay->taken))
+        close_fd(&relay->peer.fd);
     for (int i = 0; i < PENDING_MAX; i++) {
         if (fds[AT_PENDING + i].revents)
             read_hello(relay, &relay->pending[i]);

@@ -54,12 +54,12 @@ static bool spill(struct spool *spool)
     return true;
 }
 
-bool spool_has_room(struct spool *spool)
+bool spool_has_room(struct spool *spool, bool may_spill)
 {
     const size_t wanted = HELPER_RECORD_SIZE + PIECE;
 
     while (free_memory(spool) < wanted) {
-        if (!spill(spool))
+        if (!may_spill || !spill(spool))
             return false;
     }
     return true;

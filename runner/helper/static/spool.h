@@ -23,8 +23,8 @@ struct spool {
 
 /* `directory` is open. Without a file there, it is memory only. */
 void spool_open(struct spool *spool, int directory);
-/* Whether a record of data has room. Moves what is in memory to the file for it. */
-bool spool_has_room(struct spool *spool);
+/* Whether a record of data has room. Moves what is in memory to the file for it, if it may. */
+bool spool_has_room(struct spool *spool, bool may_spill);
 /* Adds a record with what a read of `from` gives, whose result it returns. There must be room. */
 long spool_add_from(struct spool *spool, char stream, int from);
 /* Likewise, of little data. */

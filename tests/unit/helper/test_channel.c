@@ -1,5 +1,8 @@
 /* The runner's side of the channel, against relays of a few bytes. */
 #include "../test.h"
+
+#include <lz4.h>
+
 #include "helper/channel.h"
 
 struct side {
@@ -165,6 +168,97 @@ static void delivers_everything_once(void **state)
     }
 }
 
+/* HELPER_RELAY_PACKED for the records from `at` on. */
+static size_t pack_frame(const char *records, size_t len, char *to, size_t room)
+{
+    int size = LZ4_compress_default(records, to + 9, (int)len, (int)room - 9);
+
+    assert_true(size > 0 && (size_t)size < len && size < 256 && len < 256);
+    memcpy(to, "Z\0\0\0\0\0\0\0", 9);
+    to[1] = (char)size;
+    to[5] = (char)len;
+    return 9 + (size_t)size;
+}
+
+#define TEN "abababababababababab"
+
+/* Cut at every byte, with the rest of it in pieces of one byte, or at once. What follows a packed
+ * frame begins in the middle of a record. */
+static void delivers_what_is_packed_once(void **state)
+{
+    static const char records[] =
+        "1\x28\0\0\0" TEN TEN "2\x14\0\0\0" TEN "1\x28\0\0\0" TEN TEN "X\1\0\0\0"
+        "7";
+    const size_t len = sizeof(records) - 1, first = 90;
+    char frames[300];
+    size_t size = pack_frame(records, first, frames, sizeof(frames));
+
+    (void)state;
+    memcpy(frames + size, "O\0\0\0", 5);
+    frames[size + 1] = (char)(len - first);
+    memcpy(frames + size + 5, records + first, len - first);
+    size += 5 + len - first;
+    for (size_t cut = 0; cut <= size; cut++) {
+        for (int whole = 0; whole < 2; whole++) {
+            struct side side;
+            char again[300];
+            size_t at;
+
+            begin(&side);
+            assert_hello(&side, 0);
+            assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
+            for (size_t i = 0; i < cut; i += whole ? cut : 1)
+                assert_int_equal(feed(&side, frames + i, whole ? cut : 1, NULL), 0);
+            at = (size_t)side.channel.received;
+            assert_true(at == 0 || at >= first);
+            if (at < len) {
+                assert_hello(&side, (char)at);
+                assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
+                memcpy(again, "O\0\0\0", 5);
+                again[1] = (char)(len - at);
+                memcpy(again + 5, records + at, len - at);
+                assert_int_equal(feed(&side, again, 5 + len - at, NULL), 0);
+            }
+            assert_string_equal(side.got[HELPER_STDOUT].data, TEN TEN TEN TEN);
+            assert_string_equal(side.got[HELPER_STDERR].data, TEN);
+            assert_int_equal(channel_code(&side.channel), 7);
+            end(&side);
+        }
+    }
+}
+
+/* Resumed in the middle of what a packed frame stood for, by one that begins there. */
+static void what_was_packed_and_not_wanted_comes_again(void **state)
+{
+    static const char records[] = "1\x28\0\0\0" TEN TEN "1\x28\0\0\0" TEN TEN;
+    char frame[300];
+    size_t size = pack_frame(records, sizeof(records) - 1, frame, sizeof(frame));
+    struct side side;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t piece = 1; piece <= size; piece += size - 1) {
+        int result = 0;
+
+        begin(&side);
+        assert_hello(&side, 0);
+        assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
+        side.refusals = 1;
+        for (size_t i = 0; i < size && result == 0; i += piece)
+            result = feed(&side, frame + i, piece, &err);
+        assert_int_equal(result, -1);
+        assert_int_equal(err.code, ERR_LIMIT);
+        assert_hello(&side, 5);
+        size = pack_frame(records + 5, sizeof(records) - 6, frame, sizeof(frame));
+        assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
+        assert_int_equal(feed(&side, frame, size, NULL), 0);
+        assert_string_equal(side.got[HELPER_STDOUT].data, TEN TEN TEN TEN);
+        SENDS(&side, "A\x5a" ZERO7);
+        end(&side);
+        size = pack_frame(records, sizeof(records) - 1, frame, sizeof(frame));
+    }
+}
+
 static void acknowledges_what_was_delivered(void **state)
 {
     struct side side;
@@ -272,6 +366,16 @@ static void refuses_what_is_no_relay(void **state)
                  "2"),
         CONFUSED("RNW1\0" ZERO7 "O\7\0\0\0X\1\0\0\0003"
                  "1"),
+        /* Packed: nothing, for nothing, not smaller, too much, not what it says, no block. */
+        CONFUSED("RNW1\0" ZERO7 "Z\0\0\0\0\x0a\0\0\0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\1\0\0\0\0\0\0\0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\x0a\0\0\0\x0a\0\0\0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\1\0\0\0\1\0\2\0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\1\0\0\0\0\0\0\1"),
+        CONFUSED("RNW1\0" ZERO7 "Z\6\0\0\0\7\0\0\0\0501\1\0\0\0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\1\0\0\0\7\0\0\0\xf0"),
+        CONFUSED("RNW1\0" ZERO7 "Z\5\0\0\0\x20\0\0\0\x11"
+                 "1\5\0\0"),
     };
 
     (void)state;
@@ -297,6 +401,8 @@ int main(void)
         cmocka_unit_test(sends_what_was_not_taken_again),
         cmocka_unit_test(keeps_to_the_window),
         cmocka_unit_test(delivers_everything_once),
+        cmocka_unit_test(delivers_what_is_packed_once),
+        cmocka_unit_test(what_was_packed_and_not_wanted_comes_again),
         cmocka_unit_test(acknowledges_what_was_delivered),
         cmocka_unit_test(what_was_not_wanted_comes_again),
         cmocka_unit_test(renews_over_every_connection),

@@ -143,6 +143,103 @@ static void loses_and_repeats_no_output(void **state)
     rig_release(&rig);
 }
 
+enum { LARGE = 1500000 };
+
+static void add_lines(struct buf *to)
+{
+    for (int i = 0; to->len < LARGE; i++)
+        buf_addf(to, "2026-03-01T00:00:%02d PASS tests/net/test_%d.c\n", i % 60, i * 7919 % 400);
+}
+
+static void add_noise(struct buf *to)
+{
+    uint64_t word = 1;
+
+    while (to->len < LARGE) {
+        word = word * 6364136223846793005 + 1442695040888963407;
+        buf_add(to, (char *)&word + 3, 5);
+    }
+}
+
+static void add_zeros(struct buf *to)
+{
+    static const char zeros[4096];
+
+    while (to->len < LARGE)
+        buf_add(to, zeros, sizeof(zeros));
+}
+
+/* From one to the other and back. */
+static void add_turns(struct buf *to)
+{
+    CLEANUP_BUF struct buf lines = BUF_INIT;
+    CLEANUP_BUF struct buf noise = BUF_INIT;
+
+    add_lines(&lines);
+    add_noise(&noise);
+    for (size_t at = 0; at < LARGE / 2; at += 70000) {
+        buf_add(to, lines.data + at, 70000);
+        buf_add(to, noise.data + at, 70000);
+    }
+}
+
+/* Its output, over one connection or many. */
+static void run_cat(struct rig *rig, const struct buf *content, int cuts, size_t bytes)
+{
+    CLEANUP_FREE char *path = xasprintf("%s.output", rig_program);
+    CLEANUP_FREE char *script = xasprintf("exec cat %s", path);
+
+    assert_int_equal(fs_write_file(path, content->data, content->len, 0600, NULL), 0);
+    rig->carried = 0;
+    rig_run(rig, script);
+    if (cuts)
+        assert_int_equal(rig_finish_with_cuts(rig, cuts, bytes), 0);
+    else
+        rig_finish(rig);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rig->output[0].len, content->len);
+    assert_memory_equal(rig->output[0].data, content->data, content->len);
+}
+
+static const struct packing {
+    void (*add)(struct buf *to);
+    size_t least, most; /* that is carried, in parts of a hundred */
+    size_t bytes;       /* of a connection, at most */
+} packings[] = {
+    {add_lines, 1, 60, 8000},
+    {add_zeros, 0, 20, 1000},
+    {add_noise, 100, 101, 60000},
+    {add_turns, 20, 90, 40000},
+};
+
+enum { PACKINGS = sizeof(packings) / sizeof(*packings) };
+
+static void try_packing(const struct packing *packing)
+{
+    CLEANUP_BUF struct buf content = BUF_INIT;
+    struct rig rig;
+
+    packing->add(&content);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    run_cat(&rig, &content, 0, 0);
+    assert_in_range(rig.carried, content.len / 100 * packing->least,
+                    content.len / 100 * packing->most);
+    rig_cut(&rig);
+    run_cat(&rig, &content, 20, packing->bytes);
+    if (rig.attach)
+        rig_cut(&rig);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+static void packs_what_gets_smaller(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PACKINGS; i++)
+        try_packing(&packings[i]);
+}
+
 static void gives_large_input_once(void **state)
 {
     CLEANUP_BUF struct buf content = BUF_INIT;
@@ -610,6 +707,7 @@ static void works_on_another_architecture(void **state)
         skip();
     carries_programs_one_after_the_other(NULL);
     loses_and_repeats_no_output(NULL);
+    try_packing(&packings[PACKINGS - 1]);
     so_does_that_of_one_nobody_came_to(NULL);
     gives_large_input_once(NULL);
     a_deadline_holds_without_a_runner(NULL);
@@ -624,6 +722,7 @@ int main(void)
         cmocka_unit_test(a_signal_ends_what_does_nothing),
         cmocka_unit_test(says_why_it_cannot_begin),
         cmocka_unit_test(loses_and_repeats_no_output),
+        cmocka_unit_test(packs_what_gets_smaller),
         cmocka_unit_test(gives_large_input_once),
         cmocka_unit_test(gives_input_once_that_was_held_back),
         cmocka_unit_test(runs_every_request_once),

@@ -108,6 +108,28 @@ static void a_program_waits_for_its_reader(void **state)
     rig_release(&rig);
 }
 
+/* Over which nothing is received. */
+static void a_silent_connection_is_not_waited_for(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    struct rig rig;
+    int64_t on_disk;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_run(&rig, "exec seq 1 1500000");
+    expect_numbers(&rig);
+    rig_connect(&rig);
+    while (channel_pending(&rig.channel))
+        assert_true(rig_move_all(&rig));
+    while (spool_size(&rig, &on_disk) < 5 << 20)
+        nanosleep(&pause, NULL);
+    rig_finish(&rig);
+    assert_memory_equal(next_number, "1500001\n", 8);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
 /* Two of them, so that the second begins where the file did not. */
 static void the_spool_begins_anew(void **state)
 {
@@ -119,7 +141,7 @@ static void the_spool_begins_anew(void **state)
         rig_run(&rig, "exec seq 1 1500000");
         expect_numbers(&rig);
         fill(&rig, 5 << 20);
-        assert_true(rig_finish_with_cuts(&rig, 40, 600000) <= 0);
+        assert_true(rig_finish_with_cuts(&rig, 40, 150000) <= 0);
         assert_memory_equal(next_number, "1500001\n", 8);
         if (rig.attach)
             rig_cut(&rig);
@@ -183,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_waits_for_its_reader),
+        cmocka_unit_test(a_silent_connection_is_not_waited_for),
         cmocka_unit_test(the_spool_begins_anew),
         cmocka_unit_test(a_full_disk_makes_it_wait),
         cmocka_unit_test(one_that_was_full_before_does_not_stop_it),
