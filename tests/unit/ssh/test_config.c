@@ -217,7 +217,7 @@ static void refuses_files_of_others(void **state)
 
     (void)state;
     write_file(".ssh/config", "User me\n");
-    assert_int_equal(chmod(path, 0664), 0);
+    assert_int_equal(chmod(path, 0606), 0);
     assert_int_equal(read_as("a", NULL, &s), -1);
     assert_int_equal(err.code, ERR_DENIED);
     assert_non_null(strstr(err.message, "/.ssh/config: bad permissions: others may write to it"));
@@ -232,6 +232,14 @@ static void refuses_files_of_others(void **state)
     assert_int_equal(chmod(included, 0644), 0);
     assert_int_equal(read_as("a", NULL, &s), 0);
     if (geteuid() == 0) {
+        /* The group of root has no other members; that one is not of root alone. */
+        assert_int_equal(chmod(included, 0664), 0);
+        ssh_settings_release(&s);
+        assert_int_equal(read_as("a", NULL, &s), 0);
+        assert_int_equal(chown(included, 0, 65534), 0);
+        ssh_settings_release(&s);
+        assert_int_equal(read_as("a", NULL, &s), -1);
+        assert_string_equal(err.message, message);
         assert_int_equal(chown(included, 65534, 65534), 0);
         ssh_settings_release(&s);
         assert_int_equal(read_as("a", NULL, &s), -1);
