@@ -335,11 +335,11 @@ static int find_operand(const struct doctor *doctor, const char *name, struct er
 }
 
 /* What a finding is called: an address is part of it, without user and password. */
-static char *name_of(const struct check *check, const struct engine *engine, const char *url)
+static char *name_of(const struct check *check, const char *url)
 {
     if (check)
         return xstrdup(check->name);
-    return strstr(url, "://") ? plan_engine_shown(url) : xstrdup(engine->name);
+    return strstr(url, "://") ? plan_engine_shown(url) : xstrdup(url);
 }
 
 /* One of them is NULL. */
@@ -347,7 +347,7 @@ static int look_at(const struct ctx *above, struct doctor *doctor, const struct 
                    const char *url, bool named, struct err *err)
 {
     const struct engine *engine = check ? NULL : engine_find(runner_engines, url);
-    CLEANUP_FREE char *shown = name_of(check, engine, url);
+    CLEANUP_FREE char *shown = name_of(check, url);
     struct finding finding = {.text = BUF_INIT, .mend = BUF_INIT};
     struct ctx ctx;
     int result;

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "spec/engine_names.h"
+
+/* Of those that no file names. */
 static bool names(const char *name, const char *url)
 {
     size_t len = strlen(name);
@@ -11,15 +14,11 @@ static bool names(const char *name, const char *url)
 
 const struct engine *engine_find(const struct engine *const *engines, const char *url)
 {
-    for (; *engines; engines++) {
-        const char *const *alias = (*engines)->aliases;
+    const struct spec_engine_name *row = spec_engine_name_find(url);
 
-        if (names((*engines)->name, url))
+    for (; *engines; engines++) {
+        if (row ? strcmp((*engines)->name, row->engine) == 0 : names((*engines)->name, url))
             return *engines;
-        for (; alias && *alias; alias++) {
-            if (names(*alias, url))
-                return *engines;
-        }
     }
     return NULL;
 }

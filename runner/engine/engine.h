@@ -322,8 +322,7 @@ struct engine_instance; /* engine's own struct begins with: const struct engine 
 struct place;           /* likewise */
 
 struct engine {
-    const char *name;           /* what `engine:` says, before "://" if that is there */
-    const char *const *aliases; /* NULL-terminated, or NULL */
+    const char *name; /* as spec/engine_names.h has it */
     unsigned capabilities;
 
     /* ERR_NOT_FOUND only when nothing says that there is such a thing, and it is not where it
@@ -380,5 +379,6 @@ struct engine {
                  const struct sweep_request *request, size_t *ret_count, struct err *err);
 };
 
-/* The table that the composition root hands in: NULL-terminated. */
+/* The table that the composition root hands in: NULL-terminated. The URL is named in a file, by a
+ * row of spec/engine_names.h, or begins with the name of an engine that no file names. */
 const struct engine *engine_find(const struct engine *const *engines, const char *url);

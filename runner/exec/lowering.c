@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "exec/outputs.h"
 #include "exec/services.h"
+#include "spec/engine_names.h"
 
 static void set_identity(const struct run *run, const struct plan_step *step,
                          const struct node *node, uint32_t attempt, struct strmap *identity)
@@ -29,7 +30,7 @@ static int deployment_url(const struct spec_deployment *spec, const struct plan_
     const char *address = strstr(settings->engine, "://");
     size_t len = address ? (size_t)(address - settings->engine) : strlen(settings->engine);
     CLEANUP_FREE char *name = xstrndup(settings->engine, len);
-    bool cluster = strcmp(name, "kubernetes") == 0 || strcmp(name, "k8s") == 0;
+    bool cluster = spec_engine_is(settings->engine, "kubernetes");
     bool docker = strcmp(name, "docker") == 0;
 
     if (!cluster && !docker && strcmp(name, "host") != 0)

@@ -41,8 +41,8 @@ static int check_daemon(const char *address, struct err *err)
             return 0;
     }
     return err_set(err, ERR_INVALID,
-                   "the engine \"docker\" needs the URL of a daemon behind \"docker://\", such as "
-                   "docker://tcp://build:2376");
+                   "the engines \"docker\" and \"podman\" need the URL of a daemon behind \"://\", "
+                   "such as docker://tcp://build:2376");
 }
 
 static int check_agent(const char *name, const char *address, const char *const *keys,
@@ -94,8 +94,8 @@ static const struct engine_name {
     const char *name;
     int (*check_address)(const char *address, struct err *err); /* NULL: it takes none */
 } engine_names[] = {
-    {"host", NULL},       {"docker", check_daemon}, {"ssh", check_ssh},     {"idp", check_idp},
-    {"idps", check_idps}, {"kubernetes", NULL},     {"k8s", check_context},
+    {"host", NULL},     {"docker", check_daemon}, {"podman", check_daemon}, {"ssh", check_ssh},
+    {"idp", check_idp}, {"idps", check_idps},     {"kubernetes", NULL},     {"k8s", check_context},
 };
 
 int engine_name_check(const char *engine, struct err *err)

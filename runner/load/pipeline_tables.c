@@ -23,7 +23,8 @@ static const struct field common_fields[] = {
      .default_text = "the current directory"},
     {"image", "container image; makes `docker` the engine", .kind = FIELD_STRING, COMMON(image)},
     {"engine",
-     "where steps run: `host`, `docker`, `docker://URL` for another daemon, `kubernetes`, "
+     "where steps run: `host`, `docker`, `docker://URL` for another daemon, `podman` for its "
+     "service, `kubernetes`, "
      "`k8s://CONTEXT/NAMESPACE` for another context of the kubeconfig, `ssh://USER@HOST` or "
      "`idp://ID:SECRET@HOST:PORT` for other machines",
      .kind = FIELD_STRING, COMMON(engine), .check = check_engine,

@@ -16,6 +16,7 @@
 #include "base/vec.h"
 #include "plan/expand.h"
 #include "plan/kubernetes.h"
+#include "spec/engine_names.h"
 
 /* `how` says in which way values are expanded. */
 static int add_environment(const struct expansion *how, const struct plan_scope *scope,
@@ -207,8 +208,8 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
     add_exported(plan, scope, s);
     if (add_strings(&how, scope, s, &given, err) < 0 || add_kubernetes(&how, scope, s, err) < 0)
         return -1;
-    if (given.image && !given.engine && strncmp(s->engine, "k", 1) != 0 &&
-        strncmp(s->engine, "docker:", 7) != 0)
+    if (given.image && !given.engine && !spec_engine_is(s->engine, "kubernetes") &&
+        !spec_engine_is(s->engine, "docker"))
         set_string(&s->engine, "docker");
     if (common->resources)
         s->resources = common->resources;
@@ -229,14 +230,9 @@ static int add_level(const struct plan *plan, const struct plan_scope *scope,
 
 bool plan_engine_is_remote(const char *engine)
 {
-    static const char *const schemes[] = {"ssh", "idp", "idps"};
-    size_t len = strcspn(engine, ":");
+    const struct spec_engine_name *row = spec_engine_name_find(engine);
 
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
-        if (strlen(schemes[i]) == len && strncmp(schemes[i], engine, len) == 0)
-            return true;
-    }
-    return false;
+    return row && row->remote;
 }
 
 /* A relative workdir is meant from the pipeline's, if that is on the same machine. */

@@ -91,6 +91,24 @@ test_podman() {
     assert_contains "$stderr" "[step(2/2): b] failed: exit code 6"
 }
 
+# By its own name, wherever DOCKER_HOST points.
+test_engine_podman() {
+    local -x CONTAINER_HOST=$RUNNER_TEST_PODMAN_HOST
+    pipeline '{name: a, command: "echo here"}' busybox:1.36
+    sed -i 's/^name: .*/&\nengine: podman/' p.yaml
+    grep -q '^engine: podman' p.yaml
+    assert_exit 0 "$RUNNER" exec --docker-host unix:///none.sock p.yaml
+    assert_contains "$stdout" "a] here"
+    assert_exit 0 "$RUNNER" doctor podman "podman://$RUNNER_TEST_PODMAN_HOST" "docker://$RUNNER_TEST_PODMAN_HOST"
+    assert_match "$stdout" "ok +podman  .* at $RUNNER_TEST_PODMAN_HOST "
+    assert_match "$stdout" "ok +podman://$RUNNER_TEST_PODMAN_HOST  .*"
+    assert_match "$stdout" "ok +docker://$RUNNER_TEST_PODMAN_HOST  .*"
+    CONTAINER_HOST='' XDG_RUNTIME_DIR=/nowhere assert_exit 3 unshare --mount bash -c 'mount -t tmpfs none /run && exec "$@"' - \
+        "$RUNNER" doctor podman
+    # shellcheck disable=SC2016
+    assert_contains "$stdout" 'no podman was found: nothing is at ${CONTAINER_HOST}, unix://${XDG_RUNTIME_DIR}/podman/podman.sock, unix:///run/podman/podman.sock'
+}
+
 test_registry_too_busy_at_first() {
     coproc registry { python3 "$fake/registry.py" "$RUNNER_TEST_REGISTRY" 2; }
     local address

@@ -3,8 +3,6 @@
 #include "base/alloc.h"
 #include "engine/idp/instance.h"
 
-static const char *const aliases[] = {"idps", NULL};
-
 static int idp_place_open(const struct ctx *ctx, struct engine_instance *instance,
                           const struct place_options *options, struct place **ret, struct err *err)
 {
@@ -30,7 +28,6 @@ static void idp_place_close(struct place *place)
 
 const struct engine idp_engine = {
     .name = "idp",
-    .aliases = aliases,
     .capabilities = ENGINE_REMOTE,
     .connect = idp_instance_connect,
     .disconnect = idp_instance_disconnect,

@@ -6,11 +6,8 @@
 #include "engine/kubernetes/place.h"
 #include "engine/kubernetes/sweep.h"
 
-static const char *const aliases[] = {"k8s", NULL};
-
 const struct engine kubernetes_engine = {
     .name = "kubernetes",
-    .aliases = aliases,
     .capabilities = ENGINE_CONTAINERS | ENGINE_SERVICES | ENGINE_PODS,
     .connect = kubernetes_instance_connect,
     .disconnect = kubernetes_instance_disconnect,
