@@ -11,7 +11,9 @@ enum {
     CONNECT_MS = 15000, /* for one attempt */
     PAUSE_MS = 100,     /* between attempts: doubles, up to PAUSE_MAX_MS */
     PAUSE_MAX_MS = 3000,
-    READS_MAX = 64, /* in one go, so that the other direction gets its turn */
+    /* In one go, so that the other direction gets its turn: the relay has to hear what has been
+     * received before all that it holds for that is on its way. */
+    READS_MAX = 6,
     FAULTS_MAX = 4, /* without any output between them; then another connection is no remedy */
 };
 
