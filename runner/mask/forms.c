@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 
+enum { WRAPPED_MIN = 8 }; /* six bytes */
+
 struct forms {
     size_t min;
     mask_form_fn add;
@@ -40,7 +42,9 @@ static void add_aligned(const struct forms *f, const char *value, size_t len, si
     add(f, encoded.data + from, to - from);
 }
 
-/* The lines, as many characters long as tools make them, that depend on the value alone. */
+/* The lines, as many characters long as tools make them, that depend on the value alone. A last one
+ * that is shorter than WRAPPED_MIN gives next to nothing away, but would be found, and hidden, in
+ * what has nothing to do with it. */
 static void add_wrapped(const struct forms *f, const char *value, size_t len, size_t width)
 {
     CLEANUP_BUF struct buf encoded = BUF_INIT;
@@ -49,7 +53,7 @@ static void add_wrapped(const struct forms *f, const char *value, size_t len, si
     if (whole <= width)
         return;
     base64_encode(&encoded, value, len);
-    for (size_t at = 0; at < whole; at += width)
+    for (size_t at = 0; at + WRAPPED_MIN <= whole; at += width)
         add(f, encoded.data + at, whole - at < width ? whole - at : width);
 }
 

@@ -2,7 +2,7 @@
  *
  * - base64 in both alphabets (RFC 4648), also as a part of something longer: for each of the three
  *   ways in which it can lie there, the characters that depend on the value alone; and the whole
- *   value wrapped into lines, as base64(1) and openssl(1) write it;
+ *   value wrapped into lines, as base64(1) and openssl(1) write it, but for a short last one;
  * - percent-encoded: RFC 3986, with lower-case digits, as a form (a space as "+"), as a path, and
  * as JavaScript's encodeURIComponent;
  * - as within a JSON string: as short as can be, with "\/", in ASCII, and safe for HTML;

@@ -239,6 +239,25 @@ static void wrapped_base64(void **state)
     mask_free(mask);
 }
 
+static void short_last_line(void **state)
+{
+    /* Of 80 characters of base64. */
+    static const char secret[] = "a secret that leaves four characters to the second line, 60.";
+    struct mask *mask = mask_new();
+    CLEANUP_BUF struct buf encoded = BUF_INIT;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_BUF struct buf expected = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(mask_add(mask, secret, sizeof(secret) - 1), MASK_ADDED);
+    base64_encode(&encoded, secret, sizeof(secret) - 1);
+    assert_int_equal(encoded.len, 80);
+    buf_addf(&text, "%.76s\n%s\n", encoded.data, encoded.data + 76);
+    buf_addf(&expected, "***\n%s\n", encoded.data + 76);
+    assert_masked(mask, text.data, expected.data);
+    mask_free(mask);
+}
+
 static void passwords_of_urls(void **state)
 {
     struct mask *mask = mask_new();
@@ -448,6 +467,7 @@ int main(void)
         cmocka_unit_test(base64_anywhere),
         cmocka_unit_test(other_forms),
         cmocka_unit_test(wrapped_base64),
+        cmocka_unit_test(short_last_line),
         cmocka_unit_test(passwords_of_urls),
         cmocka_unit_test(same_as_naive_at_every_cut),
         cmocka_unit_test(no_more_is_held_than_must_be),
