@@ -113,8 +113,9 @@ static long splice(struct channel *channel)
 
     if (n > 0) {
         channel->seen -= (size_t)n;
-    } else if (n == 0 || n == -EINVAL) {
-        /* It is read then. */
+    } else if (!is_again(n)) {
+        /* It is read then: at the end, from what cannot be spliced, and where the call is
+         * forbidden; nothing has been taken. */
         channel->splices = false;
         channel->seen = 0;
         n = 0;

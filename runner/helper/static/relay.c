@@ -60,7 +60,8 @@ struct relay {
     size_t next_pending;
     struct peer peer;
     struct sender sender; /* to it */
-    long received_ms;     /* when that has said for the last time that it has received output */
+    long received_ms;     /* when that has said for the last time that it has received output, and
+                             there was none in the file */
     bool has_nonce;
     char nonce[HELPER_NONCE_SIZE];
     char *input; /* ring of HELPER_RELAY_WINDOW bytes: sent, and not taken */
@@ -77,7 +78,7 @@ static size_t min_size(size_t a, size_t b)
 }
 
 /* As long as there is a connection that takes output, a program that writes faster waits for it, as
- * at a pipe: the disk is slower. */
+ * at a pipe: the disk is slower. What the disk has been needed for already is not waited for. */
 static bool is_taken_from(const struct relay *relay)
 {
     return relay->peer.fd >= 0 && now_ms() < relay->received_ms + STALL_MS;
@@ -220,7 +221,9 @@ static bool take_frame(struct relay *relay, char type, unsigned long number)
         if (number > relay->sender.sent)
             return false;
         spool_received(&relay->spool, number);
-        relay->received_ms = now_ms();
+        /* Until the file is empty, nothing of this makes room in memory. */
+        if (spool_in_memory(&relay->spool))
+            relay->received_ms = now_ms();
         return true;
     case HELPER_RELAY_LEASE:
         relay->lease_end_ms = now_ms() + (long)number;

@@ -25,6 +25,11 @@ struct spool {
 void spool_open(struct spool *spool, int directory);
 /* Whether a record of data has room. Moves what is in memory to the file for it, if it may. */
 bool spool_has_room(struct spool *spool, bool may_spill);
+/* Nothing of it is in the file. */
+static inline bool spool_in_memory(const struct spool *spool)
+{
+    return spool->spilled <= spool->received;
+}
 /* Adds a record with what a read of `from` gives, whose result it returns. There must be room. */
 long spool_add_from(struct spool *spool, char stream, int from);
 /* Likewise, of little data. */

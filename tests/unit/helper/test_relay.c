@@ -457,6 +457,52 @@ static void silent_connections_do_no_harm(void **state)
     rig_release(&rig);
 }
 
+static bool exists(const char *directory, const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", directory, name);
+
+    return access(path, F_OK) == 0;
+}
+
+/* What was written while there was no connection takes its time; what comes then need not wait. */
+static void a_backlog_does_not_hold_a_program_up(void **state)
+{
+    enum { HALF = 6000000, PIECE = 16384 };
+    char directory[] = "/tmp/runner-test-XXXXXX";
+    CLEANUP_FREE char *script = NULL;
+    CLEANUP_FREE char *go = NULL;
+    struct rig rig;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    go = xasprintf("%s/go", directory);
+    script = xasprintf("cd %s; head -c %d /dev/urandom; touch first; "
+                       "while [ ! -e go ]; do sleep 0.01; done; "
+                       "head -c %d /dev/urandom; touch second",
+                       directory, HALF, HALF);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, script);
+    rig_sync(&rig);
+    rig_cut(&rig);
+    while (!exists(directory, "first"))
+        usleep(10000);
+    rig_connect(&rig);
+    assert_int_equal(fs_write_file(go, "", 0, 0600, NULL), 0);
+    while (!exists(directory, "second")) {
+        size_t to = RIG_ALL, from = PIECE;
+
+        assert_true(rig_move(&rig, &to, &from));
+        usleep(10000);
+    }
+    assert_true(rig.channel.received < HALF);
+    rig_finish(&rig);
+    assert_int_equal(rig.output[0].len, 2 * HALF);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+    assert_int_equal(fs_remove_tree(directory, NULL), 0);
+}
+
 /* --- lease --- */
 
 static void assert_gone(const char *pids, size_t count)
@@ -730,6 +776,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not_a_hello),
         cmocka_unit_test(a_newer_connection_replaces_the_older),
         cmocka_unit_test(silent_connections_do_no_harm),
+        cmocka_unit_test(a_backlog_does_not_hold_a_program_up),
         cmocka_unit_test(the_end_of_the_lease_ends_everything),
         cmocka_unit_test(so_does_that_of_one_nobody_came_to),
         cmocka_unit_test(the_last_removes_what_they_share),
