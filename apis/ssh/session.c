@@ -12,7 +12,7 @@
 #include "base/dial.h"
 
 /* libssh2 gives up itself after 60 seconds, and says less. */
-enum { PAUSE_MS = 250, PAUSE_MAX_MS = 5000, TCP_PROBES = 4, ANSWER_MAX_MS = 55000 };
+enum { PAUSE_MS = 250, PAUSE_MAX_MS = 5000, TCP_PROBES = 4, ANSWER_MS = 55000 };
 
 /* Measured with libssh2 1.10 on a CPU with AES and SHA instructions (docs/adr/0039): the first is
  * the fastest. Ciphers and hashes that are not safe any more are not offered. */
@@ -96,7 +96,7 @@ static int session_new(const struct ssh_target *t, struct ssh_session **ret, str
     s->peer =
         xasprintf(strchr(t->host, ':') ? "%s@[%s]:%u" : "%s@%s:%u", t->user, t->host, t->port);
     s->alive_interval_ms = t->alive_interval_ms;
-    s->answer_ms = t->connect_timeout_ms < ANSWER_MAX_MS ? t->connect_timeout_ms : ANSWER_MAX_MS;
+    s->answer_ms = ANSWER_MS;
     strvec_extend(&s->notes, t->notes.items);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->wake_fd < 0)

@@ -6,11 +6,14 @@ source "$(dirname "$0")/../sshd.sh"
 # forget_the_run: as a restart of the host does: what ran there has ended, and its directory is gone.
 forget_the_run() {
     local pid
+    # All of it before anybody can log in again.
+    kill -STOP "$sshd_pid"
     for pid in $(pgrep -f "^$PWD/tmp/runner-.*/helper lane"); do
         kill -9 "$pid" 2>/dev/null || true
     done
     sshd_cut
     rm -rf tmp/runner-*
+    kill -CONT "$sshd_pid"
 }
 
 test_host_is_started_anew() {
@@ -36,10 +39,10 @@ test_host_is_started_anew() {
 test_host_is_started_anew_between_steps() {
     sshd_begin
     pipeline "{name: a, command: echo up},
-        {name: b, engine: host, command: 'until [ -e go ]; do sleep 0.05; done'},
+        {name: b, engine: host, command: 'echo between; until [ -e go ]; do sleep 0.05; done'},
         {name: c, command: echo done}"
     spawn "$RUNNER" exec p.yaml
-    wait_for 30 grep -q up "$case_dir/stdout"
+    wait_for 30 grep -q between "$case_dir/stdout"
     forget_the_run
     touch go
     finish
