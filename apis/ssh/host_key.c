@@ -79,7 +79,7 @@ struct shown {
 static int refuse_unknown(struct ssh_session *session, const struct ssh_target *t,
                           const struct shown *shown, struct err *err)
 {
-    const char *file = t->known_hosts.len ? t->known_hosts.items[0] : "~/.ssh/known_hosts";
+    const char *file = t->new_keys ? t->new_keys : "~/.ssh/known_hosts";
 
     return err_set(err, ERR_DENIED,
                    "%s: the host key is not known: %s %s. Compare it with the server's (there: "
@@ -109,13 +109,12 @@ static int accept_new(struct ssh_session *session, const struct ssh_target *t,
 {
     struct err why = ERR_INIT;
 
-    if (!t->known_hosts.len) {
+    if (!t->new_keys) {
         strvec_pushf(&session->notes, "%s: the new host key %s %s was taken unseen", session->peer,
                      shown->type, shown->fingerprint);
         return 0;
     }
-    if (ssh_known_hosts_append(t->known_hosts.items[0], shown->name, shown->blob, shown->len,
-                               &why) < 0) {
+    if (ssh_known_hosts_append(t->new_keys, shown->name, shown->blob, shown->len, &why) < 0) {
         if (why.code == ERR_DENIED && why.errnum == 0) {
             if (err)
                 *err = why;
@@ -131,7 +130,7 @@ static int accept_new(struct ssh_session *session, const struct ssh_target *t,
     (void)err;
     strvec_pushf(&session->notes,
                  "%s: the host was not known; its key %s %s was taken unseen and written to %s",
-                 session->peer, shown->type, shown->fingerprint, t->known_hosts.items[0]);
+                 session->peer, shown->type, shown->fingerprint, t->new_keys);
     return 0;
 }
 

@@ -63,6 +63,7 @@ void ssh_target_free(struct ssh_target *t)
     free(t->agent);
     free(t->pin);
     strvec_release(&t->known_hosts);
+    free(t->new_keys);
     free(t->revoked_keys);
     free(t->host_key_alias);
     strvec_release(&t->notes);
@@ -185,22 +186,32 @@ static int add_logins(struct ssh_target *t, const struct ssh_environment *e,
     return 0;
 }
 
+/* All but "none", which says that there is none of the sort. */
+static void add_files(struct strvec *files, const struct strvec *named)
+{
+    for (size_t i = 0; i < named->len; i++)
+        if (strcasecmp(named->items[i], "none") != 0)
+            strvec_push(files, named->items[i]);
+}
+
 static void add_known_hosts(struct ssh_target *t, const struct ssh_environment *e,
                             const struct ssh_settings *s, const char *file)
 {
     if (file) {
         strvec_push_owned(&t->known_hosts, home_path(e, file));
-        return;
-    }
-    for (size_t i = 0; i < s->known_hosts.len; i++)
-        if (strcasecmp(s->known_hosts.items[i], "none") != 0)
-            strvec_push(&t->known_hosts, s->known_hosts.items[i]);
-    if (!s->known_hosts.len) {
+    } else if (s->known_hosts.len) {
+        add_files(&t->known_hosts, &s->known_hosts);
+    } else {
         strvec_push_owned(&t->known_hosts, xasprintf("%s/.ssh/known_hosts", e->home));
         strvec_push_owned(&t->known_hosts, xasprintf("%s/.ssh/known_hosts2", e->home));
     }
+    /* What is of all users is not for this one to write to. */
+    if (t->known_hosts.len)
+        t->new_keys = xstrdup(t->known_hosts.items[0]);
+    if (file)
+        return;
     if (s->global_known_hosts.len)
-        strvec_extend(&t->known_hosts, s->global_known_hosts.items);
+        add_files(&t->known_hosts, &s->global_known_hosts);
     else
         strvec_push(&t->known_hosts, "/etc/ssh/ssh_known_hosts");
 }

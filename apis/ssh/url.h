@@ -69,10 +69,11 @@ struct ssh_target {
     bool identities_only; /* of the agent's keys only those that key_files name */
 
     enum ssh_host_key_policy policy;
-    char *pin;                 /* "SHA256:…" */
-    struct strvec known_hosts; /* new keys go to the first */
-    char *revoked_keys;        /* file of keys that are refused whatever else is said; NULL: none */
-    char *host_key_alias;      /* what the host is called there; NULL: `host` */
+    char *pin; /* "SHA256:…" */
+    struct strvec known_hosts;
+    char *new_keys;       /* that of the user's where new keys are written down; NULL: none */
+    char *revoked_keys;   /* file of keys that are refused whatever else is said; NULL: none */
+    char *host_key_alias; /* what the host is called there; NULL: `host` */
 
     int attempts;               /* to connect */
     int64_t connect_timeout_ms; /* of each, until the login has succeeded; then of each request */

@@ -81,6 +81,32 @@ static void parses_options(void **state)
     assert_int_equal(strict->policy, SSH_HOST_KEY_KNOWN);
 }
 
+/* A key that nobody has looked at is not written where all users believe it. */
+static void writes_new_keys_to_files_of_the_user(void **state)
+{
+    static const char config[] = "Host nowhere\n  UserKnownHostsFile none\n"
+                                 "Host alone\n  UserKnownHostsFile none\n"
+                                 "  GlobalKnownHostsFile none\n"
+                                 "Host own\n  UserKnownHostsFile /a /b\n";
+    CLEANUP_SSH_TARGET struct ssh_target *nowhere = NULL;
+    CLEANUP_SSH_TARGET struct ssh_target *alone = NULL;
+    CLEANUP_SSH_TARGET struct ssh_target *own = NULL;
+
+    (void)state;
+    assert_int_equal(fs_write_file(config_path, config, strlen(config), 0600, NULL), 0);
+    nowhere = parse("ssh://nowhere");
+    alone = parse("ssh://alone");
+    own = parse("ssh://own");
+    assert_null(nowhere->new_keys);
+    assert_int_equal(nowhere->known_hosts.len, 1);
+    assert_string_equal(nowhere->known_hosts.items[0], "/etc/ssh/ssh_known_hosts");
+    assert_null(alone->new_keys);
+    assert_int_equal(alone->known_hosts.len, 0);
+    assert_string_equal(own->new_keys, "/a");
+    assert_int_equal(own->known_hosts.len, 3);
+    unlink(config_path);
+}
+
 static void takes_the_configuration(void **state)
 {
     static const char config[] = "Host build\n  HostName 10.1.1.1\n  Port 2200\n  User ci\n"
@@ -202,7 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_passwords), cmocka_unit_test(parses_keys),
         cmocka_unit_test(parses_options),   cmocka_unit_test(takes_the_configuration),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(refuses),          cmocka_unit_test(writes_new_keys_to_files_of_the_user),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
