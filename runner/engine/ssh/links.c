@@ -140,8 +140,8 @@ int links_open(const struct ctx *ctx, struct links *links, struct err *err)
 }
 
 /* One that refuses what would be its only channel is of no use, now or later: another takes its
- * place. */
-static void mark_full(struct links *links, struct link *link)
+ * place. Whether it is such a one. */
+static bool mark_full(struct links *links, struct link *link)
 {
     bool useless;
 
@@ -150,6 +150,7 @@ static void mark_full(struct links *links, struct link *link)
     useless = link->users == 1;
     pthread_mutex_unlock(&links->mu);
     leave(links, link, false, useless);
+    return useless;
 }
 
 /* What another connection may do better. */
@@ -163,19 +164,20 @@ int links_exec(const struct ctx *ctx, struct links *links, const struct ssh_exec
 {
     for (;;) {
         struct err why = ERR_INIT;
-        bool fresh;
-        struct link *link = take_link(ctx, links, &fresh, err);
+        bool last; /* another connection would do no better */
+        struct link *link = take_link(ctx, links, &last, err);
 
         if (!link)
             return -1;
         *ret_link = link;
         if (ssh_exec_open(ctx, link->session, options, ret, &why) == 0)
             return 0;
+        /* Others, who were faster, may have what a new one gives. */
         if (why.code == ERR_LIMIT)
-            mark_full(links, link);
+            last = mark_full(links, link) && last;
         else
             leave(links, link, false, ssh_session_check(link->session, NULL) < 0);
-        if (fresh || !is_of_connection(&why)) {
+        if (last || !is_of_connection(&why)) {
             if (err)
                 *err = why;
             return -1;
