@@ -619,7 +619,8 @@ test_the_daemon_dies_in_mid_deploy() {
     swarm_begin "dying-$script"
     trap 'swarm_leave "dying-$script"; dockerd_stop "dying-$script" >/dev/null 2>&1' EXIT
     stack persistent "sleep 600"
-    sed -i 's/busybox:1.36/none.invalid\/none:1/' p.yaml
+    # It is waited for as long as it takes: no node will do.
+    sed -i 's/stop_grace_period: 1s/&, deploy: {placement: {constraints: ["node.labels.none == yes"]}}/' p.yaml
     spawn "$RUNNER" exec --docker-host "$(dockerd_host "dying-$script")" p.yaml
     wait_for 60 has_dying_service
     dockerd_kill "dying-$script"
