@@ -204,7 +204,7 @@ test_disk_is_full() {
     sshd_end
     mkdir small
     mount -t tmpfs -o size=8m none small
-    trap 'sshd_end; umount -l "$case_dir/work/small"' EXIT
+    trap 'sshd_end; umount -l "$PWD/small"' EXIT
     mv tmp tmp.before
     ln -s small tmp
     sshd_start
