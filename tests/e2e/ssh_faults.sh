@@ -51,6 +51,38 @@ test_host_is_started_anew_between_steps() {
     assert_host_is_clean
 }
 
+# log_in_by SHELL [OPTION]: what is asked for is run as sshd does it for a user with another login shell.
+log_in_by() {
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nexec %s -c "$SSH_ORIGINAL_COMMAND"\n' "$*" >"$case_dir/login"
+    chmod +x "$case_dir/login"
+}
+
+# Whatever the shell says of a program that is not there, and with which code.
+test_host_is_started_anew_whatever_the_shell() {
+    local shell
+    mkdir "so!"
+    cd "so!"
+    log_in_by sh
+    sshd_begin "ForceCommand $case_dir/login"
+    pipeline "{name: a, command: echo up},
+        {name: b, engine: host, command: 'echo between; until [ -e go ]; do sleep 0.05; done'},
+        {name: c, command: echo done}"
+    for shell in "tcsh -f" fish "sh -e"; do
+        log_in_by "$shell"
+        rm -f go
+        spawn "$RUNNER" exec p.yaml
+        wait_for 30 grep -q between "$case_dir/stdout"
+        forget_the_run
+        touch go
+        finish
+        assert_eq 0 "$status" "exit status with $shell"
+        assert_contains "$stdout" "c] done"
+        assert_contains "$stderr" "is gone, as after a restart of the host: it is made again"
+        assert_host_is_clean
+    done
+}
+
 # What steps have made in a copy is not made up by another copy; a job that begins anew has all.
 test_copy_of_the_workspace_vanishes() {
     sshd_begin

@@ -1,4 +1,6 @@
 /* Commands on a host: those of programs on a remote, and short questions. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "engine/ssh/machine.h"
 
@@ -24,7 +26,7 @@ void machine_quote(struct buf *out, const char *word)
 {
     buf_add(out, "'", 1);
     for (; *word; word++) {
-        if (*word == '\'' || *word == '\\')
+        if (strchr("'\\!", *word)) /* csh looks for ! in quotes, too */
             buf_addf(out, "'\\%c'", *word);
         else
             buf_add(out, word, 1);
@@ -32,22 +34,35 @@ void machine_quote(struct buf *out, const char *word)
     buf_add(out, "'", 1);
 }
 
+/* For whatever shell a login has, of which no more is wanted than that it runs this: shells differ
+ * in what they call a program that is not there. */
+static char *for_any_shell(const char *script)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    buf_addf(&text, "exec sh -c ");
+    machine_quote(&text, script);
+    return buf_steal(&text);
+}
+
 static int start(const struct ctx *ctx, const struct remote *remote, const char *const *argv,
                  bool with_stdin, struct remote_command **ret, struct err *err)
 {
     struct machine *machine = ((const struct machine_base *)remote)->machine;
-    CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_BUF struct buf script = BUF_INIT;
+    CLEANUP_FREE char *text = NULL;
     struct ssh_exec_options options = {.with_stdin = with_stdin};
     struct machine_command *command;
     struct ssh_exec *exec;
     struct link *link;
 
-    buf_addf(&text, "echo " BEGIN "; exec");
+    buf_addf(&script, "echo " BEGIN "; exec");
     for (; *argv; argv++) {
-        buf_add(&text, " ", 1);
-        machine_quote(&text, *argv);
+        buf_add(&script, " ", 1);
+        machine_quote(&script, *argv);
     }
-    options.command = text.data;
+    text = for_any_shell(script.data);
+    options.command = text;
     if (links_exec(ctx, &machine->links, &options, &exec, &link, err) < 0)
         return -1;
     command = xcalloc(1, sizeof(*command));
@@ -198,10 +213,11 @@ static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct b
     }
 }
 
-int machine_ask(const struct ctx *ctx, struct machine *machine, const char *command,
+int machine_ask(const struct ctx *ctx, struct machine *machine, const char *script,
                 const struct buf *input, struct buf *output, struct buf *messages, int *ret_code,
                 struct err *err)
 {
+    CLEANUP_FREE char *command = for_any_shell(script);
     const struct ssh_exec_options options = {.command = command, .with_stdin = input != NULL};
     struct ssh_exec *exec;
     struct link *link;

@@ -21,8 +21,8 @@ enum {
 /* --- the helper --- */
 
 /* Makes the directory where it can be and programs can run, keeps the helper there that it reads,
- * and starts the first relay. Each place is left as it was if that does not succeed. One line, and
- * nothing that csh would take for its own. What logins print before is told apart by the marks. */
+ * and starts the first relay. Each place is left as it was if that does not succeed. One line, as
+ * csh has no words that go over several. What logins print before is told apart by the marks. */
 static const char bringing[] =
     "mask=`umask`; umask 077; machine=`uname -s -m`; echo; "
     "if [ \"$machine\" = \"Linux %1$s\" ]; then :; "
@@ -51,7 +51,6 @@ static int bring(const struct ctx *ctx, struct machine *machine, size_t which, s
                                   : xstrdup(machine->directory_name);
     CLEANUP_BUF struct buf messages = BUF_INIT;
     CLEANUP_BUF struct buf script = BUF_INIT;
-    CLEANUP_BUF struct buf command = BUF_INIT;
     struct helper_program helper;
     struct buf program;
     int code = -1;
@@ -62,9 +61,7 @@ static int bring(const struct ctx *ctx, struct machine *machine, size_t which, s
     program = (struct buf){.data = (char *)helper.data, .len = helper.size};
     buf_addf(&script, bringing, architectures[which].machine, name, helper.size, LANE_LEASE_MS,
              machine->keep ? "" : "\"$new\"");
-    buf_addf(&command, "exec sh -c ");
-    machine_quote(&command, script.data);
-    if (machine_ask(ctx, machine, command.data, &program, output, &messages, &code, err) < 0)
+    if (machine_ask(ctx, machine, script.data, &program, output, &messages, &code, err) < 0)
         return -1;
     if (code == 0)
         return 0;

@@ -74,9 +74,10 @@ void machine_give_lane(struct machine *machine, struct lane *lane, bool reusable
 
 /* How a base starts commands (command.c, likewise what follows). */
 extern const struct remote_ops machine_ops;
-/* Runs a command for its output, which is short, and its messages; neither may be NULL. `input`
- * (NULL: none) is all it reads. The exit code of one that a signal ended is 128 and the signal. */
-int machine_ask(const struct ctx *ctx, struct machine *machine, const char *command,
+/* Runs a script of sh, in one line, for its output, which is short, and its messages; neither may
+ * be NULL. `input` (NULL: none) is all it reads. The exit code of one that a signal ended is 128
+ * and the signal. */
+int machine_ask(const struct ctx *ctx, struct machine *machine, const char *script,
                 const struct buf *input, struct buf *output, struct buf *messages, int *ret_code,
                 struct err *err) __attribute__((warn_unused_result));
 /* Adds a word for a POSIX shell, csh and fish. */
