@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -25,7 +26,13 @@ struct batch {
     runs;
 };
 
-enum { FDS_MAX = 3 };
+enum {
+    FDS_MAX = 3,
+    /* Behind a batch of so much more is to be expected: the writer then sleeps for a moment, and
+     * finds a large batch, where to be woken for every piece would cost as much as to write it. */
+    NAP_FROM = 16 << 10,
+    NAP_NS = 300 * 1000,
+};
 
 struct output_queue {
     struct output_writer *writer; /* NULL: descriptors are written to */
@@ -82,14 +89,27 @@ static void write_batch(struct output_queue *q)
         buf_reset(&q->writing.bytes);
 }
 
+/* With the queue locked; the more it has, the more is written at once. */
+static void nap(struct output_queue *q)
+{
+    const struct timespec time = {.tv_nsec = NAP_NS};
+
+    pthread_mutex_unlock(&q->mu);
+    nanosleep(&time, NULL);
+    pthread_mutex_lock(&q->mu);
+}
+
 static void *writer_main(void *arg)
 {
     struct output_queue *q = arg;
+    size_t wrote = 0; /* the last time */
 
     pthread_mutex_lock(&q->mu);
     for (;;) {
         struct batch taken;
 
+        if (wrote >= NAP_FROM && q->pending.bytes.len < OUTPUT_QUEUE_MARK / 2 && !q->stop)
+            nap(q);
         while (!q->pending.bytes.len && !q->stop)
             pthread_cond_wait(&q->changed, &q->mu);
         if (!q->pending.bytes.len)
@@ -97,7 +117,8 @@ static void *writer_main(void *arg)
         taken = q->pending;
         q->pending = q->writing;
         q->writing = taken;
-        atomic_store(&q->writing_left, taken.bytes.len);
+        wrote = taken.bytes.len;
+        atomic_store(&q->writing_left, wrote);
         if (atomic_load(&q->full)) {
             atomic_store(&q->full, false);
             eventfd_write(q->room_fd, 1);

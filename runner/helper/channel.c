@@ -11,6 +11,8 @@
 
 /* Input that has been taken is dropped when it is so much, and half of all. */
 #define INPUT_KEPT (256u << 10)
+/* The relay, which keeps four times as much in memory, does not have to wait for that. */
+#define TELL_BYTES (HELPER_RELAY_MEMORY / 4)
 
 _Static_assert(HELPER_RECORD_SIZE == sizeof(((struct channel *)NULL)->record), "head of a record");
 
@@ -64,6 +66,11 @@ void channel_renew(struct channel *channel, uint32_t ttl_ms)
     channel->renew = true;
 }
 
+void channel_tell(struct channel *channel)
+{
+    channel->tell = true;
+}
+
 void channel_quit(struct channel *channel)
 {
     channel->quit = true;
@@ -112,11 +119,12 @@ static void add_frames(struct channel *channel)
         add_le(&channel->out, 4, channel->ttl_ms);
         channel->renew = false;
     }
-    if (channel->told != channel->received) {
+    if (channel_untold(channel) >= (channel->tell || channel->ended ? 1 : TELL_BYTES)) {
         buf_addch(&channel->out, HELPER_RELAY_RECEIVED);
         add_le(&channel->out, 8, channel->received);
         channel->told = channel->received;
     }
+    channel->tell = false;
     /* Nothing comes of input any more. */
     if (!channel->quit)
         add_input(channel);

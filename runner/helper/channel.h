@@ -45,6 +45,7 @@ struct channel {
     uint64_t answers;  /* of the relay, to anything */
     uint32_t ttl_ms;   /* to be sent */
     bool renew;        /* send it */
+    bool tell;         /* also of little what has been received */
     bool quit;         /* wanted */
     bool quit_told;    /* over this connection */
     bool connected;    /* the hello is on its way */
@@ -76,6 +77,10 @@ void channel_release(struct channel *channel);
 void channel_input(struct channel *channel, const void *data, size_t len);
 /* From when it arrives: unless it is renewed in time, the container ends. */
 void channel_renew(struct channel *channel, uint32_t ttl_ms);
+/* Tell now what has been received. Without that it is told at the end and when it is a lot, as each
+ * time costs as much on its way as a piece of output; call it when channel_untold() has waited for
+ * a moment. */
+void channel_tell(struct channel *channel);
 /* Kill everything in the container now, and end it. */
 void channel_quit(struct channel *channel);
 
@@ -99,6 +104,12 @@ static inline bool channel_ended(const struct channel *channel)
 static inline int channel_code(const struct channel *channel)
 {
     return channel->code;
+}
+
+/* Bytes of output that have been received, and the relay does not know of it. */
+static inline uint64_t channel_untold(const struct channel *channel)
+{
+    return channel->received - channel->told;
 }
 
 /* Bytes of input that `serve` has not got. */

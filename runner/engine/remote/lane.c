@@ -14,6 +14,7 @@ enum {
     /* In one go, so that the other direction gets its turn: the relay has to hear what has been
      * received before all that it holds for that is on its way. */
     READS_MAX = 6,
+    TELL_MS = 10,   /* from then on what has been received is told, however little it is */
     FAULTS_MAX = 4, /* without any output between them; then another connection is no remedy */
 };
 
@@ -206,6 +207,18 @@ static int renew(struct lane *lane, bool read)
     return 0;
 }
 
+static void tell_in_time(struct lane *lane)
+{
+    int64_t now = clock_monotonic_ms();
+
+    if (!channel_untold(&lane->channel))
+        lane->untold_ms = 0;
+    else if (!lane->untold_ms)
+        lane->untold_ms = now;
+    if (lane->untold_ms && now - lane->untold_ms >= TELL_MS)
+        channel_tell(&lane->channel);
+}
+
 static enum lane_move give_up_or(struct lane *lane, enum lane_move move, struct err *err)
 {
     if (lane->why.code == ERR_DENIED && lane->why.errnum == 0) {
@@ -241,7 +254,10 @@ enum lane_move lane_move(const struct ctx *ctx, struct lane *lane, bool read, st
     }
     /* What has come is heard before anything is called silent. */
     if (send_all(lane, &moved) < 0 || (read && receive_all(lane, &moved) < 0) ||
-        renew(lane, read) < 0 || send_all(lane, &moved) < 0)
+        renew(lane, read) < 0)
+        return give_up_or(lane, broken(lane), err);
+    tell_in_time(lane);
+    if (send_all(lane, &moved) < 0)
         return give_up_or(lane, broken(lane), err);
     return moved ? LANE_MOVED : LANE_IDLE;
 }
@@ -260,6 +276,9 @@ int lane_wait(const struct ctx *ctx, struct lane *lane, bool read, struct pollfd
 
     if (!lane->command)
         return ctx_poll(ctx, fds, count, ms_until(lane->attempt_ms), err) < 0 ? -1 : 0;
+    /* What is to be told already, and is not, waits for room, not for a time. */
+    if (channel_untold(&lane->channel) && !lane->channel.tell && lane->untold_ms + TELL_MS < due)
+        due = lane->untold_ms + TELL_MS;
     if (!read)
         return ctx_poll(ctx, fds, count, ms_until(due), err) < 0 ? -1 : 0;
     if (lane->heard_ms < lane->renewed_ms && lane->renewed_ms + ANSWER_MS < due)

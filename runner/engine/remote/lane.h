@@ -47,6 +47,7 @@ struct lane {
     bool unreachable;               /* the last connection reached the remote, and not its relay */
     int64_t heard_ms;   /* monotonic: when it said something last, or could not be heard */
     int64_t renewed_ms; /* when it was asked for more time last */
+    int64_t untold_ms;  /* since when it does not know what has been received; 0: it does */
     int64_t attempt_ms; /* when to connect again */
     unsigned failures;  /* attempts in a row */
     unsigned faults;    /* times in a row that what came made no sense */

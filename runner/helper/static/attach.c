@@ -1,27 +1,12 @@
 /* `helper attach`: a connection to the relay of this container, as standard input and output of
  * something that a runner can start in it from outside. */
-#include "unix.h"
-
-#include <asm/poll.h>
-#include <stdbool.h>
-
 #include "../relay.h"
 #include "../request.h"
+#include "line.h"
 #include "program.h"
 #include "rt.h"
 #include "sys.h"
-
-#define BUFFER_BYTES HELPER_RELAY_DATA_MAX
-/* For a reader who takes no more, once the relay has closed the connection. */
-#define REST_MS 10000
-
-/* One direction. */
-struct way {
-    int from;
-    int to;
-    char *data;
-    size_t at, len; /* of data: read and not written */
-};
+#include "unix.h"
 
 void unix_address_of(const char *directory, const char *name, struct unix_address *ret)
 {
@@ -46,57 +31,20 @@ static int connect_to(const char *directory)
     return (int)fd;
 }
 
-static struct pollfd waits_for(const struct way *way)
-{
-    if (way->len)
-        return (struct pollfd){.fd = way->to, .events = POLLOUT};
-    return (struct pollfd){.fd = way->from, .events = POLLIN};
-}
-
-/* Something has been polled; false: that was the end. */
-static bool pass(struct way *way)
-{
-    bool reading = way->len == 0;
-    long n;
-
-    if (reading)
-        n = SYS3(read, way->from, way->data, BUFFER_BYTES);
-    else
-        n = SYS3(write, way->to, way->data + way->at, way->len);
-    if (is_again(n))
-        return true;
-    if (n <= 0)
-        return false;
-    way->at = reading ? 0 : way->at + (size_t)n;
-    way->len = reading ? (size_t)n : way->len - (size_t)n;
-    return true;
-}
-
 int command_attach(char *const *args)
 {
     int relay;
-    struct way ways[2];
-    long until_ms = -1;
+    char nothing;
+    long error;
 
     if (!args[0] || args[1])
         fail(HELPER_EXIT_CANNOT, "attach", "", "usage: attach DIRECTORY");
     relay = connect_to(args[0]);
-    ways[0] = (struct way){.from = 0, .to = relay, .data = map_memory(BUFFER_BYTES)};
-    ways[1] = (struct way){.from = relay, .to = 1, .data = map_memory(BUFFER_BYTES)};
-    set_nonblocking(relay);
-    set_nonblocking(1);
-    for (;;) {
-        struct pollfd fds[] = {waits_for(&ways[0]),
-                               waits_for(&ways[1]),
-                               {.fd = until_ms < 0 ? relay : -1}};
-
-        if (poll_until(fds, 3, until_ms) == 0 && until_ms >= 0 && now_ms() >= until_ms)
-            return 0;
-        if (fds[2].revents)
-            until_ms = now_ms() + REST_MS;
-        for (int i = 0; i < 2; i++) {
-            if (fds[i].revents && !pass(&ways[i]))
-                return 0;
-        }
-    }
+    error = line_hand_over(relay);
+    if (error < 0)
+        fail(HELPER_EXIT_NO_RELAY, "reach the relay in", args[0], error_text(error));
+    /* Until it is closed. */
+    while (is_again(SYS3(read, relay, &nothing, 1)))
+        ;
+    return 0;
 }

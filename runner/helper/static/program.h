@@ -62,6 +62,8 @@ int command_serve(char *const *env);
 /* `args` are NULL-terminated, behind the command. */
 int command_attended(char *const *args, char *const *env);
 int command_relay(char *const *args, char *const *env);
+/* What that does. `quiet`: nobody reads what it says once it takes connections. */
+int relay_run(char *const *args, char *const *env, bool quiet);
 int command_lane(char *const *args, char *const *env);
 int command_attach(char *const *args);
 int command_signal(char *const *args);

@@ -12,6 +12,7 @@
 #include "../relay.h"
 #include "../request.h"
 #include "bytes.h"
+#include "line.h"
 #include "program.h"
 #include "rt.h"
 #include "sender.h"
@@ -29,18 +30,16 @@
 #define READS_MAX (HELPER_RELAY_PACKED_MAX / HELPER_RELAY_DATA_MAX)
 /* A connection over which nothing is received for so long is not waited for. */
 #define STALL_MS 1000
-/* For a lane to take connections. */
-#define LANE_START_MS 10000
 
 struct pending {
-    int fd; /* -1: none */
+    struct line line;
     size_t len;
     char hello[HELPER_RELAY_HELLO_SIZE];
 };
 
 /* The connection. */
 struct peer {
-    int fd;                  /* -1: none */
+    struct line line;
     char in[FRAME_HEAD_MAX]; /* of a frame of the runner: type and number */
     size_t in_len;
     size_t input_left; /* of its data */
@@ -81,7 +80,7 @@ static size_t min_size(size_t a, size_t b)
  * at a pipe: the disk is slower. What the disk has been needed for already is not waited for. */
 static bool is_taken_from(const struct relay *relay)
 {
-    return relay->peer.fd >= 0 && now_ms() < relay->received_ms + STALL_MS;
+    return relay->peer.line.life >= 0 && now_ms() < relay->received_ms + STALL_MS;
 }
 
 static bool has_room(struct relay *relay)
@@ -266,10 +265,10 @@ static bool take_bytes(struct relay *relay, const char *data, size_t len)
 static void read_peer(struct relay *relay)
 {
     static char data[HELPER_RELAY_DATA_MAX];
-    long n = SYS3(read, relay->peer.fd, data, sizeof(data));
+    long n = SYS3(read, relay->peer.line.in, data, sizeof(data));
 
     if (!is_again(n) && (n <= 0 || !take_bytes(relay, data, (size_t)n)))
-        close_fd(&relay->peer.fd);
+        line_close(&relay->peer.line);
 }
 
 /* --- connections --- */
@@ -282,8 +281,9 @@ static void accept_connection(struct relay *relay)
     if (fd < 0)
         return;
     relay->next_pending = (relay->next_pending + 1) % PENDING_MAX;
-    close_fd(&pending->fd);
-    *pending = (struct pending){.fd = (int)fd};
+    line_close(&pending->line);
+    *pending = (struct pending){.line = LINE_NONE};
+    pending->line.life = (int)fd;
 }
 
 static bool is_nonce(const struct relay *relay, const char *nonce)
@@ -316,8 +316,8 @@ static void refuse(struct pending *pending, int reason)
     char refusal[HELPER_RELAY_WELCOME_SIZE] = HELPER_RELAY_REFUSAL;
 
     put_le(refusal + 4, 8, (unsigned long)reason);
-    SYS6(sendto, pending->fd, refusal, sizeof(refusal), MSG_NOSIGNAL, NULL, 0);
-    close_fd(&pending->fd);
+    SYS3(write, pending->line.out, refusal, sizeof(refusal));
+    line_close(&pending->line);
 }
 
 static void welcome(struct relay *relay, struct pending *pending)
@@ -326,23 +326,23 @@ static void welcome(struct relay *relay, struct pending *pending)
     relay->has_nonce = true;
     relay->input_len = 0;
     spool_received(&relay->spool, get_le(pending->hello + 4 + HELPER_NONCE_SIZE, 8));
-    close_fd(&relay->peer.fd);
-    relay->peer = (struct peer){.fd = pending->fd};
+    line_close(&relay->peer.line);
+    relay->peer = (struct peer){.line = pending->line};
     sender_begin(&relay->sender, relay->taken);
     relay->received_ms = now_ms();
-    pending->fd = -1;
+    pending->line = LINE_NONE;
 }
 
 static void read_hello(struct relay *relay, struct pending *pending)
 {
     size_t left = sizeof(pending->hello) - pending->len;
-    long n = SYS3(read, pending->fd, pending->hello + pending->len, left);
+    long n = SYS3(read, pending->line.in, pending->hello + pending->len, left);
     int reason;
 
     if (is_again(n))
         return;
     if (n <= 0) {
-        close_fd(&pending->fd);
+        line_close(&pending->line);
         return;
     }
     pending->len += (size_t)n;
@@ -353,6 +353,14 @@ static void read_hello(struct relay *relay, struct pending *pending)
         refuse(pending, reason);
     else
         welcome(relay, pending);
+}
+
+static void read_pending(struct relay *relay, struct pending *pending)
+{
+    if (pending->line.in >= 0)
+        read_hello(relay, pending);
+    else if (!line_take(&pending->line))
+        line_close(&pending->line);
 }
 
 /* --- the whole --- */
@@ -409,15 +417,17 @@ static void open_all(struct relay *relay, const char *directory)
     sender_init(&relay->sender, &relay->spool);
     relay->signals = tree_signals();
     relay->input = map_memory(HELPER_RELAY_WINDOW);
-    relay->peer.fd = -1;
+    relay->peer.line = LINE_NONE;
     for (int i = 0; i < PENDING_MAX; i++)
-        relay->pending[i].fd = -1;
+        relay->pending[i].line = LINE_NONE;
 }
 
 enum {
     AT_SIGNALS,
     AT_LISTENER,
-    AT_PEER,
+    AT_PEER_IN,
+    AT_PEER_OUT,
+    AT_PEER_LIFE,
     AT_INPUT,
     AT_OUTPUT,
     AT_PENDING = AT_OUTPUT + 2,
@@ -427,23 +437,40 @@ enum {
 static void wait_for(struct relay *relay, struct pollfd fds[FDS])
 {
     long until_ms = relay->lease_end_ms;
+    const struct line *line = &relay->peer.line;
     bool room = has_room(relay);
     bool output = sender_wants(&relay->sender, relay->taken);
 
     fds[AT_SIGNALS] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
     fds[AT_LISTENER] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
-    fds[AT_PEER] =
-        (struct pollfd){.fd = relay->peer.fd, .events = output ? POLLIN | POLLOUT : POLLIN};
+    fds[AT_PEER_IN] = (struct pollfd){.fd = line->in, .events = POLLIN};
+    fds[AT_PEER_OUT] = (struct pollfd){.fd = line->out, .events = output ? POLLOUT : 0};
+    fds[AT_PEER_LIFE] = (struct pollfd){.fd = line->life, .events = POLLIN};
     fds[AT_INPUT] =
         (struct pollfd){.fd = relay->input_len ? relay->serve_in : -1, .events = POLLOUT};
     for (int i = 0; i < 2; i++)
         fds[AT_OUTPUT + i] =
             (struct pollfd){.fd = room ? relay->serve_out[i] : -1, .events = POLLIN};
-    for (int i = 0; i < PENDING_MAX; i++)
-        fds[AT_PENDING + i] = (struct pollfd){.fd = relay->pending[i].fd, .events = POLLIN};
+    for (int i = 0; i < PENDING_MAX; i++) {
+        line = &relay->pending[i].line;
+        fds[AT_PENDING + i] =
+            (struct pollfd){.fd = line->in >= 0 ? line->in : line->life, .events = POLLIN};
+    }
     if (!room && is_taken_from(relay) && relay->received_ms + STALL_MS < until_ms)
         until_ms = relay->received_ms + STALL_MS;
     poll_until(fds, FDS, until_ms);
+}
+
+static void write_peer(struct relay *relay, const struct pollfd fds[FDS])
+{
+    struct line *line = &relay->peer.line;
+
+    if (line->life < 0)
+        return;
+    if ((fds[AT_PEER_OUT].revents & (POLLERR | POLLHUP)) || fds[AT_PEER_LIFE].revents ||
+        ((fds[AT_PEER_OUT].revents & POLLOUT) &&
+         !sender_write(&relay->sender, line->out, relay->taken)))
+        line_close(line);
 }
 
 static void move(struct relay *relay)
@@ -459,16 +486,14 @@ static void move(struct relay *relay)
     }
     if (relay->tree.main_ended)
         note_end(relay);
-    if (fds[AT_PEER].revents & (POLLIN | POLLHUP | POLLERR))
+    if (fds[AT_PEER_IN].revents)
         read_peer(relay);
     if (relay->input_len && (fds[AT_INPUT].revents || relay->serve_in < 0))
         give_input(relay);
-    if ((fds[AT_PEER].revents & POLLOUT) && relay->peer.fd >= 0 &&
-        !sender_write(&relay->sender, relay->peer.fd, relay->taken))
-        close_fd(&relay->peer.fd);
+    write_peer(relay, fds);
     for (int i = 0; i < PENDING_MAX; i++) {
         if (fds[AT_PENDING + i].revents)
-            read_hello(relay, &relay->pending[i]);
+            read_pending(relay, &relay->pending[i]);
     }
     if (fds[AT_LISTENER].revents)
         accept_connection(relay);
@@ -504,8 +529,7 @@ static bool is_over(const struct relay *relay)
            (relay->stopped_by && relay->ended && relay->spool.received == relay->spool.end);
 }
 
-/* `quiet`: nobody reads what it says once it takes connections. */
-static int run_relay(char *const *args, char *const *env, bool quiet)
+int relay_run(char *const *args, char *const *env, bool quiet)
 {
     static struct relay relay;
     unsigned long ttl_ms;
@@ -535,56 +559,5 @@ static int run_relay(char *const *args, char *const *env, bool quiet)
 
 int command_relay(char *const *args, char *const *env)
 {
-    return run_relay(args, env, false);
-}
-
-/* --- beside process 1 --- */
-
-/* Nothing of whoever started it may be held, or end it; only what is wrong at the beginning is
- * still said there. */
-static _Noreturn void be_lane(char *const *args, char *const *env)
-{
-    long null = SYS4(openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
-
-    SYS0(setsid);
-    for (int fd = 0; fd < 2 && null >= 0; fd++)
-        SYS3(dup3, null, fd, 0);
-    sys_exit(run_relay(args, env, null >= 0));
-}
-
-static bool takes_connections(const char *directory)
-{
-    struct unix_address address;
-    long fd = SYS3(socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    long error = fd;
-
-    unix_address_of(directory, HELPER_RELAY_SOCKET, &address);
-    if (fd >= 0) {
-        error = SYS3(connect, fd, &address, sizeof(address));
-        SYS1(close, fd);
-    }
-    return error == 0;
-}
-
-int command_lane(char *const *args, char *const *env)
-{
-    long until_ms = now_ms() + LANE_START_MS;
-    long pid;
-    int status;
-
-    if (!args[0] || !args[1] || (args[2] && args[3]))
-        fail(HELPER_EXIT_CANNOT, "start a lane", "", "usage: lane DIRECTORY TTL_MS [TREE]");
-    pid = SYS5(clone, SIGCHLD, 0, 0, 0, 0);
-    if (pid < 0)
-        fail(HELPER_EXIT_CANNOT, "start a process", "", error_text(pid));
-    if (pid == 0)
-        be_lane(args, env);
-    while (!takes_connections(args[0])) {
-        if (SYS4(wait4, pid, &status, WNOHANG, NULL) == pid)
-            return HELPER_EXIT_CANNOT; /* and it has said why */
-        if (now_ms() >= until_ms)
-            fail(HELPER_EXIT_CANNOT, "start a lane", args[0], "it takes no connections");
-        poll_until(NULL, 0, now_ms() + 2);
-    }
-    return 0;
+    return relay_run(args, env, false);
 }

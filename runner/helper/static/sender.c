@@ -7,7 +7,6 @@
 #include "bytes.h"
 #include "rt.h"
 #include "sys.h"
-#include "unix.h"
 
 #define PACKED_HEAD 9
 /* Less is not worth it. */
@@ -18,17 +17,6 @@
 #define PAUSE_MAX 16
 /* Frames in one go, so that others come to their turn. */
 #define FRAMES 2
-
-/* As the system call takes it. */
-struct message_header {
-    void *name;
-    int name_size;
-    struct iovec *parts;
-    size_t count;
-    void *control;
-    size_t control_size;
-    unsigned flags;
-};
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -138,7 +126,6 @@ static void note_sent(struct sender *sender, size_t size)
 static long write_some(struct sender *sender, int fd)
 {
     struct iovec parts[] = {{.iov_base = sender->frame + sender->at, .iov_len = sender->len}, {0}};
-    struct message_header message = {.parts = parts, .count = 2};
     const char *data;
     long n;
 
@@ -149,7 +136,7 @@ static long write_some(struct sender *sender, int fd)
         if (!parts[1].iov_len)
             return -EIO;
     }
-    n = SYS3(sendmsg, fd, &message, MSG_NOSIGNAL);
+    n = SYS3(writev, fd, parts, 2);
     if (n > 0)
         note_sent(sender, (size_t)n);
     return n;

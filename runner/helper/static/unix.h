@@ -3,11 +3,14 @@
 
 #include <stddef.h>
 
-#define AF_UNIX       1
-#define SOCK_STREAM   1
-#define SOCK_NONBLOCK 04000
-#define SOCK_CLOEXEC  02000000
-#define MSG_NOSIGNAL  0x4000
+#define AF_UNIX          1
+#define SOCK_STREAM      1
+#define SOCK_NONBLOCK    04000
+#define SOCK_CLOEXEC     02000000
+#define MSG_NOSIGNAL     0x4000
+#define MSG_CMSG_CLOEXEC 0x40000000
+#define SOL_SOCKET       1
+#define SCM_RIGHTS       1
 
 #define UNIX_PATH_MAX 108
 

@@ -253,6 +253,7 @@ static void what_was_packed_and_not_wanted_comes_again(void **state)
         assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
         assert_int_equal(feed(&side, frame, size, NULL), 0);
         assert_string_equal(side.got[HELPER_STDOUT].data, TEN TEN TEN TEN);
+        channel_tell(&side.channel);
         SENDS(&side, "A\x5a" ZERO7);
         end(&side);
         size = pack_frame(records, sizeof(records) - 1, frame, sizeof(frame));
@@ -271,13 +272,49 @@ static void acknowledges_what_was_delivered(void **state)
                           "1\3\0\0\0abc",
                           NULL),
                      0);
+    SENDS(&side, "");
+    assert_int_equal(channel_untold(&side.channel), 8);
+    channel_tell(&side.channel);
     SENDS(&side, "A\x08" ZERO7);
+    assert_int_equal(channel_untold(&side.channel), 0);
     SENDS(&side, "");
     assert_int_equal(FEED(&side, "O\2\0\0\0001\1", NULL), 0);
     /* The hello says it. */
     assert_hello(&side, 10);
     assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
     SENDS(&side, "");
+    end(&side);
+}
+
+/* One record of 8192 bytes in its frame. */
+static void feed_record(struct side *side)
+{
+    static char frame[5 + 5 + 8192] = "O\x05\x20\0\0001\0\x20\0\0";
+
+    assert_int_equal(feed(side, frame, sizeof(frame), NULL), 0);
+}
+
+static void acknowledges_a_lot_and_the_end_unasked(void **state)
+{
+    struct side side;
+    uint64_t received = 0;
+    const char *out;
+
+    (void)state;
+    begin(&side);
+    assert_hello(&side, 0);
+    assert_int_equal(FEED(&side, "RNW1\0" ZERO7, NULL), 0);
+    for (; received + 5 + 8192 < HELPER_RELAY_MEMORY / 4; received += 5 + 8192) {
+        feed_record(&side);
+        SENDS(&side, "");
+    }
+    feed_record(&side);
+    assert_int_equal(channel_output(&side.channel, &out), 9);
+    assert_int_equal(out[0], HELPER_RELAY_RECEIVED);
+    channel_sent(&side.channel, 9);
+    assert_int_equal(channel_untold(&side.channel), 0);
+    assert_int_equal(FEED(&side, "O\x06\0\0\0X\1\0\0\0000", NULL), 0);
+    assert_int_equal(channel_output(&side.channel, &out), 9);
     end(&side);
 }
 
@@ -404,6 +441,7 @@ int main(void)
         cmocka_unit_test(delivers_what_is_packed_once),
         cmocka_unit_test(what_was_packed_and_not_wanted_comes_again),
         cmocka_unit_test(acknowledges_what_was_delivered),
+        cmocka_unit_test(acknowledges_a_lot_and_the_end_unasked),
         cmocka_unit_test(what_was_not_wanted_comes_again),
         cmocka_unit_test(renews_over_every_connection),
         cmocka_unit_test(quits_over_every_connection),
