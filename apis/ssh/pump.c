@@ -28,6 +28,12 @@ static struct ssh_channel *next_channel(struct ssh_session *s, const struct ssh_
     return c;
 }
 
+/* An open that is under way is such a question already, and the only one that libssh2 can have. */
+static bool can_ping(const struct ssh_session *s)
+{
+    return !s->pinging && !s->opening;
+}
+
 static void ping(struct ssh_session *s)
 {
     s->pinging = true;
@@ -40,7 +46,7 @@ static void serve(struct ssh_session *s)
 
     while (moved && s->why.code == ERR_NONE) {
         struct ssh_channel *c, *next;
-        bool read = s->pinging || s->opening;
+        bool read = false;
 
         moved = ssh_serve_ping(s);
         for (c = next_channel(s, NULL); c && s->why.code == ERR_NONE; c = next) {
@@ -51,7 +57,7 @@ static void serve(struct ssh_session *s)
                 (void)s->lib->channel_read_ex(c->channel, 0, "", 0);
             moved |= ssh_serve_channel(s, c);
         }
-        if (!moved && !read && s->io.in_at < s->io.in_len) {
+        if (!moved && !read && can_ping(s) && s->io.in_at < s->io.in_len) {
             ping(s);
             moved = true;
         }
@@ -98,7 +104,7 @@ static int watch_silence(struct ssh_session *s, int64_t now)
 
     if (now - since < s->alive_interval_ms)
         return (int)(s->alive_interval_ms - (now - since));
-    if (!asked && opening)
+    if (!asked && !can_ping(s))
         return -1;
     if (!asked) {
         ping(s);
