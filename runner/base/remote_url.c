@@ -5,8 +5,11 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/nearest.h"
 #include "base/parse.h"
 #include "base/percent.h"
+
+enum { PLAIN_NAME_MAX = 12 };
 
 /* A value may be a secret, as a password is. */
 static void wipe(char *text)
@@ -82,6 +85,16 @@ static int parse_host(const char *from, const char *to, struct remote_url *url, 
     return 0;
 }
 
+/* Behind an "&" that should have been written %26 begins what looks like a name, and may be the
+ * rest of a password: quoted is only what has the form of the names that there are. */
+static bool is_plain_name(const char *key)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+    const size_t len = strlen(key);
+
+    return len <= PLAIN_NAME_MAX && strspn(key, letters) == len;
+}
+
 /* One KEY=VALUE. What has no value may be the end of one that holds an "&", and is not quoted. */
 static int parse_parameter(const char *text, size_t len, struct strmap *out, struct err *err)
 {
@@ -97,7 +110,10 @@ static int parse_parameter(const char *text, size_t len, struct strmap *out, str
         return err_set(err, ERR_INVALID,
                        "a part of the query has no name; an & of a value is written %%26");
     if (strmap_has(out, key))
-        return err_set(err, ERR_INVALID, "the URL gives \"%s\" twice", key);
+        return is_plain_name(key)
+                   ? err_set(err, ERR_INVALID, "the URL gives \"%s\" twice", key)
+                   : err_set(err, ERR_INVALID,
+                             "the URL gives a parameter twice; an & of a value is written %%26");
     value = decoded(equals + 1, (size_t)(text + len - equals - 1));
     strmap_set(out, key, value);
     return 0;
@@ -147,6 +163,15 @@ static bool is_listed(const char *const *keys, const char *key)
     return false;
 }
 
+static bool is_near(const char *const *keys, const char *key)
+{
+    struct nearest nearest = {.text = key};
+
+    for (; *keys; keys++)
+        nearest_offer(&nearest, *keys);
+    return nearest.best;
+}
+
 int remote_url_check_keys(const struct remote_url *url, const char *const *keys, struct err *err)
 {
     strmap_foreach (entry, &url->query) {
@@ -160,7 +185,11 @@ int remote_url_check_keys(const struct remote_url *url, const char *const *keys,
                      : keys[i + 1] ? ", "
                                    : " and ",
                      keys[i]);
-        return err_set(err, ERR_INVALID, "the URL has an unknown parameter \"%s\"%s", entry->key,
+        if (is_plain_name(entry->key) || is_near(keys, entry->key))
+            return err_set(err, ERR_INVALID, "the URL has an unknown parameter \"%s\"%s",
+                           entry->key, known.data);
+        return err_set(err, ERR_INVALID,
+                       "the URL has an unknown parameter%s; an & of a value is written %%26",
                        known.data);
     }
     return 0;

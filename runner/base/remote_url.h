@@ -22,7 +22,8 @@ struct remote_url {
 /* ERR_INVALID; *ret is then untouched, and nothing of the login or of a value is in the message. */
 int remote_url_parse(const char *address, struct remote_url *ret, struct err *err)
     __attribute__((warn_unused_result));
-/* That its query has no other keys than those; `keys` ends with NULL. ERR_INVALID. */
+/* That its query has no other keys than those; `keys` ends with NULL. ERR_INVALID: the message
+ * quotes an unknown one only if it looks like a name, as it may be a piece of a secret, too. */
 int remote_url_check_keys(const struct remote_url *url, const char *const *keys, struct err *err)
     __attribute__((warn_unused_result));
 /* A key that is true or false; false when it is missing. ERR_INVALID. */

@@ -1,6 +1,7 @@
 /* What an engine URL names. */
 #include "tests/unit/test.h"
 
+#include "base/buf.h"
 #include "base/remote_url.h"
 
 static void the_parts_of_a_url(void **state)
@@ -68,6 +69,8 @@ static void wrong_ones_are_refused_without_their_login(void **state)
         {"h?passphrase=hu&sh=", "a part of the query has no value; an & of one is written %26"},
         {"h?passphrase=hu&=sh", "a part of the query has no name; an & of a value is written %26"},
         {"h?ca=hush&ca=hush", "the URL gives \"ca\" twice"},
+        {"h?ca=hu&S3cr=et&S3cr=et",
+         "the URL gives a parameter twice; an & of a value is written %26"},
     };
 
     (void)state;
@@ -106,6 +109,40 @@ static void parameters_are_checked(void **state)
     assert_false(flag);
 }
 
+/* A name may be the rest of a password, with an "&" in it. */
+static void names_are_quoted_that_look_like_one(void **state)
+{
+    static const char *const keys[] = {"known_hosts", "insecure", NULL};
+    static const struct {
+        const char *url;
+        const char *quoted; /* NULL: not */
+    } rows[] = {
+        {"h?port=1", "port"},
+        {"h?Known-Host=x", "Known-Host"},
+        {"h?passphrase=x", "passphrase"},
+        {"h?insecure=hu&S3cr=et", NULL},
+        {"h?insecure=hu&secretsecret_=x", NULL},
+        {"h?insecure=hu&sh%20=x", NULL},
+        {"h?insecure=hu&a1=x", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        CLEANUP_REMOTE_URL struct remote_url url = {0};
+        CLEANUP_BUF struct buf expected = BUF_INIT;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(remote_url_parse(rows[i].url, &url, &err), 0);
+        assert_int_equal(remote_url_check_keys(&url, keys, &err), -1);
+        buf_addf(&expected, "the URL has an unknown parameter");
+        if (rows[i].quoted)
+            buf_addf(&expected, " \"%s\"", rows[i].quoted);
+        buf_addf(&expected, "; known are known_hosts and insecure%s",
+                 rows[i].quoted ? "" : "; an & of a value is written %26");
+        assert_string_equal(err.message, expected.data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +150,7 @@ int main(void)
         cmocka_unit_test(what_is_not_said_is_null),
         cmocka_unit_test(wrong_ones_are_refused_without_their_login),
         cmocka_unit_test(parameters_are_checked),
+        cmocka_unit_test(names_are_quoted_that_look_like_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
