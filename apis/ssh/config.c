@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "apis/ssh/canonical.h"
+#include "apis/ssh/owner.h"
 #include "apis/ssh/pattern.h"
 #include "base/buf.h"
 #include "base/fs.h"
@@ -76,6 +74,26 @@ static const char *local_user(const struct reader *r)
     return r->source->local_user ? r->source->local_user : "";
 }
 
+/* That each ${NAME} of a value has one, as long as it is known where that is written: it may be
+ * expanded later. */
+static int check_variables(const struct place *at, const char *text, struct err *err)
+{
+    while ((text = strstr(text, "${"))) {
+        CLEANUP_FREE char *name = xstrndup(text + 2, strcspn(text + 2, "}"));
+
+        if (!text[2 + strlen(name)])
+            return err_set(err, ERR_INVALID, "%s:%d: a ${ is not closed by a }", at->file,
+                           at->line);
+        if (!getenv(name))
+            return err_set(err, ERR_INVALID,
+                           "%s:%d: the environment variable %s has no value; set it, or take ${%s} "
+                           "out",
+                           at->file, at->line, name, name);
+        text += 2 + strlen(name);
+    }
+    return 0;
+}
+
 /* Replaces ~, %-tokens and ${NAME}; `host` is %h. */
 static char *expand(const struct reader *r, const char *text, const char *host)
 {
@@ -83,7 +101,7 @@ static char *expand(const struct reader *r, const char *text, const char *host)
     CLEANUP_BUF struct buf out = BUF_INIT;
     char port[16];
 
-    snprintf(port, sizeof(port), "%u", s->port ? s->port : 22);
+    snprintf(port, sizeof(port), "%u", r->source->port ? r->source->port : s->port ? s->port : 22);
     if (text[0] == '~' && (text[1] == '/' || !text[1])) {
         buf_addstr(&out, r->source->home);
         text++;
@@ -95,7 +113,7 @@ static char *expand(const struct reader *r, const char *text, const char *host)
             CLEANUP_FREE char *name = xstrndup(text + 2, (size_t)(end - text - 2));
             const char *value = getenv(name);
 
-            buf_addstr(&out, value ? value : "");
+            buf_addstr(&out, value ? value : ""); /* check_variables() */
             text = end;
             continue;
         }
@@ -109,6 +127,9 @@ static char *expand(const struct reader *r, const char *text, const char *host)
             break;
         case 'n':
             buf_addstr(&out, r->alias);
+            break;
+        case 'k':
+            buf_addstr(&out, s->host_key_alias ? s->host_key_alias : r->alias);
             break;
         case 'p':
             buf_addstr(&out, port);
@@ -177,7 +198,7 @@ enum kind {
     KIND_PROXY_COMMAND,
     KIND_TEXT,
     KIND_LIST,    /* all words of the line */
-    KIND_ADD,     /* every line adds its word */
+    KIND_ADD,     /* every line adds its word, which is expanded */
     KIND_NUMBER,  /* unsigned, from min to max */
     KIND_SECONDS, /* "30", "1m", "none" is 0; kept in milliseconds */
     KIND_FLAG,    /* one of flag_words */
@@ -194,6 +215,7 @@ static const struct keyword {
     enum kind kind;
     size_t offset;        /* in struct ssh_settings */
     const char *expected; /* of a flag: yes or no */
+    bool expanded;        /* of a text or list: ~, tokens and variables are replaced in it */
     unsigned min, max;
     const struct word *words;
 } keywords[] = {
@@ -201,20 +223,20 @@ static const struct keyword {
     {.name = "Match", .kind = KIND_MATCH},
     {.name = "Include", .kind = KIND_INCLUDE},
     {.name = "ProxyCommand", .kind = KIND_PROXY_COMMAND},
-    SETTING("HostName", KIND_TEXT, host_name),
+    SETTING("HostName", KIND_TEXT, host_name, .expanded = true),
     SETTING("User", KIND_TEXT, user),
     SETTING("Port", KIND_NUMBER, port, .min = 1, .max = 65535,
             .expected = "a port from 1 to 65535"),
     SETTING("IdentityFile", KIND_ADD, identity_files),
     SETTING("IdentitiesOnly", KIND_FLAG, identities_only),
-    SETTING("IdentityAgent", KIND_TEXT, identity_agent),
-    SETTING("ProxyJump", KIND_TEXT, proxy_jump),
-    SETTING("UserKnownHostsFile", KIND_LIST, known_hosts),
-    SETTING("GlobalKnownHostsFile", KIND_LIST, global_known_hosts),
+    SETTING("IdentityAgent", KIND_TEXT, identity_agent, .expanded = true),
+    SETTING("ProxyJump", KIND_TEXT, proxy_jump, .expanded = true),
+    SETTING("UserKnownHostsFile", KIND_LIST, known_hosts, .expanded = true),
+    SETTING("GlobalKnownHostsFile", KIND_LIST, global_known_hosts, .expanded = true),
     SETTING("StrictHostKeyChecking", KIND_WORD, strict, .words = strict_words,
             .expected = "yes, no, ask or accept-new"),
-    SETTING("HostKeyAlias", KIND_TEXT, host_key_alias),
-    SETTING("RevokedHostKeys", KIND_TEXT, revoked_keys),
+    SETTING("HostKeyAlias", KIND_TEXT, host_key_alias, .expanded = true),
+    SETTING("RevokedHostKeys", KIND_TEXT, revoked_keys, .expanded = true),
     SETTING("CanonicalizeHostname", KIND_WORD, canonicalize, .words = canonicalize_words,
             .expected = "yes, no or always"),
     SETTING("CanonicalDomains", KIND_LIST, canonical_domains),
@@ -273,17 +295,21 @@ static int set_value(struct reader *r, const struct place *at, const struct keyw
     r->seen |= bit;
     switch (keyword->kind) {
     case KIND_TEXT:
-        if (first && !*(char **)field)
-            *(char **)field = xstrdup(value);
-        return 0;
+        if (!first || *(char **)field)
+            return 0;
+        *(char **)field = xstrdup(value);
+        return keyword->expanded ? check_variables(at, value, err) : 0;
     case KIND_LIST:
-        if (first)
-            strvec_extend(field, words->items + 1);
+        for (size_t i = 1; first && i < words->len; i++) {
+            if (keyword->expanded && check_variables(at, words->items[i], err) < 0)
+                return -1;
+            strvec_push(field, words->items[i]);
+        }
         return 0;
     case KIND_ADD:
         if (!strvec_has(field, value))
             strvec_push(field, value);
-        return 0;
+        return check_variables(at, value, err);
     case KIND_NUMBER:
         if (parse_int64(value, &number, NULL) < 0 || number < keyword->min || number > keyword->max)
             return bad(at, keyword, value, err);
@@ -434,6 +460,8 @@ static int include(struct reader *r, const struct place *at, const struct strvec
         glob_t found = {0};
         int result = 0;
 
+        if (check_variables(at, words->items[i], err) < 0)
+            return -1;
         if (glob(path, 0, NULL, &found) == 0) {
             r->depth++;
             for (size_t n = 0; n < found.gl_pathc && result == 0; n++)
@@ -474,46 +502,10 @@ static int read_line(struct reader *r, const struct place *at, const char *line,
     return set_value(r, at, keyword, &words, err);
 }
 
-/* Whether nobody but the owner is in the group: where each user has a group of their own, what they
- * write is often open to it. */
-static bool is_group_of(gid_t gid, uid_t uid)
+/* Not of a file that the caller names, nor of the system's own; of what these include, always. */
+static bool needs_owner(const struct reader *r)
 {
-    struct passwd user, *found_user = NULL;
-    struct group group, *found_group = NULL;
-    char user_storage[4096], group_storage[4096];
-
-    if (getpwuid_r(uid, &user, user_storage, sizeof(user_storage), &found_user) != 0 ||
-        getgrgid_r(gid, &group, group_storage, sizeof(group_storage), &found_group) != 0 ||
-        !found_user || !found_group || user.pw_gid != gid ||
-        strcmp(user.pw_name, group.gr_name) != 0)
-        return false;
-    for (char **member = group.gr_mem; *member; member++)
-        if (strcmp(*member, user.pw_name) != 0)
-            return false;
-    return true;
-}
-
-/* As ssh does it (with Debian's exception for a group of the owner's own): what others can write
- * to, or may have written, is not followed. Not asked of a file that the caller names, nor of the
- * system's own; of what these include, always. */
-static int check_owner(const struct reader *r, int fd, const char *path, struct err *err)
-{
-    struct stat st;
-
-    if (r->depth == 0 && (r->of_system || r->source->user_file_is_named))
-        return 0;
-    if (fstat(fd, &st) < 0)
-        return err_errno(err, "cannot look at %s", path);
-    if (st.st_uid != 0 && st.st_uid != geteuid())
-        return err_set(err, ERR_DENIED,
-                       "%s: bad owner: it belongs to neither the user of this process nor root",
-                       path);
-    if ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && !is_group_of(st.st_gid, st.st_uid)))
-        return err_set(err, ERR_DENIED,
-                       "%s: bad permissions: others may write to it; take that away with: chmod "
-                       "go-w %s",
-                       path, path);
-    return 0;
+    return r->depth > 0 || !(r->of_system || r->source->user_file_is_named);
 }
 
 static int read_file(struct reader *r, const char *path, struct err *err)
@@ -531,7 +523,9 @@ static int read_file(struct reader *r, const char *path, struct err *err)
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "cannot open %s", path);
-    if (check_owner(r, fd, path, err) < 0 || fs_read_fd(fd, path, FILE_MAX, &text, err) < 0)
+    if (needs_owner(r) && ssh_check_owner(fd, path, err) < 0)
+        return -1;
+    if (fs_read_fd(fd, path, FILE_MAX, &text, err) < 0)
         return -1;
     for (line = text.data; line; line = end) {
         at.line++;
@@ -605,9 +599,9 @@ static void expand_all(const struct reader *r)
 {
     struct ssh_settings *s = r->out;
 
+    expand_value(r, &s->host_key_alias); /* which is %k of the others */
     expand_value(r, &s->identity_agent);
     expand_value(r, &s->proxy_jump);
-    expand_value(r, &s->host_key_alias);
     expand_value(r, &s->revoked_keys);
     expand_list(r, &s->identity_files);
     expand_list(r, &s->known_hosts);

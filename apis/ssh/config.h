@@ -16,6 +16,8 @@
  * ProxyCommand that applies is ERR_UNSUPPORTED, since the host may not be reachable without; all
  * other keywords mean nothing here.
  *
+ * Values may hold %h, %k, %n, %p, %r, %u, %d and ${NAME}, which must be set where the value counts.
+ *
  * Errors: ERR_INVALID as "FILE:LINE: …", ERR_DENIED for a file that others may write to. Reads
  * files, and with CanonicalizeHostname asks for names, which takes as long as /etc/resolv.conf
  * says; otherwise pure. Source: ssh_config(5). */
@@ -35,6 +37,7 @@ struct ssh_config_source {
                                 matter */
     const char *system_file; /* read after it; likewise */
     const char *jump;        /* what the caller says already for ProxyJump, or NULL */
+    unsigned port;           /* likewise for Port; 0: nothing */
     bool (*resolves)(const char *name); /* for tests; NULL: the C library is asked */
 };
 

@@ -329,6 +329,7 @@ static int target_new(const struct remote_url *url, const struct ssh_environment
         .user_file_is_named = given != NULL,
         .system_file = given ? NULL : e->system_config,
         .jump = option(url, "jump"),
+        .port = url->port,
     };
 
     t->private_key = (struct buf)BUF_INIT;

@@ -269,6 +269,20 @@ static void refuses(void **state)
         {"CanonicalizeMaxDots 256\n", ERR_INVALID,
          ":1: expected a number from 0 to 255, found \"256\""},
         {"ConnectTimeout soon\n", ERR_INVALID, ":1: expected a number of seconds, found \"soon\""},
+        {"\nIdentityFile ~/${RUNNER_NONE}/key\n", ERR_INVALID,
+         ":2: the environment variable RUNNER_NONE has no value; set it, or take ${RUNNER_NONE} "
+         "out"},
+        {"UserKnownHostsFile /a /${HOME}/b-${RUNNER_NONE}\n", ERR_INVALID,
+         ":1: the environment variable RUNNER_NONE has no value; set it, or take ${RUNNER_NONE} "
+         "out"},
+        {"Include conf.d/${RUNNER_NONE}\n", ERR_INVALID,
+         ":1: the environment variable RUNNER_NONE has no value; set it, or take ${RUNNER_NONE} "
+         "out"},
+        {"IdentityAgent ${HOME\n", ERR_INVALID, ":1: a ${ is not closed by a }"},
+        /* What does not count is not looked at. */
+        {"IdentityAgent /a\nIdentityAgent ${RUNNER_NONE}\nUser ${RUNNER_NONE}\n"
+         "Host b\nIdentityFile ${RUNNER_NONE}\n",
+         ERR_NONE, ""},
         {"Host b\nPort 0\nProxyCommand x\n", ERR_NONE, ""},
         {"ProxyJump none\nProxyCommand x\n", ERR_NONE, ""},
     };
@@ -284,6 +298,24 @@ static void refuses(void **state)
         if (rows[i].code != ERR_NONE)
             assert_string_equal(err.message, message);
     }
+}
+
+/* %p and %k are what is connected to and looked up in the end. */
+static void replaces_tokens(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+    CLEANUP_FREE char *path = fs_join(dir, ".ssh/config");
+    struct ssh_config_source source = {.home = dir, .local_user = "me", .user_file = path};
+
+    (void)state;
+    write_file(".ssh/config", "Port 2222\nIdentityFile /%p/%k/%%\nHostName %h.example\n"
+                              "Host aliased\nHostKeyAlias key-of-%h\n");
+    assert_int_equal(ssh_config_read(&source, "web1", NULL, &s, &err), 0);
+    assert_string_equal(s.identity_files.items[0], "/2222/web1/%");
+    ssh_settings_release(&s);
+    source.port = 2200;
+    assert_int_equal(ssh_config_read(&source, "aliased", NULL, &s, &err), 0);
+    assert_string_equal(s.identity_files.items[0], "/2200/key-of-aliased.example/%");
 }
 
 static void matches_patterns(void **state)
@@ -324,6 +356,7 @@ int main(void)
         cmocka_unit_test(makes_names_canonical),
         cmocka_unit_test(refuses_files_of_others),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(replaces_tokens),
         cmocka_unit_test(matches_patterns),
     };
 

@@ -111,7 +111,7 @@ static void takes_the_configuration(void **state)
 {
     static const char config[] = "Host build\n  HostName 10.1.1.1\n  Port 2200\n  User ci\n"
                                  "  ProxyJump gate,root@inner:2022\n  IdentityAgent none\n"
-                                 "  StrictHostKeyChecking accept-new\n"
+                                 "  StrictHostKeyChecking accept-new\n  HostKeyAlias farm-%p\n"
                                  "Host gate\n  HostName gate.example\n  User guard\n"
                                  "Host loop\n  ProxyJump loop\n"
                                  "Host by-command\n  ProxyCommand nc %h %p\n"
@@ -134,6 +134,8 @@ static void takes_the_configuration(void **state)
     assert_string_equal(t->alias, "build");
     assert_string_equal(t->host, "10.1.1.1");
     assert_int_equal(t->port, 2200);
+    assert_string_equal(t->host_key_alias, "farm-2200");
+    assert_string_equal(other->host_key_alias, "farm-1");
     assert_string_equal(t->user, "ci");
     assert_null(t->agent);
     assert_int_equal(t->policy, SSH_HOST_KEY_ACCEPT_NEW);
