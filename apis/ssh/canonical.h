@@ -9,5 +9,6 @@
 /* Of settings->host_name, which may be it already. Looks names up, unless CanonicalizeHostname is
  * "no" or the settings have nothing to try. ERR_NOT_FOUND: there is none, and
  * CanonicalizeFallbackLocal is "no". */
-int ssh_canonical_name(const struct ssh_config_source *source, const struct ssh_settings *settings,
-                       char **ret, struct err *err) __attribute__((warn_unused_result));
+int ssh_canonical_name(const struct ctx *ctx, const struct ssh_config_source *source,
+                       const struct ssh_settings *settings, char **ret, struct err *err)
+    __attribute__((warn_unused_result));

@@ -17,6 +17,7 @@
 enum { FILE_MAX = 1 << 20, DEPTH_MAX = 16, WORDS_MAX = 256, FILES_MAX = 256 };
 
 struct reader {
+    const struct ctx *ctx;
     const struct ssh_config_source *source;
     const char *alias; /* as it was given */
     const char *host;  /* what Host is compared with: `alias`, or what it was made into */
@@ -570,7 +571,7 @@ static int read_twice(struct reader *r, struct err *err)
     set_host_name(r, host_name(r));
     if (r->out->canonicalize == SSH_CANONICALIZE_NO && !r->wants_final)
         return 0;
-    if (ssh_canonical_name(r->source, r->out, &canonical, err) < 0)
+    if (ssh_canonical_name(r->ctx, r->source, r->out, &canonical, err) < 0)
         return -1;
     set_host_name(r, xstrdup(canonical));
     r->host = canonical;
@@ -608,16 +609,20 @@ static void expand_all(const struct reader *r)
     expand_list(r, &s->global_known_hosts);
 }
 
-int ssh_config_read(const struct ssh_config_source *source, const char *alias, const char *user,
-                    struct ssh_settings *ret, struct err *err)
+int ssh_config_read(const struct ctx *ctx, const struct ssh_config_source *source,
+                    const char *alias, const char *user, struct ssh_settings *ret, struct err *err)
 {
     CLEANUP_SSH_SETTINGS struct ssh_settings settings = {
         .canonical_max_dots = 1,
         .canonical_fallback = true,
         .proxy_jump = xstrdup_null(source->jump),
     };
-    struct reader r = {
-        .source = source, .alias = alias, .host = alias, .user = user, .out = &settings};
+    struct reader r = {.ctx = ctx,
+                       .source = source,
+                       .alias = alias,
+                       .host = alias,
+                       .user = user,
+                       .out = &settings};
 
     if (read_twice(&r, err) < 0)
         return -1;

@@ -2,7 +2,7 @@
  *
  *     struct ssh_config_source source = {.home = "/home/me", .user_file = "/home/me/.ssh/config"};
  *     struct ssh_settings settings = {0};
- *     if (ssh_config_read(&source, "build1", NULL, &settings, err) < 0)
+ *     if (ssh_config_read(ctx, &source, "build1", NULL, &settings, err) < 0)
  *         return -1;
  *     ...
  *     ssh_settings_release(&settings);
@@ -19,13 +19,13 @@
  * Values may hold %h, %k, %n, %p, %r, %u, %d and ${NAME}, which must be set where the value counts.
  *
  * Errors: ERR_INVALID as "FILE:LINE: …", ERR_DENIED for a file that others may write to. Reads
- * files, and with CanonicalizeHostname asks for names, which takes as long as /etc/resolv.conf
- * says; otherwise pure. Source: ssh_config(5). */
+ * files, and with CanonicalizeHostname asks for names; otherwise pure. Source: ssh_config(5). */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ctx.h"
 #include "base/err.h"
 #include "base/vec.h"
 
@@ -38,7 +38,7 @@ struct ssh_config_source {
     const char *system_file; /* read after it; likewise */
     const char *jump;        /* what the caller says already for ProxyJump, or NULL */
     unsigned port;           /* likewise for Port; 0: nothing */
-    bool (*resolves)(const char *name); /* for tests; NULL: the C library is asked */
+    bool (*resolves)(const char *name); /* for tests; NULL: base/resolve.h */
 };
 
 enum ssh_strict {
@@ -77,6 +77,7 @@ struct ssh_settings {
 #define CLEANUP_SSH_SETTINGS CLEANUP(ssh_settings_release)
 
 /* `user` (may be NULL) is what the caller says already, for %r and Match. *ret must be zeroed. */
-int ssh_config_read(const struct ssh_config_source *source, const char *alias, const char *user,
-                    struct ssh_settings *ret, struct err *err) __attribute__((warn_unused_result));
+int ssh_config_read(const struct ctx *ctx, const struct ssh_config_source *source,
+                    const char *alias, const char *user, struct ssh_settings *ret, struct err *err)
+    __attribute__((warn_unused_result));
 void ssh_settings_release(struct ssh_settings *settings);

@@ -256,12 +256,14 @@ static int add_host_keys(struct ssh_target *t, const struct ssh_environment *e,
     return 0;
 }
 
-static int target_new(const struct remote_url *url, const struct ssh_environment *e, int depth,
-                      struct ssh_target **ret, struct err *err);
+static int target_new(const struct ctx *ctx, const struct remote_url *url,
+                      const struct ssh_environment *e, int depth, struct ssh_target **ret,
+                      struct err *err);
 
 /* ProxyJump: the last of `list` is [ssh://][USER@]HOST[:PORT], and those before it lead there. */
-static int add_jumps(const char *list, const char *config, const struct ssh_environment *e,
-                     int depth, struct ssh_target **ret, struct err *err)
+static int add_jumps(const struct ctx *ctx, const char *list, const char *config,
+                     const struct ssh_environment *e, int depth, struct ssh_target **ret,
+                     struct err *err)
 {
     const char *comma = strrchr(list, ',');
     const char *text = comma ? comma + 1 : list;
@@ -284,10 +286,10 @@ static int add_jumps(const char *list, const char *config, const struct ssh_envi
 
         strmap_set(&url.query, "jump", before);
     }
-    return target_new(&url, e, depth + 1, ret, err);
+    return target_new(ctx, &url, e, depth + 1, ret, err);
 }
 
-static int complete(struct ssh_target *t, const struct remote_url *url,
+static int complete(const struct ctx *ctx, struct ssh_target *t, const struct remote_url *url,
                     const struct ssh_settings *s, const struct ssh_environment *e, int depth,
                     struct err *err)
 {
@@ -308,12 +310,13 @@ static int complete(struct ssh_target *t, const struct remote_url *url,
         return -1;
     jump = jump ? jump : s->proxy_jump;
     if (jump && strcasecmp(jump, "none") != 0)
-        return add_jumps(jump, option(url, "config"), e, depth, &t->jump, err);
+        return add_jumps(ctx, jump, option(url, "config"), e, depth, &t->jump, err);
     return 0;
 }
 
-static int target_new(const struct remote_url *url, const struct ssh_environment *e, int depth,
-                      struct ssh_target **ret, struct err *err)
+static int target_new(const struct ctx *ctx, const struct remote_url *url,
+                      const struct ssh_environment *e, int depth, struct ssh_target **ret,
+                      struct err *err)
 {
     CLEANUP_SSH_TARGET struct ssh_target *t = xcalloc(1, sizeof(*t));
     CLEANUP_SSH_SETTINGS struct ssh_settings settings = {0};
@@ -335,19 +338,20 @@ static int target_new(const struct remote_url *url, const struct ssh_environment
     t->private_key = (struct buf)BUF_INIT;
     if (given && !none && !fs_exists(file))
         return err_set(err, ERR_NOT_FOUND, "%s does not exist", file);
-    if (ssh_config_read(&source, url->host, said_user(url), &settings, err) < 0 ||
-        complete(t, url, &settings, e, depth, err) < 0)
+    if (ssh_config_read(ctx, &source, url->host, said_user(url), &settings, err) < 0 ||
+        complete(ctx, t, url, &settings, e, depth, err) < 0)
         return -1;
     *ret = steal_ptr(&t);
     return 0;
 }
 
-int ssh_target_parse(const char *text, const struct ssh_environment *environment,
-                     struct ssh_target **ret, struct err *err)
+int ssh_target_parse(const struct ctx *ctx, const char *text,
+                     const struct ssh_environment *environment, struct ssh_target **ret,
+                     struct err *err)
 {
     CLEANUP_REMOTE_URL struct remote_url url = {0};
 
     if (parse_url(text, &url, err) < 0)
         return err_wrap(err, "ssh URL");
-    return target_new(&url, environment, 0, ret, err);
+    return target_new(ctx, &url, environment, 0, ret, err);
 }

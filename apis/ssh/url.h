@@ -3,7 +3,7 @@
  *     CLEANUP_SSH_TARGET struct ssh_target *target = NULL;
  *     struct ssh_environment environment;
  *     ssh_environment_init(&environment);
- *     if (ssh_target_parse("ssh://me@build1?key=~/.ssh/ci", &environment, &target, err) < 0)
+ *     if (ssh_target_parse(ctx, "ssh://me@build1?key=~/.ssh/ci", &environment, &target, err) < 0)
  *         return -1;
  *
  *     ssh://HOST                                agent, keys and user as ~/.ssh/config says
@@ -21,7 +21,8 @@
  * when they say nothing about host keys.
  *
  * Secrets are overwritten when a target is freed. Errors: ERR_INVALID, ERR_UNSUPPORTED; messages
- * never hold the secrets of the URL. Reads the configuration, otherwise pure. */
+ * never hold the secrets of the URL. Reads the configuration, which may ask for names
+ * (config.h); otherwise pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/ctx.h"
 #include "base/err.h"
 #include "base/vec.h"
 
@@ -85,8 +87,9 @@ struct ssh_target {
 
 #define CLEANUP_SSH_TARGET CLEANUP(ssh_target_freep)
 
-int ssh_target_parse(const char *url, const struct ssh_environment *environment,
-                     struct ssh_target **ret, struct err *err) __attribute__((warn_unused_result));
+int ssh_target_parse(const struct ctx *ctx, const char *url,
+                     const struct ssh_environment *environment, struct ssh_target **ret,
+                     struct err *err) __attribute__((warn_unused_result));
 void ssh_target_free(struct ssh_target *target);
 
 static inline void ssh_target_freep(struct ssh_target **target)

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/resolve.h"
 
 #define STATUS_LINE_SIZE 12 /* "HTTP/1.1 200" */
 
@@ -121,18 +122,17 @@ int dial_first(const struct ctx *ctx, const struct addrinfo *addresses, int *ret
 
 int dial_tcp(const struct ctx *ctx, const char *host, unsigned port, int *ret_fd, struct err *err)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list;
+    struct addrinfo *list = NULL;
     struct err why = ERR_INIT;
-    char service[8];
-    int error, result;
+    char service[16];
+    int result;
 
     snprintf(service, sizeof(service), "%u", port);
-    error = getaddrinfo(host, service, &hints, &list);
-    if (error)
-        return err_set(err, ERR_NOT_FOUND, "%s:%u: %s", host, port, gai_strerror(error));
-    result = dial_first(ctx, list, ret_fd, &why);
-    freeaddrinfo(list);
+    result = resolve_host(ctx, host, service, &list, &why);
+    if (result == 0) {
+        result = dial_first(ctx, list, ret_fd, &why);
+        freeaddrinfo(list);
+    }
     if (result < 0)
         return err_set(err, why.code, "%s:%u: %s", host, port, why.message);
     return 0;

@@ -1,5 +1,4 @@
-/* Asking from here whether something listens. Names are looked up by the C library, which for names
- * that are neither numbers nor in /etc/hosts may take as long as /etc/resolv.conf says. */
+/* Asking from here whether something listens. */
 #pragma once
 
 #include <netdb.h>

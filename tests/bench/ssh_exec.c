@@ -53,7 +53,7 @@ int main(int argc, char **argv)
         return 2;
     ssh_environment_init(&environment);
     start = clock_monotonic_ms();
-    if (ssh_target_parse(argv[1], &environment, &target, &err) < 0 ||
+    if (ssh_target_parse(&ctx, argv[1], &environment, &target, &err) < 0 ||
         ssh_session_open(&ctx, target, &session, &err) < 0) {
         fprintf(stderr, "%s (%s)\n", err.message, err_code_name(err.code));
         return 1;

@@ -12,6 +12,8 @@
 #include "apis/ssh/url.h"
 #include "base/alloc.h"
 
+enum { LOOK_MS = 1000 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static bool resolves(const char *name)
@@ -28,14 +30,16 @@ static void config(const char *text, size_t len)
                                              .user_file = path,
                                              .resolves = resolves};
     CLEANUP_SSH_SETTINGS struct ssh_settings settings = {0};
+    CLEANUP_CTX struct ctx ctx;
 
+    ctx_init_cleanup(&ctx, LOOK_MS);
     if (strcasestr(text, "include"))
         return;
     if (fd < 0)
         fd = mkstemp(path);
     if (ftruncate(fd, 0) < 0 || pwrite(fd, text, len, 0) < 0)
         abort();
-    if (ssh_config_read(&source, "web1", NULL, &settings, NULL) == 0 && !settings.host_name)
+    if (ssh_config_read(&ctx, &source, "web1", NULL, &settings, NULL) == 0 && !settings.host_name)
         abort();
 }
 
@@ -62,8 +66,10 @@ static void url(const char *text)
                                                 .local_user = (char *)"u",
                                                 .user_config = "/h/none"};
     CLEANUP_SSH_TARGET struct ssh_target *target = NULL;
+    CLEANUP_CTX struct ctx ctx;
 
-    if (ssh_target_parse(text, &environment, &target, NULL) == 0 &&
+    ctx_init_cleanup(&ctx, LOOK_MS);
+    if (ssh_target_parse(&ctx, text, &environment, &target, NULL) == 0 &&
         (!target->port || !*target->host || !*target->user))
         abort();
 }

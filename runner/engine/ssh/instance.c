@@ -18,7 +18,7 @@ int ssh_instance_connect(const struct ctx *ctx, const struct engine_services *se
     if (!strstr(url, "://"))
         return err_set(err, ERR_NOT_FOUND, "no host is named: ssh://USER@HOST:PORT");
     ssh_environment_init(&environment);
-    if (ssh_target_parse(url, &environment, &target, err) < 0)
+    if (ssh_target_parse(ctx, url, &environment, &target, err) < 0)
         return -1;
     instance = xcalloc(1, sizeof(*instance));
     if (machine_init(&instance->machine, target, services->run ? own_run_id(services->run) : NO_RUN,

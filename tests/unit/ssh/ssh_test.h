@@ -35,7 +35,7 @@ open_session(const char *agent, struct ssh_session **ret, const char *format, ..
     assert_true(vasprintf(&url, format, args) > 0);
     va_end(args);
     err_clear(&test_err);
-    assert_ok(ssh_target_parse(url, &environment, &target, &test_err));
+    assert_ok(ssh_target_parse(&test_ctx, url, &environment, &target, &test_err));
     return ssh_session_open(&test_ctx, target, ret, &test_err);
 }
 

@@ -10,6 +10,7 @@
 
 static char dir[] = "/tmp/runner-ssh-config-XXXXXX";
 static struct err err;
+static struct ctx ctx;
 
 static void write_file(const char *name, const char *text)
 {
@@ -37,7 +38,7 @@ static int read_through(const char *jump, const char *alias, const char *user,
     *ret = (struct ssh_settings){0};
     err_clear(&err);
     strvec_release(&asked);
-    return ssh_config_read(&source, alias, user, ret, &err);
+    return ssh_config_read(&ctx, &source, alias, user, ret, &err);
 }
 
 static int read_as(const char *alias, const char *user, struct ssh_settings *ret)
@@ -203,6 +204,22 @@ static void makes_names_canonical(void **state)
     strvec_release(&asked);
 }
 
+static void asks_for_no_name_behind_the_end(void **state)
+{
+    CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
+    CLEANUP_FREE char *path = fs_join(dir, ".ssh/config");
+    const struct ssh_config_source source = {.home = dir, .user_file = path};
+    CLEANUP_CTX struct ctx ended;
+
+    (void)state;
+    write_file(".ssh/config", CANONICAL "yes\n");
+    assert_int_equal(ctx_init_cancel(&ended, &ctx, NULL), 0);
+    ctx_cancel(&ended, CTX_CAUSE_USER);
+    err_clear(&err);
+    assert_int_equal(ssh_config_read(&ended, &source, "web1", NULL, &s, &err), -1);
+    assert_int_equal(err.code, ERR_CANCELLED);
+}
+
 static void refuses_files_of_others(void **state)
 {
     CLEANUP_SSH_SETTINGS struct ssh_settings s = {0};
@@ -221,13 +238,13 @@ static void refuses_files_of_others(void **state)
     assert_int_equal(read_as("a", NULL, &s), -1);
     assert_int_equal(err.code, ERR_DENIED);
     assert_non_null(strstr(err.message, "/.ssh/config: bad permissions: others may write to it"));
-    assert_int_equal(ssh_config_read(&named, "a", NULL, &s, &err), 0);
+    assert_int_equal(ssh_config_read(&ctx, &named, "a", NULL, &s, &err), 0);
     ssh_settings_release(&s);
     assert_int_equal(chmod(path, 0600), 0);
     write_file(".ssh/config", "Include conf.d/two.conf\n");
     write_file(".ssh/conf.d/two.conf", "User me\n");
     assert_int_equal(chmod(included, 0602), 0);
-    assert_int_equal(ssh_config_read(&named, "a", NULL, &s, &err), -1);
+    assert_int_equal(ssh_config_read(&ctx, &named, "a", NULL, &s, &err), -1);
     assert_string_equal(err.message, message);
     assert_int_equal(chmod(included, 0644), 0);
     assert_int_equal(read_as("a", NULL, &s), 0);
@@ -310,11 +327,11 @@ static void replaces_tokens(void **state)
     (void)state;
     write_file(".ssh/config", "Port 2222\nIdentityFile /%p/%k/%%\nHostName %h.example\n"
                               "Host aliased\nHostKeyAlias key-of-%h\n");
-    assert_int_equal(ssh_config_read(&source, "web1", NULL, &s, &err), 0);
+    assert_int_equal(ssh_config_read(&ctx, &source, "web1", NULL, &s, &err), 0);
     assert_string_equal(s.identity_files.items[0], "/2222/web1/%");
     ssh_settings_release(&s);
     source.port = 2200;
-    assert_int_equal(ssh_config_read(&source, "aliased", NULL, &s, &err), 0);
+    assert_int_equal(ssh_config_read(&ctx, &source, "aliased", NULL, &s, &err), 0);
     assert_string_equal(s.identity_files.items[0], "/2200/key-of-aliased.example/%");
 }
 
@@ -335,7 +352,7 @@ static int set_up(void **state)
     CLEANUP_FREE char *nested = NULL;
 
     (void)state;
-    if (!mkdtemp(dir))
+    if (!mkdtemp(dir) || ctx_init_root(&ctx, NULL, NULL) < 0)
         return -1;
     nested = fs_join(dir, ".ssh/conf.d");
     return fs_mkdir_p(nested, 0700, NULL);
@@ -344,6 +361,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    ctx_release(&ctx);
     return fs_remove_tree(dir, NULL);
 }
 
@@ -354,6 +372,7 @@ int main(void)
         cmocka_unit_test(reads_includes_and_matches),
         cmocka_unit_test(matches_hosts_as_they_are_called),
         cmocka_unit_test(makes_names_canonical),
+        cmocka_unit_test(asks_for_no_name_behind_the_end),
         cmocka_unit_test(refuses_files_of_others),
         cmocka_unit_test(refuses),
         cmocka_unit_test(replaces_tokens),

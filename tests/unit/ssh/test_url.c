@@ -8,13 +8,14 @@ static char dir[] = "/tmp/runner-ssh-url-XXXXXX";
 static char config_path[64];
 static struct ssh_environment environment;
 static struct err err;
+static struct ctx ctx;
 
 static struct ssh_target *parse(const char *url)
 {
     struct ssh_target *target = NULL;
 
     err_clear(&err);
-    if (ssh_target_parse(url, &environment, &target, &err) < 0)
+    if (ssh_target_parse(&ctx, url, &environment, &target, &err) < 0)
         fail_msg("%s: %s", url, err.message);
     return target;
 }
@@ -155,7 +156,7 @@ static void takes_the_configuration(void **state)
     assert_null(other->jump);
     assert_string_equal(none->host, "build");
     assert_int_equal(none->port, 22);
-    assert_int_equal(ssh_target_parse("ssh://loop", &environment, &loop, &err), -1);
+    assert_int_equal(ssh_target_parse(&ctx, "ssh://loop", &environment, &loop, &err), -1);
     assert_string_equal(err.message, "more than 8 jump hosts; does one name itself as ProxyJump?");
 }
 
@@ -200,7 +201,7 @@ static void refuses(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct ssh_target *target = NULL;
 
-        assert_int_equal(ssh_target_parse(rows[i].url, &environment, &target, &err), -1);
+        assert_int_equal(ssh_target_parse(&ctx, rows[i].url, &environment, &target, &err), -1);
         assert_null(target);
         assert_string_equal(err.message, rows[i].message);
     }
@@ -209,7 +210,7 @@ static void refuses(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir))
+    if (!mkdtemp(dir) || ctx_init_root(&ctx, NULL, NULL) < 0)
         return -1;
     snprintf(config_path, sizeof(config_path), "%s/config", dir);
     environment = (struct ssh_environment){.home = dir,
@@ -222,6 +223,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    ctx_release(&ctx);
     return fs_remove_tree(dir, NULL);
 }
 
