@@ -1,9 +1,7 @@
 #include "event/json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "base/utf8.h"
@@ -123,21 +121,23 @@ json_t *node_tree_to_json(const struct node *node, const char *run_id)
     return object;
 }
 
-static void add_line(struct sink_json *json, json_t *object)
+/* What an event says beside its node. */
+static void set_content(json_t *object, const struct event *event)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
-    struct buf *out = output_queue_begin(json->queue);
+    json_t *attempt;
 
-    if (text) {
-        buf_addstr(out, text);
-        buf_addch(out, '\n');
-    }
-    output_queue_commit(json->queue, STDOUT_FILENO);
-    free(text);
-    json_decref(object);
+    if (event->type == EVENT_NOTE || event->type == EVENT_PROGRESS)
+        json_object_set_new(object, "text", json_safe_string(event->text));
+    if (event->type != EVENT_RETRY)
+        return;
+    attempt = attempt_to_json(event->attempt);
+    json_object_set_new(object, "attempt", json_integer(event->node->attempt));
+    json_object_update(object, attempt);
+    json_object_set_new(object, "delay_ms", json_integer(event->delay_ms));
+    json_decref(attempt);
 }
 
-static json_t *event_object(const struct sink_json *json, const struct event *event)
+json_t *event_to_json(const struct event *event, const char *run_id)
 {
     CLEANUP_BUF struct buf name = BUF_INIT;
     CLEANUP_BUF struct buf id = BUF_INIT;
@@ -147,84 +147,14 @@ static json_t *event_object(const struct sink_json *json, const struct event *ev
     json_object_set_new(object, "event", json_string(name.data));
     set_time(object, "time", event->time_ms);
     if (event->type == EVENT_STATE) {
-        json_t *state = node_to_json(event->node, json->run_id);
+        json_t *state = node_to_json(event->node, run_id);
 
         json_object_update(object, state);
         json_decref(state);
         return object;
     }
-    node_id(event->node, json->run_id, &id);
+    node_id(event->node, run_id, &id);
     json_object_set_new(object, "id", json_string(id.data));
+    set_content(object, event);
     return object;
-}
-
-static void show_log_line(struct sink_json *json, const struct event *event, const char *data,
-                          size_t size, bool continued)
-{
-    json_t *object = event_object(json, event);
-
-    json_object_set_new(object, "stream",
-                        json_string(event->stream == EVENT_STDOUT ? "stdout" : "stderr"));
-    if (utf8_valid(data, size)) {
-        json_object_set_new(object, "text", json_stringn(data, size));
-    } else {
-        CLEANUP_BUF struct buf encoded = BUF_INIT;
-
-        base64_encode(&encoded, data, size);
-        json_object_set_new(object, "base64", json_string(encoded.data));
-    }
-    if (continued)
-        json_object_set_new(object, "continued", json_true());
-    add_line(json, object);
-}
-
-static void show_log(struct sink_json *json, const struct event *event)
-{
-    const char *at = event->data;
-    const char *end = at + event->size;
-
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t size = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
-
-        show_log_line(json, event, at, size, event->continued && at == event->data);
-        at += size;
-    }
-}
-
-static void handle(struct event_sink *sink, const struct event *event)
-{
-    struct sink_json *json = (struct sink_json *)sink;
-    json_t *object;
-
-    if (event->type == EVENT_LOG) {
-        show_log(json, event);
-        return;
-    }
-    if (event->type == EVENT_PROGRESS && !event->due)
-        return;
-    object = event_object(json, event);
-    if (event->type == EVENT_NOTE || event->type == EVENT_PROGRESS)
-        json_object_set_new(object, "text", json_safe_string(event->text));
-    if (event->type == EVENT_RETRY) {
-        json_t *attempt = attempt_to_json(event->attempt);
-
-        json_object_set_new(object, "attempt", json_integer(event->node->attempt));
-        json_object_update(object, attempt);
-        json_object_set_new(object, "delay_ms", json_integer(event->delay_ms));
-        json_decref(attempt);
-    }
-    add_line(json, object);
-}
-
-static int room_fd(struct event_sink *sink)
-{
-    return output_queue_room_fd(((struct sink_json *)sink)->queue);
-}
-
-void sink_json_init(struct sink_json *json, struct output_queue *queue, const char *run_id)
-{
-    *json = (struct sink_json){.sink = {.handle = handle, .room_fd = room_fd},
-                               .queue = queue,
-                               .run_id = run_id};
 }

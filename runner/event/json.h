@@ -1,4 +1,4 @@
-/* Nodes and events as JSON: for `--progress json` and `--report json=`. */
+/* Nodes and events as JSON: for `--progress json`, `--report json=` and the record of a run. */
 #pragma once
 
 #include <jansson.h>
@@ -11,6 +11,10 @@
 json_t *node_to_json(const struct node *node, const char *run_id);
 /* The same with "stages", "jobs", "steps" below. */
 json_t *node_tree_to_json(const struct node *node, const char *run_id);
+
+/* "event", "time", "id" and what the event says of its node, which for a state is all of
+ * node_to_json(); of output, only what its lines have in common. A new reference. */
+json_t *event_to_json(const struct event *event, const char *run_id);
 
 /* The entries as an object of texts; what is not UTF-8 in them is replaced. A new reference. */
 json_t *strmap_to_json(const struct strmap *map);
