@@ -1,10 +1,10 @@
 #include "apis/kube/plugin.h"
+#include "base/clock.h"
 
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apis/kube/time.h"
 #include "base/alloc.h"
 #include "base/json_at.h"
 #include "base/process.h"
@@ -49,7 +49,7 @@ static int read_status(const struct kube_plugin *plugin, const json_t *object,
         return err_set(err, ERR_DENIED, "it gave neither a token nor a client certificate");
     if (result.token && strpbrk(result.token, "\r\n"))
         return err_set(err, ERR_DENIED, "it gave a token with a line end in it");
-    if (*expires && kube_parse_time(expires, &result.expires_ms) < 0)
+    if (*expires && clock_parse_rfc3339(expires, &result.expires_ms) < 0)
         return err_set(err, ERR_DENIED, "its expirationTimestamp %s is not RFC 3339", expires);
     *ret = result;
     result = (struct kube_plugin_result){0};

@@ -1,8 +1,10 @@
 #include "base/clock.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t now_ms(clockid_t clock)
@@ -32,6 +34,35 @@ void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
     gmtime_r(&seconds, &tm);
     len = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(out + len, CLOCK_RFC3339_SIZE - len, ".%03dZ", (int)(wall_ms % 1000));
+}
+
+int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms)
+{
+    struct tm when = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &when);
+    int64_t ms = 0;
+    int hours;
+    int minutes;
+    int end = 0;
+
+    if (!rest)
+        return -1;
+    if (*rest == '.') {
+        int64_t unit = 100;
+
+        for (rest++; isdigit((unsigned char)*rest); rest++, unit /= 10)
+            ms += (*rest - '0') * unit;
+    }
+    ms += (int64_t)timegm(&when) * 1000;
+    if (strcmp(rest, "Z") == 0) {
+        *ret_wall_ms = ms;
+        return 0;
+    }
+    if (strlen(rest) != 6 || (*rest != '+' && *rest != '-') ||
+        sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2 || end != 5)
+        return -1;
+    *ret_wall_ms = ms - (*rest == '-' ? -1 : 1) * (int64_t)(hours * 60 + minutes) * 60000;
+    return 0;
 }
 
 void clock_format_duration(int64_t duration_ms, char *out, size_t size)

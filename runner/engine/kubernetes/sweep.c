@@ -1,7 +1,6 @@
 #include "engine/kubernetes/sweep.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -76,14 +75,12 @@ static const char *text_of(const json_t *object, const char *where, const char *
     return text ? text : "";
 }
 
-/* Of RFC 3339 in UTC, as API servers and clock_rfc3339() write it; 0: it is none. */
+/* 0: it is none. */
 static int64_t time_ms(const char *text)
 {
-    struct tm tm = {0};
+    int64_t ms;
 
-    if (!text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-        return 0;
-    return (int64_t)timegm(&tm) * 1000;
+    return text && clock_parse_rfc3339(text, &ms) == 0 ? ms : 0;
 }
 
 static bool has_run(const json_t *object, const char *run)

@@ -3,7 +3,7 @@
 #include "apis/kube/cluster.h"
 #include "apis/kube/credentials.h"
 #include "apis/kube/plugin.h"
-#include "apis/kube/time.h"
+#include "base/clock.h"
 
 /* base64 of a text that begins as PEM does */
 #define PEM  "-----BEGIN CERTIFICATE-----\n"
@@ -250,7 +250,7 @@ static void test_times(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         int64_t ms = -1;
 
-        assert_int_equal(kube_parse_time(rows[i].text, &ms), rows[i].ms < 0 ? -1 : 0);
+        assert_int_equal(clock_parse_rfc3339(rows[i].text, &ms), rows[i].ms < 0 ? -1 : 0);
         assert_int_equal(ms, rows[i].ms);
     }
 }
