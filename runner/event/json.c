@@ -102,6 +102,12 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     set_end(object, node);
     if (node->error)
         json_object_set_new(object, "error", json_safe_string(node->error));
+    if (node->message)
+        json_object_set_new(object, "message", json_safe_string(node->message));
+    if (node->tail)
+        json_object_set_new(object, "tail", json_safe_string(node->tail));
+    if (node->by_engine)
+        json_object_set_new(object, "by_engine", json_true());
     if (node->outputs.len && state_is_final((enum state)node->state))
         json_object_set_new(object, "outputs", outputs_to_json(node));
     return object;

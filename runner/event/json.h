@@ -7,7 +7,8 @@
 #include "event/output_queue.h"
 
 /* State of one node without its children: id, name, state, reason, times, exit_code, attempt,
- * error, outputs; what does not apply is absent. A new reference. */
+ * error, message (that for people), tail (the last output), outputs; what does not apply is absent.
+ * A new reference. The other way round: read.h. */
 json_t *node_to_json(const struct node *node, const char *run_id);
 /* The same with "stages", "jobs", "steps" below. */
 json_t *node_tree_to_json(const struct node *node, const char *run_id);

@@ -132,15 +132,19 @@ static void release_own(struct node *node)
     free(node->tail);
 }
 
-/* Makes a node and what is below it as it was before it started. Who it is may be looked at
- * meanwhile. */
-static void reset(struct node *node)
+void node_clear(struct node *node)
 {
-    for (uint32_t i = 0; i < node->child_count; i++)
-        reset(&node->children[i]);
     release_own(node);
     memset((char *)node + offsetof(struct node, state), 0,
            sizeof(*node) - offsetof(struct node, state));
+}
+
+void node_clear_children(struct node *node)
+{
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        node_clear_children(&node->children[i]);
+        node_clear(&node->children[i]);
+    }
 }
 
 void node_retry(struct event_bus *bus, struct node *node, const struct node_result *result,
@@ -165,8 +169,7 @@ void node_retry(struct event_bus *bus, struct node *node, const struct node_resu
     event_bus_deliver(bus, &event);
     node->attempt++;
     node->attempt_mono_ms = now_ms + delay_ms;
-    for (uint32_t i = 0; i < node->child_count; i++)
-        reset(&node->children[i]);
+    node_clear_children(node);
     pthread_mutex_unlock(&bus->mu);
 }
 
@@ -201,5 +204,6 @@ void node_release(struct node *node)
         node_release(&node->children[i]);
     free(node->children);
     free(node->own_name);
+    free(node->own_host);
     release_own(node);
 }

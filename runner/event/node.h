@@ -34,7 +34,8 @@ struct node {
     struct node *parent;
     const char *name; /* belongs to the plan, or is own_name */
     char *own_name;   /* owned: the name without the secrets in it; NULL: there are none */
-    const char *host; /* of a job with `run_on`: belongs to the plan; NULL: of none */
+    const char *host; /* of a job with `run_on`: belongs to the plan, or is own_host; NULL: none */
+    char *own_host;   /* owned, in a tree that was read (read.h) */
     struct node *children;
     uint32_t child_count;
     uint32_t index;       /* among its siblings, from 0 */
@@ -94,6 +95,10 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
  * counts the attempt, and makes everything below the node pending again. */
 void node_retry(struct event_bus *bus, struct node *node, const struct node_result *result,
                 int64_t delay_ms);
+/* Makes a node as it was before it started, or all that are below it. Who it is stays, and may be
+ * looked at meanwhile. */
+void node_clear(struct node *node);
+void node_clear_children(struct node *node);
 /* Sets outputs of a step, beside those that it has. */
 void node_add_outputs(struct event_bus *bus, struct node *node, const struct strmap *outputs);
 /* Whether it failed and that counts. */

@@ -1,5 +1,7 @@
 #include "spec/state.h"
 
+#include <string.h>
+
 static const char *const state_names[STATE_COUNT] = {
     [STATE_PENDING] = "pending", [STATE_RUNNING] = "running",     [STATE_SUCCEEDED] = "succeeded",
     [STATE_FAILED] = "failed",   [STATE_CANCELLED] = "cancelled", [STATE_SKIPPED] = "skipped",
@@ -34,6 +36,25 @@ const char *state_name(enum state state)
 const char *reason_name(enum reason reason)
 {
     return reason_names[reason];
+}
+
+static int find(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; name && i < count; i++) {
+        if (strcmp(names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int state_find(const char *name)
+{
+    return find(state_names, STATE_COUNT, name);
+}
+
+int reason_find(const char *name)
+{
+    return find(reason_names, REASON_COUNT, name);
 }
 
 bool state_is_final(enum state state)

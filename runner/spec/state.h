@@ -32,6 +32,9 @@ enum reason {
 const char *state_name(enum state state);
 /* "error", "timeout" …; "" for REASON_NONE. */
 const char *reason_name(enum reason reason);
+/* The one of that name, or -1. */
+int state_find(const char *name);
+int reason_find(const char *name);
 bool state_is_final(enum state state);
 /* Whether the change is legal; a final state is never left. */
 bool state_may_become(enum state from, enum state to);

@@ -1,0 +1,146 @@
+#include "event/read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json_at.h"
+
+static const char *const children_keys[] = {"stages", "jobs", "steps"};
+static const char *const end_keys[] = {"succeed_at", "failed_at", "cancelled_at", "skipped_at"};
+
+static int64_t time_at(const json_t *object, const char *key)
+{
+    int64_t ms;
+
+    return clock_parse_rfc3339(json_at_string(object, key), &ms) < 0 ? 0 : ms;
+}
+
+static char *text_at(const json_t *object, const char *key)
+{
+    return json_at(object, key) ? json_at_dup(object, key) : NULL;
+}
+
+static enum reason reason_at(const json_t *object)
+{
+    int reason = reason_find(json_at_string(object, "reason"));
+
+    return reason < 0 ? REASON_NONE : (enum reason)reason;
+}
+
+static struct node_attempt read_attempt(const json_t *object)
+{
+    return (struct node_attempt){.reason = reason_at(object),
+                                 .has_exit_code = json_at(object, "exit_code") != NULL,
+                                 .exit_code = (int)json_at_int(object, "exit_code"),
+                                 .duration_ms = json_at_int(object, "duration_ms"),
+                                 .error = text_at(object, "error")};
+}
+
+static void read_attempts(const json_t *object, struct node *node)
+{
+    const json_t *list = json_at(object, "attempts");
+    size_t count = json_array_size(list);
+
+    node->attempt = (uint32_t)json_at_int(object, "attempt");
+    if (node->attempt > 1)
+        node->attempts = xcalloc(node->attempt - 1, sizeof(*node->attempts));
+    for (size_t i = 0; i < count && i + 1 < node->attempt; i++) {
+        node->attempts[i] = read_attempt(json_array_get(list, i));
+    }
+}
+
+/* More of them than anybody makes would be memory for nothing. */
+enum { ATTEMPTS_MAX = 100000 };
+
+int node_from_json(const json_t *object, struct node *node, struct err *err)
+{
+    int state = state_find(json_at_string(object, "status"));
+    int64_t attempt = json_at_int(object, "attempt");
+
+    if (state < 0 || attempt < 0 || attempt > ATTEMPTS_MAX)
+        return err_set(err, ERR_PROTOCOL, "the state of %s \"%s\" makes no sense",
+                       node_level_name((enum node_level)node->level), node->name);
+    node_clear(node);
+    node->state = (uint8_t)state;
+    node->reason = (uint8_t)reason_at(object);
+    node->has_exit_code = json_at(object, "exit_code") != NULL;
+    node->exit_code = (int)json_at_int(object, "exit_code");
+    node->allowed = json_at_bool(object, "allowed_failure");
+    node->by_engine = json_at_bool(object, "by_engine");
+    read_attempts(object, node);
+    node->started_at_ms = time_at(object, "started_at");
+    for (size_t i = 0; i < sizeof(end_keys) / sizeof(*end_keys) && !node->ended_at_ms; i++)
+        node->ended_at_ms = time_at(object, end_keys[i]);
+    node->duration_ms = json_at_int(object, "duration_ms");
+    node->error = text_at(object, "error");
+    node->message = text_at(object, "message");
+    node->tail = text_at(object, "tail");
+    json_at_strmap(object, "outputs", &node->outputs);
+    return 0;
+}
+
+static int read_node(const json_t *object, struct node *node, struct err *err)
+{
+    const json_t *children =
+        node->level < NODE_STEP ? json_at(object, children_keys[node->level]) : NULL;
+
+    node->name = node->own_name = json_at_dup(object, "name");
+    node->host = node->own_host = text_at(object, "host");
+    if (node_from_json(object, node, err) < 0)
+        return -1;
+    if (json_array_size(children))
+        node_add_children(node, (uint32_t)json_array_size(children));
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        if (read_node(json_array_get(children, i), &node->children[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int node_tree_from_json(const json_t *tree, struct node *ret, struct err *err)
+{
+    return read_node(tree, ret, err);
+}
+
+struct node *node_find(struct node *root, const char *id)
+{
+    struct node *node = root;
+    const char *at = strchr(id, '.');
+
+    while (at && at[1] >= '0' && at[1] <= '9') {
+        char *end;
+        unsigned long index = strtoul(at + 1, &end, 10);
+
+        if (index >= node->child_count || (*end && *end != '.'))
+            return NULL;
+        node = &node->children[index];
+        at = *end ? end : NULL;
+    }
+    return node;
+}
+
+static int apply_retry(const json_t *event, struct node *node, struct err *err)
+{
+    if (!node->attempt)
+        return err_set(err, ERR_PROTOCOL, "%s \"%s\" is tried again and was never tried",
+                       node_level_name((enum node_level)node->level), node->name);
+    node->attempts = xreallocarray(node->attempts, node->attempt, sizeof(*node->attempts));
+    node->attempts[node->attempt - 1] = read_attempt(event);
+    node->attempt++;
+    node_clear_children(node);
+    return 0;
+}
+
+int event_apply(const json_t *event, struct node *root, struct err *err)
+{
+    const char *id = json_at_string(event, "id");
+    struct node *node = node_find(root, id);
+
+    if (!node)
+        return err_set(err, ERR_PROTOCOL, "there is no node %s", id);
+    if (json_at(event, "delay_ms"))
+        return apply_retry(event, node, err);
+    return json_at(event, "status") ? node_from_json(event, node, err) : 0;
+}
