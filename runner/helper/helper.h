@@ -21,10 +21,12 @@
  *                     has such a connection as standard input and output
  *     helper pack DIRECTORY [PATH]
  *                     writes all that is in the directory to standard output, as a tar archive, or
- *                     the file or directory there that the relative path names, if there is one
+ *                     the file or directory there that the relative path names, if there is one;
+ *                     then HELPER_DONE
  *     helper unpack DIRECTORY
  *                     reads one from standard input, up to the end that is in it, and makes the
- *                     directory when it is missing; what is whole before an error stays
+ *                     directory when it is missing; what is whole before an error stays. Writes
+ *                     HELPER_DONE.
  *     helper signal PID SIGNAL
  *                     sends it; exits with HELPER_EXIT_NOT_READY if it is process 1 and does not
  *                     handle that

@@ -74,5 +74,8 @@ enum helper_returned {
 #define HELPER_EXIT_UNUSED    75  /* standard input ended before a request came */
 #define HELPER_EXIT_CANNOT    126 /* the program is there but cannot be run; also bad requests */
 #define HELPER_EXIT_NOT_FOUND 127
+/* The last word of `pack` and `unpack` on standard output, behind the end of an archive: who asks
+ * over a connection that breaks may be told of an exit with 0 that never was. */
+#define HELPER_DONE "runner: done\n"
 /* How its messages on standard error begin; each is one line. */
 #define HELPER_MESSAGE_PREFIX "runner: cannot "

@@ -61,7 +61,10 @@ static int send_tree(const struct ctx *ctx, const struct remote *remote, const c
                               .output = output,
                               .told_ms = clock_monotonic_ms(),
                               .due_ms = clock_monotonic_ms()};
-    const struct remote_program program = {.argv = argv, .read = read_tree, .arg = &filling};
+    const struct remote_program program = {.argv = argv,
+                                           .read = read_tree,
+                                           .arg = &filling,
+                                           .says_done = true};
     int result = remote_do(ctx, remote, &program, err);
 
     tar_tree_close(tree);
@@ -104,7 +107,10 @@ int remote_get(const struct ctx *ctx, const struct remote *remote, const char *d
     const char *const argv[] = {remote->helper, "pack", directory, path, NULL};
     CLEANUP_FREE char *name = fs_join(into, ".archive-XXXXXX");
     CLEANUP_FD int fd = mkostemp(name, O_CLOEXEC);
-    const struct remote_program program = {.argv = argv, .write = write_spool, .arg = &fd};
+    const struct remote_program program = {.argv = argv,
+                                           .write = write_spool,
+                                           .arg = &fd,
+                                           .says_done = true};
 
     if (fd < 0)
         return err_errno(err, "cannot make a file in %s", into);
@@ -121,7 +127,10 @@ int remote_unpack(const struct ctx *ctx, const struct remote *remote, const char
 {
     const char *const argv[] = {remote->helper, "unpack", directory, NULL};
     struct remote_text text = {.data = tar};
-    const struct remote_program program = {.argv = argv, .read = remote_read_text, .arg = &text};
+    const struct remote_program program = {.argv = argv,
+                                           .read = remote_read_text,
+                                           .arg = &text,
+                                           .says_done = true};
 
     return remote_do(ctx, remote, &program, err);
 }

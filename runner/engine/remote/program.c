@@ -6,6 +6,7 @@
 
 #define PIECE_SIZE   (64u << 10)
 #define MESSAGES_MAX (16u << 10)
+#define TAIL_SIZE    (sizeof(HELPER_DONE) - 1)
 
 struct talk {
     const struct remote_program *program;
@@ -15,6 +16,8 @@ struct talk {
     char *piece; /* of its input: `len` bytes, sent up to `at` */
     size_t at, len;
     bool input_ended;
+    char tail[TAIL_SIZE]; /* the end of its output */
+    size_t tail_len;
 };
 
 ssize_t remote_read_text(void *arg, void *data, size_t size, struct err *err)
@@ -58,12 +61,33 @@ static int send_input(struct talk *talk, struct err *err)
     return moved;
 }
 
+static void keep_tail(struct talk *talk, const char *data, size_t len)
+{
+    const size_t fresh = len < TAIL_SIZE ? len : TAIL_SIZE;
+    const size_t kept = talk->tail_len < TAIL_SIZE - fresh ? talk->tail_len : TAIL_SIZE - fresh;
+
+    memmove(talk->tail, talk->tail + talk->tail_len - kept, kept);
+    memcpy(talk->tail + kept, data + len - fresh, fresh);
+    talk->tail_len = kept + fresh;
+}
+
+/* Not every connection tells a program that has ended from one that is only not heard any more. */
+static int check_done(const struct talk *talk, struct err *err)
+{
+    if (!talk->program->says_done ||
+        (talk->tail_len == TAIL_SIZE && memcmp(talk->tail, HELPER_DONE, TAIL_SIZE) == 0))
+        return 0;
+    return err_set(err, ERR_LOST, "%s was not heard to its end", talk->program->argv[0]);
+}
+
 static int take(struct talk *talk, const struct remote_output *output, struct err *err)
 {
-    if (output->stream == HELPER_STDOUT)
+    if (output->stream == HELPER_STDOUT) {
+        keep_tail(talk, output->data, output->len);
         return talk->program->write
                    ? talk->program->write(talk->program->arg, output->data, output->len, err)
                    : 0;
+    }
     if (talk->messages && talk->messages->len + output->len <= MESSAGES_MAX)
         buf_add(talk->messages, output->data, output->len);
     return 0;
@@ -74,7 +98,9 @@ static int find_code(struct talk *talk, int *ret_code, struct err *err)
     while (talk->messages && talk->messages->len > 0 &&
            talk->messages->data[talk->messages->len - 1] == '\n')
         buf_truncate(talk->messages, talk->messages->len - 1);
-    return talk->ops->exit_code(talk->command, ret_code, err);
+    if (talk->ops->exit_code(talk->command, ret_code, err) < 0)
+        return -1;
+    return *ret_code == 0 ? check_done(talk, err) : 0;
 }
 
 static int converse(const struct ctx *ctx, struct talk *talk, int *ret_code, struct err *err)

@@ -15,6 +15,7 @@ struct remote_program {
     /* Takes its standard output; NULL: thrown away. */
     int (*write)(void *arg, const void *data, size_t len, struct err *err);
     void *arg;
+    bool says_done; /* HELPER_DONE is the last of its standard output when it has done its work */
 };
 
 /* For `read`, with such an `arg`: all of data, which is borrowed. */
@@ -25,12 +26,13 @@ struct remote_text {
 ssize_t remote_read_text(void *arg, void *data, size_t size, struct err *err);
 
 /* Runs it to its end: *ret_code is its exit code, and what it wrote to standard error is added to
- * `messages` (may be NULL; its last line break is cut). -1: it is not known how it ended. */
+ * `messages` (may be NULL; its last line break is cut). -1: it is not known how it ended. ERR_LOST:
+ * it is told to have ended with 0, and has not said that it is done. */
 int remote_run(const struct ctx *ctx, const struct remote *remote,
                const struct remote_program *program, int *ret_code, struct buf *messages,
                struct err *err) __attribute__((warn_unused_result));
 /* The same, where anything but 0 is an error, with what it said. ERR_NOT_FOUND: there is no such
- * program. */
+ * program. ERR_LOST: as above. */
 int remote_do(const struct ctx *ctx, const struct remote *remote,
               const struct remote_program *program, struct err *err)
     __attribute__((warn_unused_result));

@@ -404,5 +404,5 @@ int command_pack(char *const *args)
     pack_path(&pack, fd, args[1] ? args[1] : "");
     put_zeros(&pack, 2ul * TAR_BLOCK);
     flush(&pack);
-    return 0;
+    return say_done();
 }

@@ -284,6 +284,15 @@ int write_all(int fd, const void *from, size_t len)
     return 0;
 }
 
+int say_done(void)
+{
+    int error = write_all(1, HELPER_DONE, sizeof(HELPER_DONE) - 1);
+
+    if (error)
+        fail(HELPER_EXIT_CANNOT, "say that it is done", "", error_text(error));
+    return 0;
+}
+
 void make_directories(char *path)
 {
     for (char *at = path + 1; *at; at++) {

@@ -45,5 +45,7 @@ bool is_again(long result);
 /* 0 when all of it was read, or written; 1 at the end of the input before the first byte. */
 int read_all(int fd, void *to, size_t len);
 int write_all(int fd, const void *from, size_t len);
+/* The last word of a command that has done its work. */
+int say_done(void);
 /* A directory and those that it is in; what is wrong shows when it is used. */
 void make_directories(char *path);

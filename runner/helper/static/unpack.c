@@ -698,5 +698,5 @@ int command_unpack(char *const *args)
     unpack.directory = -1;
     unpack_all(&unpack);
     finish_directories(&unpack);
-    return 0;
+    return say_done();
 }

@@ -213,14 +213,18 @@ static void pack(struct buf *out)
 
     assert_int_equal(run("pack", from, NULL, out, &said), 0);
     assert_string_equal(said.data, "");
+    assert_true(out->len > sizeof(HELPER_DONE) - 1);
+    assert_string_equal(out->data + out->len - (sizeof(HELPER_DONE) - 1), HELPER_DONE);
 }
 
 static void unpack(const struct buf *archive)
 {
     CLEANUP_BUF struct buf said = BUF_INIT;
-    int code = run("unpack", to, archive, NULL, &said);
+    CLEANUP_BUF struct buf output = BUF_INIT;
+    int code = run("unpack", to, archive, &output, &said);
 
     assert_string_equal(said.data, "");
+    assert_string_equal(output.data, HELPER_DONE);
     assert_int_equal(code, 0);
 }
 
