@@ -33,7 +33,7 @@ needs_compose=
 needs_agent=
 needs_swarm=
 # shellcheck disable=SC2034 # for the tests
-stdout='' stderr=''
+stdout='' stderr='' limit=
 status=0 spawned=
 script=$(basename "$0" .sh)
 
@@ -93,16 +93,42 @@ finish() {
     collect
 }
 
-# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails. The limit is
-# only against waiting for ever: a slow machine has more of it, by $RUNNER_TEST_TIMEOUT_FACTOR.
+# patience SECONDS: the limit of a wait, which is only against waiting for ever: a slow machine has more
+# of it, by $RUNNER_TEST_TIMEOUT_FACTOR.
+patience() { echo $(($1 * ${RUNNER_TEST_TIMEOUT_FACTOR:-1})); }
+
+# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails.
 wait_for() {
-    local limit=$(($1 * ${RUNNER_TEST_TIMEOUT_FACTOR:-1}))
-    local deadline=$((SECONDS + limit + 1))
+    local limit deadline
+    limit=$(patience "$1")
+    deadline=$((SECONDS + limit + 1))
     shift
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < deadline)) || fail "not within $limit seconds: $*"
         sleep 0.05
     done
+}
+
+# in_time CONDITION COMMAND…: for a timeout that is to strike when something has come to a certain point,
+# which a slow machine may not have done by then. COMMAND is called with more and more seconds in $limit
+# until CONDITION, shell text, says that it had; if it never says so, the last time is what counts.
+in_time() {
+    local reached=$1
+    shift
+    for limit in 1 3 9 27; do
+        "$@"
+        ! eval "$reached" >/dev/null 2>&1 || break
+    done
+}
+
+# signal_is_read PID: the process has taken what was sent to it; another of the same kind before that would
+# be lost.
+signal_is_read() { ! grep -q '^ShdPnd:.*[1-9a-f]' "/proc/$1/status"; }
+
+# interrupt_again: a second time, and not the same time.
+interrupt_again() {
+    wait_for 20 signal_is_read "$spawned"
+    kill -INT "$spawned"
 }
 
 # ends_of FILE: its first and last lines; what failed stands in front.
@@ -211,7 +237,8 @@ case_processes() {
 # assert_no_leftovers [SECONDS]: containers, networks, volumes, processes and temporary files are
 # gone, at the latest after SECONDS (default 0: a runner that has ended has cleaned up).
 assert_no_leftovers() {
-    local deadline=$((SECONDS + ${1:-0})) left
+    local deadline left
+    deadline=$((SECONDS + $(patience "${1:-0}")))
     while left=$(leftovers) && [[ -n $left ]]; do
         ((SECONDS < deadline)) || fail "left behind:
 $left"
@@ -296,7 +323,7 @@ milliseconds() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 # Runs one test in a process group of its own, which a timeout ends as a whole.
 supervise() {
     local name=$1 limit started code=0 sanitizer
-    limit=$((${case_timeout[$name]:-60} * ${RUNNER_TEST_TIMEOUT_FACTOR:-1}))
+    limit=$(patience "${case_timeout[$name]:-60}")
     make_case_dir
     started=$(milliseconds)
     timeout -k 5 "$limit" bash "$0" --case "$name" "$case_dir" >"$case_dir/log" 2>&1 </dev/null ||

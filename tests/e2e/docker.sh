@@ -230,8 +230,7 @@ test_interrupt_once_and_twice() {
     spawn "$RUNNER" exec p.yaml
     wait_for 30 test -e up
     kill -INT "$spawned"
-    sleep 0.5
-    kill -INT "$spawned"
+    interrupt_again
     finish
     assert_eq 130 "$status"
 }

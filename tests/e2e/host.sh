@@ -159,7 +159,7 @@ interrupted_in_post() {
     wait_for 20 grep -q 'post is up' "$case_dir/stdout"
     kill -"$1" "$spawned"
     # The signal has to be read first, by a thread.
-    wait_for 20 bash -c "! grep -q '^ShdPnd:.*[1-9a-f]' /proc/$spawned/status"
+    wait_for 20 signal_is_read "$spawned"
     sleep 0.2
     touch go
     finish
@@ -196,8 +196,7 @@ test_hurry_in_post_after_success_is_130() {
     spawn "$RUNNER" exec p.yaml
     wait_for 20 grep -q 'post is up' "$case_dir/stdout"
     kill -INT "$spawned"
-    sleep 0.3
-    kill -INT "$spawned"
+    interrupt_again
     finish
     assert_eq 130 "$status" "exit status"
 }
@@ -226,8 +225,7 @@ test_second_interrupt_cuts_the_grace() {
     spawn "$RUNNER" exec p.yaml
     wait_for 20 grep -q up "$case_dir/stdout"
     kill -INT "$spawned"
-    sleep 0.3
-    kill -INT "$spawned"
+    interrupt_again
     finish
     assert_eq 130 "$status" "exit status"
 }

@@ -328,17 +328,22 @@ stages:
     services: {none: {image: "runner-test/not-there:1", pull: never, ready: {tcp: 82}}}
     steps: [{name: c, command: echo not here}]
   - name: ends later
-    services: {later: {image: "busybox:1.36", command: [sh, -c, "until test -e /stop; do sleep 0.1; done; echo bye; exit 4"], ready: {command: touch /stop}}}
-    steps: [{name: d, command: sleep 3; echo went on}]
+    kubernetes: {labels: {job: later}}
+    services: {later: {image: "busybox:1.36", command: [sh, -c, "echo up; nc -l -p 83; echo bye; exit 4"], ready: {log: up}}}
+    steps: [{name: d, command: "until nc later 83 </dev/null; do sleep 0.1; done; until test -e told; do sleep 0.1; done; echo went on"}]
 YAML
-    exec_there 1
+    spawn "$RUNNER" exec "${cluster[@]}" --engine kubernetes --report json=report.json p.yaml
+    wait_for 50 grep -q 'service: later\] has ended by itself, before its job: exit code 4' "$case_dir/stderr"
+    kube exec "$(kube get pods -l job=later -o name)" -c step-2 -- touch "$PWD/told"
+    finish
+    assert_eq 1 "$status" "exit status"
     assert_not_contains "$stdout" "not here"
     assert_contains "$stdout" "[service: bad] no config"
     assert_contains "$stderr" 'ends] failed: service "bad": it ended before it was ready: exit code 3'
     assert_match "$stderr" 'waits\] failed: service "slow": .*3 seconds'
     assert_match "$stderr" 'missing\] failed: service "none": .*not-there'
     assert_eq "went on" "$(lines d)"
-    assert_match "$stderr" 'service: later\].*4'
+    assert_contains "$stdout" "[service: later] bye"
     assert_eq succeeded "$(state_of "ends later")"
     assert_nothing_there
 }
