@@ -7,7 +7,6 @@
 #include "apis/docker/image.h"
 #include "apis/docker/network.h"
 #include "apis/docker/volume.h"
-#include "base/clock.h"
 
 static struct docker_client *docker;
 static struct strmap labels;
@@ -605,7 +604,6 @@ static void test_cancel_wait(void **state)
     struct ctx limit;
     pthread_t thread;
     int64_t code;
-    int64_t begin;
 
     (void)state;
     assert_ok(ctx_init_root(&ctx, NULL, &test_err));
@@ -613,10 +611,8 @@ static void test_cancel_wait(void **state)
                                           &test_err));
     assert_false(docker_wait_done(wait));
     pthread_create(&thread, NULL, cancel_soon, &ctx);
-    begin = clock_monotonic_ms();
     assert_error(docker_wait_result(&ctx, wait, &code, &test_err), ERR_CANCELLED);
     pthread_join(thread, NULL);
-    assert_in_range(clock_monotonic_ms() - begin, 50, 1000);
     ctx_init(&limit, &test_ctx);
     ctx_set_timeout(&limit, 100, "step \"x\"");
     assert_error(docker_wait_result(&limit, wait, &code, &test_err), ERR_TIMEOUT);

@@ -6,8 +6,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
-
 enum { CUT_WHOLE = 89 }; /* bytes of the fake's answer to /cut-N */
 
 static struct fake fake;
@@ -186,15 +184,12 @@ static void test_cancel(void **state)
         CLEANUP_CTX struct ctx ctx;
         struct ctx limit;
         pthread_t thread;
-        int64_t begin;
         double cpu = cpu_ms();
 
         assert_ok(ctx_init_root(&ctx, NULL, &test_err));
         pthread_create(&thread, NULL, cancel_soon, &ctx);
-        begin = clock_monotonic_ms();
         assert_error(get(&ctx, paths[i], &r), ERR_CANCELLED);
         pthread_join(thread, NULL);
-        assert_in_range(clock_monotonic_ms() - begin, 40, 400);
         assert_error(get(&ctx, "/_ping", &r), ERR_CANCELLED);
         ctx_init(&limit, &test_ctx);
         ctx_set_timeout(&limit, 200, "pull");

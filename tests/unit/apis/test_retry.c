@@ -56,7 +56,7 @@ static void test_wait(void **state)
     assert_true(retry_left(&retry));
     assert_int_equal(retry_wait(&test_ctx, &retry, -1, &test_err), 0);
     assert_int_equal(retry_wait(&test_ctx, &retry, -1, &test_err), 0);
-    assert_in_range(clock_monotonic_ms() - begin, 30, 1000);
+    assert_true(clock_monotonic_ms() - begin >= 30);
     assert_false(retry_left(&retry));
     assert_int_equal(retry_wait(&test_ctx, &retry, -1, &test_err), -1);
     assert_string_equal(test_err.message, "the reason");

@@ -453,12 +453,10 @@ static void gives_files_back_when_ended(void **state)
 
 static void does_not_wait_for_daemons_of_the_step(void **state)
 {
-    int64_t begun = clock_monotonic_ms();
-
     (void)state;
-    docker_fixture_expect(f, "setsid sleep 60 & (setsid sleep 61 &); exec >&-; sleep 0.1; exit 4",
+    docker_fixture_expect(f,
+                          "setsid sleep 1000 & (setsid sleep 1001 &); exec >&-; sleep 0.1; exit 4",
                           4, "", "");
-    assert_true(clock_monotonic_ms() - begun < 20000);
 }
 
 static void runs_what_was_prepared(void **state)

@@ -113,7 +113,7 @@ static int fake_run(const struct ctx *ctx, struct place *place, const struct run
         return ctx_sleep(ctx, 60000, err);
     }
     if (script[0] == '0' && script[1] == '.')
-        assert_int_equal(ctx_sleep(ctx, 200, err), 0);
+        assert_int_equal(ctx_sleep(ctx, strcmp(script, "0.long") == 0 ? 1000 : 200, err), 0);
     if (strcmp(script, "fetched") == 0) {
         await_fetched(ctx);
         script = "0";
@@ -353,19 +353,19 @@ static void unavailable_engine_is_told_apart(void **state)
 static void tighter_deadline_is_named_at_every_level(void **state)
 {
     struct fixture f;
-    const char *error = "stage timeout after 20 milliseconds: context deadline exceeded";
+    const char *error = "stage timeout after 500 milliseconds: context deadline exceeded";
 
     (void)state;
     make(&f, 1, 2);
     f.spec.stage_count = 2;
     f.stages[0].name = str("build");
-    f.stages[0].common.timeout_ms = 20;
+    f.stages[0].common.timeout_ms = 500;
     f.steps[0][0].command = str("wait");
     f.steps[0][0].common.timeout_ms = 60000;
     run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, error);
     assert_string_equal(step_node(&f, 0, 0)->message,
-                        "stage \"build\" timeout after 20 milliseconds");
+                        "stage \"build\" timeout after 500 milliseconds");
     assert_ended(step_node(&f, 0, 1), STATE_CANCELLED, REASON_NONE, NULL);
     assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, error);
     assert_ended(&f.root.children[0], STATE_FAILED, REASON_TIMEOUT, error);
@@ -393,11 +393,11 @@ static void own_deadline_of_the_pipeline(void **state)
 static void deadline_between_children(void **state)
 {
     struct fixture f;
-    const char *error = "job timeout after 20 milliseconds: context deadline exceeded";
+    const char *error = "job timeout after 500 milliseconds: context deadline exceeded";
 
     (void)state;
     make(&f, 1, 2);
-    f.jobs[0].common.timeout_ms = 20;
+    f.jobs[0].common.timeout_ms = 500;
     f.steps[0][0].command = str("late");
     run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
@@ -411,7 +411,7 @@ static void deadline_between_children(void **state)
     f.spec.stage_count = 2;
     f.spec.post.failure = str("5");
     f.spec.post.cancelled = str("6");
-    f.spec.common.timeout_ms = 20;
+    f.spec.common.timeout_ms = 500;
     f.steps[0][0].command = str("late");
     run(&f);
     assert_ended(&f.root.children[0], STATE_SUCCEEDED, REASON_NONE, NULL);
@@ -423,12 +423,12 @@ static void deadline_between_children(void **state)
 
     make(&f, 1, 1);
     f.spec.stage_count = 2;
-    f.spec.common.timeout_ms = 20;
+    f.spec.common.timeout_ms = 500;
     f.steps[0][0].command = str("late");
     run(&f);
     assert_true(f.verdict.own_deadline);
     assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
-                 "pipeline timeout after 20 milliseconds: context deadline exceeded");
+                 "pipeline timeout after 500 milliseconds: context deadline exceeded");
     done(&f);
 }
 
@@ -439,8 +439,8 @@ static void later_deadline_is_not_blamed(void **state)
 
     (void)state;
     make(&f, 1, 1);
-    f.spec.common.timeout_ms = 100;
-    f.spec.post.always = str("0.pause");
+    f.spec.common.timeout_ms = 700;
+    f.spec.post.always = str("0.long");
     f.steps[0][0].command = str("wait");
     f.steps[0][0].common.timeout_ms = 20;
     run(&f);
@@ -732,9 +732,9 @@ static void what_is_never_ready_fails(void **state)
         const char *error;
     } cases[] = {
         {"serve", "80", NULL, INT_MAX, ERR_UNAVAILABLE, REASON_TIMEOUT,
-         "it was not ready after 50 milliseconds: nobody listens"},
+         "it was not ready after 300 milliseconds: nobody listens"},
         {"serve", NULL, "^up$", 0, ERR_NONE, REASON_TIMEOUT,
-         "it was not ready after 50 milliseconds: no line of its output matches \"^up$\""},
+         "it was not ready after 300 milliseconds: no line of its output matches \"^up$\""},
         {"serve", "80", NULL, INT_MAX, ERR_UNSUPPORTED, REASON_ERROR,
          "it cannot be told whether it is ready: nobody listens"},
         {"0", "80", NULL, 0, ERR_NONE, REASON_ERROR, "ended before it was ready: exit code 0"},
@@ -749,7 +749,7 @@ static void what_is_never_ready_fails(void **state)
         make_background(&f, cases[i].script, &ready);
         ready.tcp = str(cases[i].tcp);
         ready.log = str(cases[i].log);
-        ready.timeout_ms = 50;
+        ready.timeout_ms = 300;
         atomic_store(&not_ready, cases[i].not_ready);
         not_ready_code = cases[i].code;
         run(&f);
@@ -767,7 +767,7 @@ static void end_of_the_job_cancels_what_is_in_the_background(void **state)
 
     (void)state;
     make_background(&f, "serve", NULL);
-    f.jobs[0].common.timeout_ms = 50;
+    f.jobs[0].common.timeout_ms = 500;
     f.steps[0][1].command = str("wait");
     run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_CANCELLED, REASON_NONE, NULL);
@@ -783,7 +783,7 @@ static void own_limit_ends_a_background_step_alone(void **state)
     (void)state;
     make_background(&f, "serve", NULL);
     f.steps[0][0].common.timeout_ms = 20;
-    f.steps[0][1].command = str("0.2");
+    f.steps[0][1].command = str("0.long");
     run(&f);
     assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
     assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, NULL);
@@ -884,7 +884,7 @@ static void service_that_is_not_ready_fails_its_job(void **state)
         const char *error;
     } cases[] = {
         {"serve", REASON_TIMEOUT,
-         "service \"db\": it was not ready after 50 milliseconds: nobody listens"},
+         "service \"db\": it was not ready after 300 milliseconds: nobody listens"},
         {"3", REASON_ERROR, "service \"db\": it ended before it was ready: exit code 3"},
         {"error", REASON_IMAGE_PULL, "service \"db\": image x cannot be pulled"},
     };
@@ -898,7 +898,7 @@ static void service_that_is_not_ready_fails_its_job(void **state)
         make_service(&f, &service, cases[i].script);
         spec_ready_init(&ready);
         ready.tcp = str("80");
-        ready.timeout_ms = 50;
+        ready.timeout_ms = 300;
         service.ready = &ready;
         atomic_store(&not_ready, INT_MAX);
         run(&f);
