@@ -80,7 +80,7 @@ proxy() {
     mkfifo hold
     python3 "$fakes/cutting_proxy.py" "${server%:*}" "${server##*:}" <hold >port &
     exec 9>hold
-    wait_for 10 test -s port
+    wait_for 20 test -s port
     kube config view --minify --raw --flatten |
         sed "s|\( *\)server: .*|\1server: https://127.0.0.1:$(<port)|" >through
     cluster[1]=$PWD/through

@@ -311,7 +311,7 @@ j/bad" "$(kept)"
 j/bad" "$(kept)"
     one_job "$keys" "echo x >f; echo up; sleep 60"
     spawn "$RUNNER" exec p.yaml
-    wait_for 10 grep -q "] up" "$case_dir/stdout"
+    wait_for 20 grep -q "] up" "$case_dir/stdout"
     kill -INT "$spawned"
     finish
     assert_eq 130 "$status" "exit status"

@@ -35,7 +35,7 @@ pod() {
 test_job_completes() {
     namespace_take
     kube create job once --image=busybox:1.36 -- sh -c 'echo hello; echo error >&2' >/dev/null
-    assert_kube 0 wait --for=condition=Complete job/once --timeout=30s
+    assert_kube 0 wait --for=condition=Complete job/once --timeout="$(patience 30)s"
     assert_kube 0 logs job/once
     assert_eq "hello
 error" "$(sort -r <<<"$stdout")" "log"
@@ -44,7 +44,7 @@ error" "$(sort -r <<<"$stdout")" "log"
 test_exec() {
     namespace_take
     pod sleeper busybox:1.36 sleep 1000
-    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout=30s
+    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout="$(patience 30)s"
     assert_kube 7 exec sleeper -- sh -c 'echo out; echo err >&2; exit 7'
     assert_eq out "$stdout"
     assert_contains "$stderr" err
@@ -56,7 +56,7 @@ test_pod_uses_the_api() {
     namespace_take
     local account=/var/run/secrets/kubernetes.io/serviceaccount token address
     pod client busybox:1.36 sleep 1000
-    assert_kube 0 wait --for=condition=Ready pod/client --timeout=30s
+    assert_kube 0 wait --for=condition=Ready pod/client --timeout="$(patience 30)s"
     # shellcheck disable=SC2016
     assert_kube 0 exec client -- sh -c 'echo "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT"'
     address=$stdout
@@ -114,7 +114,7 @@ api_answers() { kube get --raw /readyz; }
 test_apiserver_dies_and_returns() {
     namespace_take
     pod sleeper busybox:1.36 sleep 1000
-    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout=30s
+    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout="$(patience 30)s"
     trap 'kube_part_start apiserver' EXIT
     kube_part_stop apiserver
     assert_kube 1 get pods
@@ -122,7 +122,7 @@ test_apiserver_dies_and_returns() {
     kube_part_start apiserver
     wait_for 60 api_answers
     kube create job after --image=busybox:1.36 -- true >/dev/null
-    assert_kube 0 wait --for=condition=Complete job/after --timeout=60s
+    assert_kube 0 wait --for=condition=Complete job/after --timeout="$(patience 60)s"
     assert_kube 0 exec sleeper -- echo "still here"
     assert_eq "still here" "$stdout"
 }
@@ -133,7 +133,7 @@ test_node_is_lost_and_returns() {
     namespace_take
     # Without the trap the first process of a container does not hear the signal.
     pod sleeper busybox:1.36 sh -c 'trap exit TERM; sleep 1000 & wait'
-    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout=30s
+    assert_kube 0 wait --for=condition=Ready pod/sleeper --timeout="$(patience 30)s"
     trap 'kube_part_start kubelet' EXIT
     kube_part_stop kubelet
     wait_for 30 node_is Unknown
@@ -141,7 +141,7 @@ test_node_is_lost_and_returns() {
     wait_for 60 kube_field_exists pod/sleeper .metadata.deletionTimestamp
     kube_part_start kubelet
     wait_for 60 kube_node_ready
-    assert_kube 0 wait --for=delete pod/sleeper --timeout=90s
+    assert_kube 0 wait --for=delete pod/sleeper --timeout="$(patience 90)s"
 }
 
 if (($# == 0)) && ! kube_own; then

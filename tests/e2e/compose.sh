@@ -24,6 +24,7 @@ ids() {
 names() { ids | cut -d ' ' -f 1 | paste -sd ' '; }
 # state CONTAINER
 state() { docker inspect --format '{{.State.Status}}' "$1"; }
+is_exited() { [[ $(state "$1") == exited ]]; }
 
 test_up_and_down() {
     echo secret >token
@@ -231,7 +232,7 @@ test_pulls() {
     python3 "$fakes/tapped_socket.py" "$PWD/socket" "${DOCKER_HOST#unix://}" 'POST .*/images/create' \
         "docker rm -f p-a-1" <hold >tapped &
     exec 9>hold
-    wait_for 10 grep -q ready tapped
+    wait_for 20 grep -q ready tapped
     up --pull always --docker-host "unix://$PWD/socket"
     exec 9>&-
     assert_eq "p-a-1 p-b-1 p-c-1" "$(names)"
@@ -393,9 +394,16 @@ test_a_service_that_fails() {
 
 # Although it was up when it was looked at first.
 test_services_that_do_not_stay_up() {
-    file "a: {image: 'busybox:1.36', command: [sh, -c, 'sleep 0.5; exit 3']}" \
-        "b: {$sleeper, healthcheck: {test: 'test -e /up', interval: 200ms, retries: 100}, post_start: [{command: [sh, -c, 'sleep 2; touch /up']}]}"
-    assert_exit 1 "$RUNNER" compose up
+    file "a: {image: 'busybox:1.36', command: [sh, -c, 'until test -e /end; do sleep 0.1; done; exit 3']}" \
+        "b: {$sleeper, healthcheck: {test: 'test -e /up', interval: 200ms, retries: 10000}}"
+    spawn "$RUNNER" compose up
+    wait_for 20 grep -q "Container p-a-1 Started" "$case_dir/stderr"
+    wait_for 20 grep -q "Container p-b-1 Started" "$case_dir/stderr"
+    docker exec p-a-1 touch /end
+    wait_for 20 is_exited p-a-1
+    docker exec p-b-1 touch /up
+    finish
+    assert_eq 1 "$status" "exit status"
     assert_contains "$stderr" 'service "a" is not up: container p-a-1 ended with exit code 3'
     down
 }
@@ -415,13 +423,15 @@ changed() {
     printf 'networks: {more: {}}\nvolumes: {new: {}}\n' >>compose.yaml
 }
 
+up_in_limit() { assert_exit 124 "$RUNNER" compose up --wait-timeout "${limit}s"; }
+
 test_a_timeout_takes_back() {
     file "a: {$sleeper}"
     up
     ids >before
     changed
-    assert_exit 124 "$RUNNER" compose up --wait-timeout 3s
-    assert_contains "$stderr" 'compose up timeout after 3 seconds; service "a" is not up: container p-a-1 is not healthy yet'
+    in_time '[[ $stderr == *"not healthy yet"* ]]' up_in_limit
+    assert_match "$stderr" "compose up timeout after $limit seconds?; service \"a\" is not up: container p-a-1 is not healthy yet"
     check_taken_back
     down
 }
@@ -624,7 +634,7 @@ test_logs_of_what_goes_meanwhile() {
     python3 "$fakes/tapped_socket.py" "$PWD/socket" "${DOCKER_HOST#unix://}" 'GET .*/containers/[0-9a-f]{64}/json' \
         "docker rm -f p-a-1" <hold >tapped &
     exec 9>hold
-    wait_for 10 grep -q ready tapped
+    wait_for 20 grep -q ready tapped
     assert_exit 0 "$RUNNER" compose -p p logs --docker-host "unix://$PWD/socket"
     exec 9>&-
     assert_eq "b-1  | of b" "$stdout"

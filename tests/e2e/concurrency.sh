@@ -28,10 +28,10 @@ runs_of_a_group() {
     pipeline c.yaml c other 'echo c >> order'
     background a.yaml
     local first=$started
-    wait_for 10 test -e up
+    wait_for 20 test -e up
     background b.yaml
     local second=$started
-    wait_for 10 grep -q 'waits for the group "deploy", which pipeline "a" holds (run [0-9a-z]*, process '"$first"')' b.yaml.err
+    wait_for 20 grep -q 'waits for the group "deploy", which pipeline "a" holds (run [0-9a-z]*, process '"$first"')' b.yaml.err
     assert_exit 0 "$RUNNER" exec c.yaml
     touch go
     wait "$first"
@@ -49,12 +49,12 @@ test_in_the_order_in_which_they_come() {
     pipeline 0.yaml r0 g 'touch up; while [ ! -e go ]; do sleep 0.05; done; echo 0 >> order'
     background 0.yaml
     pids+=("$started")
-    wait_for 10 test -e up
+    wait_for 20 test -e up
     for i in 1 2 3; do
         pipeline $i.yaml r$i g "echo $i >> order"
         background $i.yaml
         pids+=("$started")
-        wait_for 10 grep -q "waits for the group" $i.yaml.err
+        wait_for 20 grep -q "waits for the group" $i.yaml.err
     done
     assert_contains "$(cat 3.yaml.err)" "; 2 more before it"
     touch go
@@ -66,7 +66,7 @@ test_the_killed_block_nobody() {
     pipeline a.yaml a g 'touch up; sleep 60'
     pipeline b.yaml b g 'echo b'
     background a.yaml
-    wait_for 10 test -e up
+    wait_for 20 test -e up
     kill -KILL "$started"
     wait "$started" 2>/dev/null || true
     assert_exit 0 "$RUNNER" exec b.yaml
@@ -79,14 +79,14 @@ test_one_that_waits_can_be_killed_or_cancelled() {
     pipeline b.yaml b g 'echo never'
     background a.yaml
     local first=$started
-    wait_for 10 test -e up
+    wait_for 20 test -e up
     background b.yaml
-    wait_for 10 grep -q 'waits for the group' b.yaml.err
+    wait_for 20 grep -q 'waits for the group' b.yaml.err
     kill -KILL "$started"
     wait "$started" 2>/dev/null || true
     cp b.yaml c.yaml
     background c.yaml
-    wait_for 10 grep -q 'waits for the group' c.yaml.err
+    wait_for 20 grep -q 'waits for the group' c.yaml.err
     kill -INT "$started"
     status=0
     wait "$started" || status=$?
@@ -107,10 +107,10 @@ cancel_in_progress() {
     pipeline b.yaml b '{group: g, cancel_in_progress: true}' 'echo b >> order'
     background a.yaml
     local first=$started
-    wait_for 10 test -e up
+    wait_for 20 test -e up
     background w.yaml
     local second=$started
-    wait_for 10 grep -q 'waits for the group' w.yaml.err
+    wait_for 20 grep -q 'waits for the group' w.yaml.err
     assert_exit 0 "$RUNNER" exec b.yaml
     assert_contains "$stderr" 'cancels and waits for the group "g", which pipeline "a" holds'
     status=0

@@ -152,8 +152,7 @@ END
 }
 test_fail_fast() { both fail_fast; }
 
-# Pauses and causes; a timeout is one.
-attempts() {
+attempts_in_limit() {
     cat >p.yaml <<END
 name: p
 $1
@@ -166,14 +165,20 @@ stages:
           - {name: linear, command: 'test "\$PIPELINE_ATTEMPT" = 3', retry: {attempts: 3, delay: 50ms, backoff: linear}}
           - {name: exponential, command: 'test "\$PIPELINE_ATTEMPT" = 4', retry: {attempts: 4, delay: 50ms, backoff: exponential, max_delay: 150ms}}
           - {name: random, command: 'test "\$PIPELINE_ATTEMPT" = 4', retry: {attempts: 4, delay: 200ms, jitter: true}}
-          - {name: time, timeout: 1s, grace: 0s, command: 'test "\$PIPELINE_ATTEMPT" = 2 || sleep 60', retry: {on: [timeout, 3]}}
+          - {name: time, timeout: ${limit}s, grace: 0s, command: 'test "\$PIPELINE_ATTEMPT" = 2 || sleep 60', retry: {on: [timeout, 3]}}
           - {name: other, command: exit 4, retry: {attempts: 3, on: [timeout, 3]}, allow_failure: true}
           - {name: not, command: exit 5, retry: {attempts: 3, not_on: 5}, allow_failure: true}
       - name: job
         retry: 1
         steps: [{name: a, command: echo x >>tries}, {name: b, command: 'test "\$(wc -l <tries)" = 2'}]
 END
+    rm -f tries
     run "$RUNNER" exec --progress json --report json=report.json p.yaml
+}
+
+# Pauses and causes; a timeout is one.
+attempts() {
+    in_time '((status == 0))' attempts_in_limit "$1"
     assert_eq 0 "$status" "exit status"
     pauses() { jq -r --arg id ".0.0.$1" 'select(.event == "StepRetrying" and (.id | endswith($id))) | .delay_ms' <<<"$stdout" | paste -sd ' '; }
     assert_eq "50 100" "$(pauses 0)" "linear pauses"

@@ -22,12 +22,13 @@ own_daemon() {
 
 test_daemon_dies_in_mid_step() {
     own_daemon "dying-$script"
-    pipeline '{name: a, command: "touch up; sleep 5; exit 0"}, {name: b, command: echo never}'
+    pipeline '{name: a, command: "touch up; until [ -e go ]; do sleep 0.1; done; exit 0"}, {name: b, command: echo never}'
     export DOCKER_HOST
     DOCKER_HOST=$(dockerd_host "dying-$script")
     spawn "$RUNNER" exec --report json=r.json p.yaml
     wait_for 60 test -e up
     dockerd_kill "dying-$script"
+    touch go
     finish
     assert_eq 1 "$status" "exit status"
     assert_not_contains "$stdout" never

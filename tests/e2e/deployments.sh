@@ -45,7 +45,7 @@ services:
     environment: {WORD: "\${WORD:-nothing}"}
     ports: ["127.0.0.1::8080"]
     volumes: ["data:/data"]
-    healthcheck: {test: $1, interval: 200ms, retries: 50}
+    healthcheck: {test: $1, interval: 200ms, retries: 5000}
 volumes: {data: {}}
 Y
 }
@@ -147,7 +147,7 @@ Y
 }
 
 test_compose_fails() {
-    web '[CMD-SHELL, "echo not yet; exit 1"]' | sed 's/retries: 50/retries: 2/' >compose.yaml
+    web '[CMD-SHELL, "echo not yet; exit 1"]' | sed 's/retries: 5000/retries: 2/' >compose.yaml
     deploy persistent | job
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_contains "$stderr$stdout" "web"
@@ -175,7 +175,7 @@ test_compose_puts_back() {
     deploy persistent | job
     assert_exit 0 "$RUNNER" exec p.yaml
     before=$(of_project container)
-    web '[CMD, "false"]' | sed 's/retries: 50/retries: 2/' >compose.yaml
+    web '[CMD, "false"]' | sed 's/retries: 5000/retries: 2/' >compose.yaml
     printf '  other: {image: "busybox:1.36", command: [sleep, "600"]}\n' >>compose.yaml
     sed -i '/^volumes:/d' compose.yaml
     printf 'volumes: {data: {}}\n' >>compose.yaml
@@ -207,7 +207,7 @@ waits() {
 test_one_at_a_time() {
     local second status=0
     trap remove_project EXIT
-    web '[CMD, "false"]' | sed 's/retries: 50/retries: 5000/' >compose.yaml
+    web '[CMD, "false"]' >compose.yaml
     deploy persistent | job
     spawn "$RUNNER" exec p.yaml
     wait_for 30 is_starting
@@ -253,7 +253,7 @@ test_jobs_with_the_same_project() {
 # What cannot be removed is named, and is the next sweep's.
 test_what_cannot_be_removed() {
     local kept
-    web '[CMD, "false"]' | sed 's/retries: 50/retries: 5000/' >compose.yaml
+    web '[CMD, "false"]' >compose.yaml
     deploy persistent | job
     spawn "$RUNNER" exec p.yaml
     wait_for 30 is_starting
@@ -414,7 +414,7 @@ Y
     python3 "$fakes/tapped_socket.py" "$PWD/socket" "${DOCKER_HOST#unix://}" 'POST .*/networks/create' \
         'until [ -s pid ]; do sleep 0.1; done; kill -KILL "$(cat pid)"; false' <hold >tapped 2>&1 &
     exec 9>hold
-    wait_for 10 grep -q ready tapped
+    wait_for 20 grep -q ready tapped
     spawn "$RUNNER" exec --docker-host "unix://$PWD/socket" p.yaml
     echo "$spawned" >pid
     finish
@@ -593,13 +593,17 @@ test_names_that_are_taken_in_a_swarm() {
     remove_theirs
 }
 
+# on_no_node: what p.yaml deploys is waited for as long as it takes, as no node will do.
+on_no_node() {
+    sed -i 's/stop_grace_period: 1s/&, deploy: {placement: {constraints: ["node.labels.none == yes"]}}/; s/timeout: 60s/timeout: 1h/' p.yaml
+}
+
 has_service() { [[ $(of_stack | wc -l) == 3 ]]; }
 
 test_stack_of_a_killed_runner() {
     trap remove_stack EXIT
     stack persistent "sleep 600"
-    # No task of it will ever run.
-    sed -i 's/busybox:1.36/none.invalid\/none:1/' p.yaml
+    on_no_node
     spawn "$RUNNER" exec --docker-host "$RUNNER_TEST_SWARM" p.yaml
     wait_for 30 has_service
     kill -KILL "$spawned"
@@ -619,8 +623,7 @@ test_the_daemon_dies_in_mid_deploy() {
     swarm_begin "dying-$script"
     trap 'swarm_leave "dying-$script"; dockerd_stop "dying-$script" >/dev/null 2>&1' EXIT
     stack persistent "sleep 600"
-    # It is waited for as long as it takes: no node will do.
-    sed -i 's/stop_grace_period: 1s/&, deploy: {placement: {constraints: ["node.labels.none == yes"]}}/' p.yaml
+    on_no_node
     spawn "$RUNNER" exec --docker-host "$(dockerd_host "dying-$script")" p.yaml
     wait_for 60 has_dying_service
     dockerd_kill "dying-$script"
@@ -695,12 +698,14 @@ test_manifests_for_a_job() {
   command: |
     echo "web is at {{ steps.up.outputs.web_80 }}"
     echo "at $ADDRESS; $PIPELINE_SERVICE_TYPE"
+    until test -e seen; do sleep 0.1; done
   environment: {ADDRESS: "{{ steps.up.outputs.web_80 }}"}
 Y
     } | job
     spawn "$RUNNER" exec "${cluster[@]}" p.yaml
     wait_for 60 kube get configmap words
     kube get configmap words -o json | jq -c .data >words
+    touch seen
     finish
     assert_eq 0 "$status"
     assert_eq '{"ip":"$(POD_IP)","lost":"a","none":"","price":"$5","word":"hello"}' "$(jq -Sc . words)"

@@ -106,7 +106,7 @@ if code:
     threading.Thread(target=exec, args=(code, {"s": s}), daemon=True).start()
 open("hold").read()
 P
-    wait_for 10 test -e address
+    wait_for 20 test -e address
     exec 9>hold
 }
 

@@ -50,7 +50,7 @@ test_published_port() {
     local id port
     id=$(docker run -d -p 127.0.0.1::8000 busybox:1.36 sh -c 'echo hello >/f; httpd -f -p 8000 -h /')
     port=$(docker port "$id" 8000)
-    wait_for 10 curl -fsS "http://$port/f"
+    wait_for 20 curl -fsS "http://$port/f"
     docker rm -f "$id" >/dev/null
 }
 
@@ -106,7 +106,7 @@ test_leftovers_are_seen() {
     run setsid -f sleep 1000
     assert_match "$(leftovers)" '^process [0-9]+ sleep 1000'
     kill "$(case_processes)"
-    wait_for 5 no_leftovers
+    wait_for 20 no_leftovers
     touch "$case_dir/tmp/left"
     assert_contains "$(leftovers)" "temporary file $case_dir/tmp/left"
     rm "$case_dir/tmp/left"
@@ -127,7 +127,7 @@ got:      b"
 
 test_signals_reach_spawned() {
     spawn sh -c 'trap "echo interrupted; exit 5" INT; echo ready; while :; do sleep 0.1; done'
-    wait_for 5 grep -q ready "$case_dir/stdout"
+    wait_for 20 grep -q ready "$case_dir/stdout"
     kill -INT "$spawned"
     finish
     assert_eq 5 "$status"

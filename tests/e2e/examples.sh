@@ -180,7 +180,7 @@ web() {
     mkfifo hold
     python3 "$(dirname "$this_file")/../fake/web.py" srv "$@" <hold >port &
     exec 9>hold
-    wait_for 10 test -s port
+    wait_for 20 test -s port
     port=$(<port)
 }
 

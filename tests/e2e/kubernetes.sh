@@ -153,10 +153,6 @@ stages:
     retry: 1
     steps:
     - {name: whole, command: 'test "$PIPELINE_ATTEMPT" -ge 1 && echo again && false'}
-  - name: late
-    steps:
-    - {name: soon, command: "true"}
-    - {name: late, timeout: 1s, command: "trap 'echo terminated; exit 0' TERM; echo sleeping; sleep 1000 & wait"}
 - name: never
   jobs: [{name: never, steps: [{name: never, command: echo never}]}]
 finally:
@@ -178,13 +174,28 @@ attempt 3" "$(lines flaky)"
 b" "$(lines both)"
     assert_eq "again
 again" "$(lines whole)"
-    assert_eq "sleeping
-terminated" "$(lines late)"
-    assert_eq failed/timeout "$(state_of late)"
     assert_eq skipped/dependency "$(state_of never)"
     assert_eq "at last" "$(lines "at last")"
     assert_contains "$stdout" "it failed"
     assert_not_contains "$stdout" "it went well"
+    assert_nothing_there
+}
+
+late_step() {
+    job <<YAML
+steps:
+- {name: soon, command: "true"}
+- {name: late, timeout: ${limit}s, command: "trap 'echo terminated; exit 0' TERM; echo sleeping; sleep 1000 & wait"}
+YAML
+    exec_there 1
+}
+
+test_timeout() {
+    namespace_take
+    in_time '[[ $(lines late) == sleeping* ]]' late_step
+    assert_eq "sleeping
+terminated" "$(lines late)"
+    assert_eq failed/timeout "$(state_of late)"
     assert_nothing_there
 }
 

@@ -243,7 +243,7 @@ test_kubelet_is_away_too_long() {
     counting_job 3
     spawn_counted
     # Of a pod that was never ready nobody reports that its node is not.
-    kube wait --for=condition=Ready "$(pod_of_job)" --timeout=60s >/dev/null
+    kube wait --for=condition=Ready "$(pod_of_job)" --timeout="$(patience 60)s" >/dev/null
     part_stop kubelet
     wait_for 60 pod_is_given_up
     kube_part_start kubelet
@@ -465,7 +465,7 @@ YAML
     wait_for 60 output_has 'drained\] up'
     wait_for 60 output_has 'replaced\] up'
     # Before 1.22 a kubelet may overlook that a pod is to go which it has not seen running.
-    kube wait --for=condition=Ready pods -l dev.runner.run --timeout=30s >/dev/null
+    kube wait --for=condition=Ready pods -l dev.runner.run --timeout="$(patience 30)s" >/dev/null
     kube delete pod --wait=false -l 'job in (told, willing)' >/dev/null
     kube delete pod --force --grace-period=0 -l job=at-once >/dev/null 2>&1
     evict drained

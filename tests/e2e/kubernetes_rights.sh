@@ -49,7 +49,7 @@ jobs_of() {
   - name: nowhere $1
     engine: k8s://$1/$namespace
     kubernetes: {node_selector: {nobody: has}}
-    steps: [{name: nowhere $1, schedule_timeout: 3s, command: echo never}]
+    steps: [{name: nowhere $1, schedule_timeout: 8s, command: echo never}]
 YAML
 }
 
@@ -85,7 +85,7 @@ test_less_is_seen() {
         wait_for 90 output_has "lost $user\\] up"
     done
     # Before 1.22 a kubelet may overlook that a pod is to go which it has not seen running.
-    kube wait --for=condition=Ready pods -l job=lost --timeout=30s >/dev/null
+    kube wait --for=condition=Ready pods -l job=lost --timeout="$(patience 30)s" >/dev/null
     kube delete pods --force --grace-period=0 -l job=lost >/dev/null 2>&1
     finish
     assert_eq 1 "$status" "exit status"
@@ -98,7 +98,7 @@ test_less_is_seen() {
         assert_eq "1.4
 hello" "$(lines "use $user")"
         assert_match "$stderr" "lost $user\\] failed: .*its pod (was|is being) deleted by somebody else"
-        assert_match "$stderr" "nowhere $user\\] failed: its pod had no node after 3 seconds .*didn't match"
+        assert_match "$stderr" "nowhere $user\\] failed: its pod had no node after 8 seconds .*didn't match"
         seen_by "$user" | sed "s/ $user/ USER/g" >"seen.$user"
         diff seen.whole "seen.$user" >differs || fail "$user does not see the same: $(<differs)"
     done

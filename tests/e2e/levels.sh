@@ -118,34 +118,29 @@ END
         "$(sed 's/.*\] //' <<<"$stdout" | paste -sd , | sed 's/,/, /g')"
 }
 
-# start DIRECTORY FILE: runs it beside the test, in that directory; ended FILE: its exit status.
+# start DIRECTORY FILE: runs it beside the test, in that directory.
 declare -A started=()
 start() {
     "${case_env[@]}" "$RUNNER" exec "$1/$2" -w "$1" >"$1/$2.out" 2>"$1/$2.err" </dev/null &
     started[$1/$2]=$!
 }
 
-ended() {
-    status=0
-    wait "${started[$1]}" || status=$?
-    stdout=$(<"$1.out") stderr=$(<"$1.err")
-}
-
-# What a step has time for after its SIGTERM is what the nearest `grace` says.
-test_limits() {
+# runs_with_limits: both pipelines on both engines, side by side.
+runs_with_limits() {
     local engine
+    rm -rf host docker
     for engine in 'host' 'docker, image: "busybox:1.36"'; do
         mkdir "${engine%%,*}"
         write "${engine%%,*}/levels.yaml" <<END
 {name: p, engine: $engine, grace: 100ms, stages: [
-  {name: a, depends_on: [], jobs: [{name: j, timeout: 8s, steps: [
-    {name: s, command: "trap 'sleep 5; touch a' TERM; while :; do sleep 0.1; done"}]}]},
-  {name: b, depends_on: [], timeout: 8s, grace: 1m, jobs: [{name: j, steps: [
-    {name: s, command: "trap 'sleep 0.5; touch b; exit 1' TERM; while :; do sleep 0.1; done"}]}]},
+  {name: a, depends_on: [], jobs: [{name: j, timeout: ${limit}s, steps: [
+    {name: s, command: "trap 'sleep 100; touch a' TERM; touch up.a; while :; do sleep 0.1; done"}]}]},
+  {name: b, depends_on: [], timeout: ${limit}s, grace: 1m, jobs: [{name: j, steps: [
+    {name: s, command: "trap 'sleep 0.5; touch b; exit 1' TERM; touch up.b; while :; do sleep 0.1; done"}]}]},
   {name: c, depends_on: [], grace: 1m, jobs: [{name: j, grace: 100ms, steps: [
-    {name: s, timeout: 8s, command: "trap 'sleep 5; touch c' TERM; while :; do sleep 0.1; done"}]}]},
+    {name: s, timeout: ${limit}s, command: "trap 'sleep 100; touch c' TERM; touch up.c; while :; do sleep 0.1; done"}]}]},
   {name: d, depends_on: [], jobs: [{name: j, steps: [
-    {name: s, timeout: 8s, grace: 1m, command: "trap 'sleep 0.5; touch d; exit 1' TERM; while :; do sleep 0.1; done"}]}]}]}
+    {name: s, timeout: ${limit}s, grace: 1m, command: "trap 'sleep 0.5; touch d; exit 1' TERM; touch up.d; while :; do sleep 0.1; done"}]}]}]}
 END
         write "${engine%%,*}/pipeline.yaml" <<END
 {name: p, engine: $engine, timeout: 2s, grace: 100ms, post: echo post, stages: [
@@ -154,14 +149,31 @@ END
         start "${engine%%,*}" levels.yaml
         start "${engine%%,*}" pipeline.yaml
     done
+    for engine in {host,docker}/{levels,pipeline}; do
+        status=0
+        wait "${started[$engine.yaml]}" || status=$?
+        echo "$status" >"$engine.status"
+    done
+}
+
+all_begin() { [[ $(echo {host,docker}/up.?) == "host/up.a host/up.b host/up.c host/up.d docker/up.a docker/up.b docker/up.c docker/up.d" ]]; }
+
+# ended FILE: its exit status and what it said.
+ended() { status=$(<"$1.status") stdout=$(<"$1.yaml.out") stderr=$(<"$1.yaml.err"); }
+
+# What a step has time for after its SIGTERM is what the nearest `grace` says.
+test_limits() {
+    local engine
+    local -a limits=(4 12 36)
+    in_time all_begin runs_with_limits
     for engine in host docker; do
-        ended $engine/levels.yaml
+        ended $engine/levels
         assert_eq 1 "$status" "exit status"
-        assert_contains "$stderr" 'job "j" timeout after 8 seconds'
-        assert_contains "$stderr" 'stage "b" timeout after 8 seconds'
-        assert_contains "$stderr" 'step "s" timeout after 8 seconds'
+        assert_match "$stderr" "job \"j\" timeout after $limit seconds?"
+        assert_match "$stderr" "stage \"b\" timeout after $limit seconds?"
+        assert_match "$stderr" "step \"s\" timeout after $limit seconds?"
         assert_eq "b d" "$(cd $engine && ls -d a b c d 2>/dev/null | paste -sd ' ')" "steps that had the time"
-        ended $engine/pipeline.yaml
+        ended $engine/pipeline
         assert_eq 124 "$status" "exit status"
         assert_contains "$stderr" 'pipeline "p" timeout after 2 seconds'
         assert_contains "$stdout" "] post"

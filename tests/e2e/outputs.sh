@@ -240,7 +240,8 @@ EOF
 }
 
 test_failures_tell_as_well() { on_each failures_tell_as_well; }
-failures_tell_as_well() {
+failures_in_limit() {
+    rm -f late killed
     cat >p.yaml <<EOF
 name: p
 $keys
@@ -250,11 +251,15 @@ stages:
       - name: j
         steps:
           - {name: failed, allow_failure: true, command: "echo why=bad >>\$PIPELINE_OUTPUT; echo E=1 >>\$PIPELINE_ENV; exit 3"}
-          - {name: late, allow_failure: true, timeout: 3s, grace: 5s, command: "trap 'echo b=2 >>\$PIPELINE_OUTPUT; exit' TERM; echo a=1 >>\$PIPELINE_OUTPUT; while :; do sleep 0.05; done"}
-          - {name: killed, allow_failure: true, timeout: 3s, grace: 200ms, command: "trap '' TERM; echo a=1 >>\$PIPELINE_OUTPUT; while :; do sleep 0.05; done"}
+          - {name: late, allow_failure: true, timeout: ${limit}s, grace: 50s, command: "trap 'echo b=2 >>\$PIPELINE_OUTPUT; exit' TERM; echo a=1 >>\$PIPELINE_OUTPUT; touch late; while :; do sleep 0.05; done"}
+          - {name: killed, allow_failure: true, timeout: ${limit}s, grace: 200ms, command: "trap '' TERM; echo a=1 >>\$PIPELINE_OUTPUT; touch killed; while :; do sleep 0.05; done"}
           - {name: see, environment: {O: "{{ steps.failed.outputs.why }} {{ steps.late.outputs.a }}{{ steps.late.outputs.b }} {{ steps.killed.outputs.a }}"}, command: 'echo "\$O \$E"'}
 EOF
     assert_exit 0 "$RUNNER" exec p.yaml
+}
+
+failures_tell_as_well() {
+    in_time 'test -e late -a -e killed' failures_in_limit
     assert_contains "$stdout" "see] bad 12 1 1"
 }
 

@@ -256,7 +256,8 @@ END
     cmp wanted got || fail "the output differs"
 }
 
-# masks_for KEYS SCRIPT: runs it as a step, and a second step that prints file "value".
+# masks_for KEYS [TEXT]: runs first.sh as a step, and a second step that prints file "value". When TEXT was
+# seen there is the file "shown".
 masks_for() {
     cat >p.yaml <<END
 name: p
@@ -269,21 +270,26 @@ stages:
           - {name: first, command: ". ./first.sh"}
           - {name: second, command: "cat value; base64 <value"}
 END
-    run "$RUNNER" exec --report json=report.json p.yaml
+    spawn "$RUNNER" exec --report json=report.json p.yaml
+    if [[ -n ${2:-} ]]; then
+        wait_for 50 grep -q "$2" "$case_dir/stdout"
+        touch shown
+    fi
+    finish
 }
 
 values_that_steps_add() {
     printf %s 'made-up "token"' >value
     write first.sh <<'END'
 echo "before: $(cat value)"
-sleep 0.3
+until [ -e shown ]; do sleep 0.1; done
 cat value >>"$PIPELINE_MASK"
 echo "after: $(cat value)"
 printf '\nother-value\r\nab\n\n' >>"$PIPELINE_MASK"
 echo "other: other-value ab" >&2
 printf 'KEY=other-value\n' >>"$PIPELINE_OUTPUT"
 END
-    masks_for "$1"
+    masks_for "$1" before:
     assert_eq 0 "$status"
     assert_contains "$stdout" 'first] before: made-up "token"'
     assert_contains "$stdout" 'first] after: ***'

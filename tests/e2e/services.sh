@@ -39,7 +39,7 @@ test_shape_of_a_service() {
 grace: 100ms' "web: {image: 'busybox:1.36', platform: linux/amd64, pull: never, volumes: ['./www:/www:ro'], command: [httpd, -f, -p, '8080', -h, /www],
             resources: {pids: 20, cpus: 0.5}, security: {read_only: true, cap_drop: ALL, no_new_privileges: true}, ready: {tcp: 8080, interval: 100ms}},
         slow: {image: 'busybox:1.36', grace: 1m, command: [sh, -c, '$(sed 's/DELAY/0.5/; s/NAME/slow/' <<<"$trap")'], ready: {log: up}},
-        short: {image: 'busybox:1.36', command: [sh, -c, '$(sed 's/DELAY/5/; s/NAME/short/' <<<"$trap")'], ready: {log: up}}" \
+        short: {image: 'busybox:1.36', command: [sh, -c, '$(sed 's/DELAY/1000/; s/NAME/short/' <<<"$trap")'], ready: {log: up}}" \
         "{name: a, command: '$ask; touch up; until [ -e go ]; do sleep 0.1; done'}"
     spawn "$RUNNER" exec p.yaml
     wait_for 30 test -e up
@@ -124,9 +124,13 @@ test_health_check_of_the_image_is_awaited() {
     assert_exit 0 "$RUNNER" exec p.yaml
     assert_contains "$stdout" "[service: db] well"
     assert_contains "$stdout" "[step(1/1): a] step"
-    job 'image: busybox:1.36' "db: {image: 'runner-test/healthy:1', environment: {AFTER: 100}, ready: {log: getting, timeout: 3s}}" '{name: a, command: echo step}'
+    in_time '[[ $stderr == *"there is no /tmp/healthy"* ]]' never_healthy
+    assert_match "$stderr" "service \"db\": it was not ready after $limit seconds?: its health check says [a-z]+: there is no /tmp/healthy"
+}
+
+never_healthy() {
+    job 'image: busybox:1.36' "db: {image: 'runner-test/healthy:1', environment: {AFTER: 100}, ready: {log: getting, timeout: ${limit}s}}" '{name: a, command: echo step}'
     assert_exit 1 "$RUNNER" exec p.yaml
-    assert_match "$stderr" 'service "db": it was not ready after 3 seconds: its health check says [a-z]+: there is no /tmp/healthy'
 }
 
 test_ready_of_a_service() {
@@ -135,11 +139,15 @@ test_ready_of_a_service() {
     assert_contains "$stdout" "[step(1/1): a] hello from the image"
 }
 
-test_not_ready_says_why_and_shows_its_last_lines() {
-    job 'image: busybox:1.36' "web: {$web, ready: {tcp: 'web:8081', timeout: 2s}}, other: {$web}" '{name: a, command: echo never}'
+on_another_port() {
+    job 'image: busybox:1.36' "web: {$web, ready: {tcp: 'web:8081', timeout: ${limit}s}}, other: {$web}" '{name: a, command: echo never}'
     assert_exit 1 "$RUNNER" exec p.yaml
     assert_not_contains "$stdout" "] never"
-    assert_contains "$stderr" '[job(1/1): j] failed: service "web": it was not ready after 2 seconds: cannot reach web:8081: connection refused'
+}
+
+test_not_ready_says_why_and_shows_its_last_lines() {
+    in_time '[[ $stderr == *"refused"*"| listening on 8080"* ]]' on_another_port
+    assert_match "$stderr" "\\[job\\(1/1\\): j\\] failed: service \"web\": it was not ready after $limit seconds?: cannot reach web:8081: connection refused"
     assert_contains "$stderr" "    | starting
     | listening on 8080"
     assert_contains "$stderr" "skipped"
@@ -210,15 +218,19 @@ P
     assert_eq 1 "$(grep -c 'my own' "$case_dir/stdout")"
 }
 
-test_pipeline_fails_when_its_service_is_not_ready() {
-    printf 'name: p\nservices: {db: {%s, command: ["1", a], ready: {tcp: 2, timeout: 3s}}}\nstages: [{name: s, jobs: [{name: j, steps: [{name: a, command: echo never}]}]}]\n' "$web" >p.yaml
+pipeline_on_another_port() {
+    printf 'name: p\nservices: {db: {%s, command: ["1", a], ready: {tcp: 2, timeout: %ss}}}\nstages: [{name: s, jobs: [{name: j, steps: [{name: a, command: echo never}]}]}]\n' "$web" "$limit" >p.yaml
     assert_exit 1 "$RUNNER" exec p.yaml
-    assert_contains "$stderr" '[workflow] failed: service "db": it was not ready after 3 seconds: cannot reach db:2: connection refused'
+}
+
+test_pipeline_fails_when_its_service_is_not_ready() {
+    in_time '[[ $stderr == *"refused"*"| listening on 1"* ]]' pipeline_on_another_port
+    assert_match "$stderr" "\\[workflow\\] failed: service \"db\": it was not ready after $limit seconds?: cannot reach db:2: connection refused"
     assert_contains "$stderr" "    | listening on 1"
     assert_not_contains "$stdout" "] never"
 }
 
-test_post_reaches_services_after_a_timeout() {
+endless_beside_a_service() {
     cat >p.yaml <<P
 name: p
 image: busybox:1.36
@@ -226,13 +238,17 @@ stages:
 - name: s
   jobs:
   - name: j
-    timeout: 4s
+    timeout: ${limit}s
     services: {web: {$web}}
-    steps: [{name: a, command: sleep 1000, grace: 0s}]
+    steps: [{name: a, command: echo begun; sleep 1000, grace: 0s}]
     post: '$ask'
 P
     assert_exit 1 "$RUNNER" exec p.yaml
-    assert_contains "$stderr" "job \"j\" timeout after 4 seconds"
+}
+
+test_post_reaches_services_after_a_timeout() {
+    in_time '[[ $stdout == *"] begun"* ]]' endless_beside_a_service
+    assert_match "$stderr" "job \"j\" timeout after $limit seconds?"
     assert_contains "$stdout" "post] hello from the image"
 }
 

@@ -109,7 +109,7 @@ test_refused_connections_do_not_pile_up() {
         {name: b, engine: host, command: 'echo up; until [ -e go ]; do sleep 0.05; done'}"
     spawn "$RUNNER" exec p.yaml
     wait_for 30 grep -q up "$case_dir/stdout"
-    wait_for 5 no_connections
+    wait_for 20 no_connections
     touch go
     finish
     assert_eq 0 "$status" "exit status"

@@ -215,7 +215,7 @@ creating network t-shop_default"
 
     assert_stack 0 rm t-shop
     # Nodes remove the containers of tasks that are gone.
-    wait_for 10 nothing_left
+    wait_for 20 nothing_left
     assert_eq "" "$(names_of secret t-shop)$(names_of config t-shop)"
     assert_stack 1 rm t-shop
     assert_eq 'runner stack rm: there is nothing of a stack "t-shop"' "$stderr"
@@ -328,7 +328,7 @@ test_failures() {
     done
     in_background job "$RUNNER" stack deploy --resolve-image never -c job.yml "t-job$$"
     in_background node "$RUNNER" stack deploy --resolve-image never -c node.yml t-node
-    in_background time "$RUNNER" stack deploy --resolve-image never --timeout 3s -c node.yml t-time
+    in_background time "$RUNNER" stack deploy --resolve-image never --timeout 15s -c node.yml t-time
     wait
     assert_failed code 1 "error: t-code_app: a task has failed, and is not started again" \
         "task: non-zero exit (3)" "  | t-code_app: last words" \
@@ -340,7 +340,7 @@ test_failures() {
     assert_failed health 1 "task: non-zero exit" "unhealthy container"
     assert_failed job 1 "t-job$$_app: a task has failed, and is not started again" "(5)"
     assert_failed node 1 "t-node_app: a task has found no node for 20 seconds: no suitable node (scheduling constraints not satisfied on 1 node)"
-    assert_failed time 1 "stack deploy timeout after 3 seconds; t-time_app: 0 of 1 tasks run; waiting: no suitable node"
+    assert_failed time 1 "stack deploy timeout after 15 seconds; t-time_app: 0 of 1 tasks run; waiting: no suitable node"
     sweep
 }
 
@@ -354,7 +354,8 @@ test_update_fails() {
     wait
     for kind in rollback pause; do
         assert_failed "$kind" 0 "1 created"
-        sed -i 's/sleep 600/exit 6/' "$kind.yml"
+        # Of a busy swarm nobody hears soon that a task has ended.
+        sed -i 's/sleep 600/exit 6/; s/monitor: 2s/monitor: 20s/' "$kind.yml"
         in_background "$kind" "$RUNNER" stack deploy --resolve-image never -c "$kind.yml" "t-$kind"
     done
     wait
@@ -362,7 +363,7 @@ test_update_fails() {
         "task: non-zero exit (6)"
     assert_failed pause 1 "t-pause_app: the update is paused (update paused due to failure or early termination of task"
     # The same again goes on with the update, and fails again; the old text is what was there before.
-    sed -i 's/exit 6/sleep 600/' "$kind.yml"
+    sed -i 's/exit 6/sleep 600/; s/monitor: 20s/monitor: 2s/' "$kind.yml"
     assert_stack 0 deploy --resolve-image never -c "$kind.yml" "t-$kind"
     assert_stack 0 deploy --resolve-image never -c "$kind.yml" "t-$kind"
     assert_contains "$stderr" "0 updated, 1 unchanged"

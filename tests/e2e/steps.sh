@@ -79,7 +79,7 @@ import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(9)
 print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
     local server=$!
-    wait_for 10 test -s port
+    wait_for 20 test -s port
     pipeline "{name: a, image: \"127.0.0.1:$(cat port)/x:1\", pull_timeout: 2s, command: echo never},
         {name: b, if: always(), command: echo behind}"
     assert_exit 1 "$RUNNER" exec --report json=r.json p.yaml

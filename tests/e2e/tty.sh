@@ -12,7 +12,7 @@ terminal() {
     t set-option -g history-limit 20000
     t set-option -g remain-on-exit on
     trap 't kill-server 2>/dev/null || true' EXIT
-    wait_for 10 shows '\$'
+    wait_for 20 shows '\$'
 }
 
 screen() { t capture-pane -p -t t; }
@@ -30,7 +30,7 @@ in_terminal() {
     type_line "clear; $1; echo \$? >code"
     wait_for 50 ended
     status=$(cat code)
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     stdout=$(all)
 }
 
@@ -44,6 +44,7 @@ assert_terminal_is_well() {
     assert_eq "1 1 0" "$(t display-message -p -t t '#{cursor_flag} #{wrap_flag} #{alternate_on}')" "cursor, wrap, alternate"
 }
 
+# numbered [LINES [COMMAND]]: COMMAND behind each line, with its number in $i.
 numbered() {
     write p.yaml <<YAML
 name: p
@@ -103,7 +104,7 @@ YAML
 █+░+ 1/3 steps, [0-9]+s'
     touch go
     wait_for 20 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_match "$(all)" 'one › talks │ said 6
 '
     assert_not_contains "$(all)" "▸"
@@ -126,22 +127,28 @@ YAML
     assert_eq 4 "$(screen | grep -c '▸')" "steps shown"
     touch go
     wait_for 30 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_eq "$(seq 1 20)" "$(all | sed -n 's/.*here //p' | sort -n)"
 }
 
+# stops_at NUMBER…: for `numbered`: waits behind these lines, which are on the screen then, until it may go on.
+stops_at() { echo "sleep 0.02; case \$i in ${*/%/ |} none) until test -e go.\$i; do sleep 0.05; done ;; esac"; }
+
 test_resize_while_it_runs() {
-    numbered 150 'sleep 0.02'
+    numbered 150 "$(stops_at 20 60 90)"
     terminal 80 24
     type_line 'clear; ./runner exec p.yaml; echo $? >code'
     wait_for 20 shows 'line 20\.'
+    touch go.20
     t resize-window -t t -x 50 -y 24
     wait_for 20 shows 'line 60\.'
+    touch go.60
     t resize-window -t t -x 120 -y 40
     wait_for 20 shows 'line 90\.'
+    touch go.90
     t resize-window -t t -x 60 -y 20
     wait_for 30 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_once_in_order "$(all)" "$(seq -f 'line %g.' 1 150)" 'line [0-9]+\.'
     assert_not_contains "$(all)" "▸"
     assert_terminal_is_well
@@ -185,7 +192,7 @@ YAML
 ░+ 0/1 steps'
     touch go
     wait_for 20 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_contains "$(all)" "j › w │ 日本語日本語日本語日本語日本語日本語日本語"
 }
 
@@ -230,7 +237,7 @@ test_ctrl_c() {
     start_sleeper
     t send-keys -t t C-c
     wait_for 20 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_eq 130 "$(cat code)"
     assert_terminal_is_well
     assert_match "$(all)" 'j › a │ begun
@@ -242,22 +249,23 @@ test_killed() {
     start_sleeper
     kill -KILL "$sleeper"
     wait_for 20 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_terminal_is_well
     assert_no_leftovers 10
 }
 
 test_stopped_and_continued() {
-    numbered 100 'sleep 0.02'
+    numbered 100 "$(stops_at 10)"
     terminal 80 24
     type_line 'clear; ./runner exec p.yaml; echo $? >code'
     wait_for 20 shows 'line 10\.'
     t send-keys -t t C-z
     wait_for 20 shows 'Stopped'
     assert_terminal_is_well
+    touch go.10
     type_line 'fg; echo $? >code'
     wait_for 30 ended
-    wait_for 10 shows '^\$ *$'
+    wait_for 20 shows '^\$ *$'
     assert_contains "$(all)" "Stopped"
     assert_once_in_order "$(all | grep -v '  │')" "$(seq -f 'line %g.' 1 100)" 'line [0-9]+\.'
 }

@@ -50,7 +50,7 @@ serve() {
     mkfifo "$1.hold"
     python3 "$fake/web.py" "$@" <"$1.hold" >"$1.port" &
     exec {end}>"$1.hold"
-    wait_for 10 test -s "$1.port"
+    wait_for 20 test -s "$1.port"
     port=$(<"$1.port")
 }
 
