@@ -1,28 +1,45 @@
 # shellcheck shell=bash
 # Runs end-to-end scripts side by side, each lane with a docker daemon of its own: so a script may
-# count what is left behind without seeing its neighbour's.
+# count what is left behind without seeing its neighbour's. One more lane has no daemon, for scripts
+# that say needs_daemon=no; the others take these when there is nothing else.
 #
 #   lanes_run LANES PRESET SCRIPT…   uses $root, $work and results.sh
 #   lanes_stop                       ends what still runs, when the run is interrupted
 
 : "${root:?}" "${work:?}"
 lane_jobs=()
+# What takes longest is begun first, so that nothing long runs alone at the end; of these, what has the
+# cluster for itself, as long as nobody shares it.
+longest_scripts=(kubernetes_faults cluster sidecar compose_same ssh_faults kubernetes_leases deploy deployments
+    compose_config kubernetes_examples stack ssh manifests image compose)
 
 lanes_run() {
     local lanes=$1 preset=$2 lane
     shift 2
     lane_jobs=()
-    # What several share takes longest, and is begun first.
-    {
-        grep -ls '^needs_' "$@" || true
-        grep -Ls '^needs_' "$@" || true
-    } >"$work/queue"
+    lanes_order "$@" >"$work/queue"
     for ((lane = 0; lane < lanes; lane++)); do
         lane_work "lane$lane" "$preset" &
         lane_jobs+=($!)
     done
+    lane_work apart "$preset" &
+    lane_jobs+=($!)
     wait_all "${lane_jobs[@]}"
     lane_jobs=()
+}
+
+# lanes_order SCRIPT…: the longest, what several share, the others.
+lanes_order() {
+    local name script
+    {
+        for name in "${longest_scripts[@]}"; do
+            for script; do
+                [[ $script != */"$name.sh" ]] || echo "$script"
+            done
+        done
+        grep -ls '^needs_' "$@" || true
+        printf '%s\n' "$@"
+    } | awk '!seen[$0]++'
 }
 
 lanes_stop() {
@@ -42,9 +59,10 @@ lane_work() {
     done
 }
 
-# lane_needs SCRIPT: "alone", "shared" (the cluster), "swarm", as it says by needs_… before run_tests.
+# lane_needs SCRIPT: "alone", "shared" (the cluster), "swarm", "nothing" (no daemon), as it says by needs_…
+# before run_tests.
 lane_needs() {
-    sed -n '/^needs_/{s/needs_swarm=yes/swarm/; s/needs_cluster=//; s/needs_compose=yes//; s/needs_agent=yes//; p}' "$1"
+    sed -n '/^needs_/{s/needs_swarm=yes/swarm/; s/needs_cluster=//; s/needs_daemon=no/nothing/; s/needs_[a-z]*=yes//; p}' "$1"
 }
 
 # lane_waits NEEDS OTHERS: whether it would wait for what the others hold.
@@ -60,21 +78,35 @@ lane_waits() {
     return 1
 }
 
-# lane_next LANE: takes the first script of the queue that need not wait for another lane's, or the
-# first of all; fails when there is none.
+# lane_for LANE: the scripts of the queue that it may take, those first for which it is made.
+lane_for() {
+    local script
+    while read -r script; do
+        case $1,$(lane_needs "$script") in
+        apart,*nothing*) echo "1 $script" ;;
+        apart,*) ;;
+        *nothing*) echo "2 $script" ;;
+        *) echo "1 $script" ;;
+        esac
+    done <"$work/queue" | sort -s -k 1,1 | cut -d ' ' -f 2-
+}
+
+# lane_next LANE: takes the first script for it that need not wait for another lane's, or the first of
+# all; fails when there is none.
 lane_next() {
     (
         flock 9
-        [[ -s $work/queue ]] || exit 1
         : >"$work/$1.needs"
         others=$(cat "$work"/*.needs)
-        chosen=$(head -n 1 "$work/queue")
-        while read -r script; do
+        mapfile -t scripts < <(lane_for "$1")
+        ((${#scripts[@]})) || exit 1
+        chosen=${scripts[0]}
+        for script in "${scripts[@]}"; do
             if ! lane_waits "$(lane_needs "$script")" "$others"; then
                 chosen=$script
                 break
             fi
-        done <"$work/queue"
+        done
         lane_needs "$chosen" >"$work/$1.needs"
         grep -vxF "$chosen" "$work/queue" >"$work/queue.new" || true
         mv "$work/queue.new" "$work/queue"
@@ -82,12 +114,14 @@ lane_next() {
     ) 9>"$work/queue.lock"
 }
 
+lane_daemon() { [[ $1 == apart ]] && echo unix:///nonexistent/docker.sock || dockerd_host "$1"; }
+
 lane_script() {
     local lane=$1 preset=$2 script=$3 name started status=0
     name=$(basename "$script" .sh)
     started=$(now_ms)
     : >"$work/$preset.$name.results"
-    DOCKER_HOST=$(dockerd_host "$lane") RUNNER=$root/build/$preset/runner \
+    DOCKER_HOST=$(lane_daemon "$lane") RUNNER=$root/build/$preset/runner \
         RUNNER_TEST_PRESET=$preset RUNNER_TEST_RESULTS=$work/$preset.$name.results \
         bash "$script" >"$work/$preset.$name.log" 2>&1 </dev/null || status=$?
     (

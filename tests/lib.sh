@@ -18,6 +18,8 @@
 # A script that uses a current Docker Compose as a witness sets needs_compose=yes before run_tests; the
 # program is then $COMPOSE_WITNESS. With needs_agent=yes there is a real IDP agent, $IDP_AGENT.
 #
+# One that needs no Docker daemon sets needs_daemon=no: it runs beside those that do.
+#
 # After a test that passed, assert_no_leftovers runs by itself unless the test sets leftovers_allowed.
 # Run by hand: eval "$(tests/env/up.sh)"; RUNNER=build/runner tests/e2e/NAME.sh [test_hello…]
 #
@@ -32,10 +34,12 @@ needs_cluster=
 needs_compose=
 needs_agent=
 needs_swarm=
+needs_daemon=
 # shellcheck disable=SC2034 # for the tests
 stdout='' stderr='' limit=
 status=0 spawned=
 script=$(basename "$0" .sh)
+sources=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # --- doing ---------------------------------------------------------------------------------------
 
@@ -131,6 +135,24 @@ signal_is_read() { ! grep -q '^ShdPnd:.*[1-9a-f]' "/proc/$1/status"; }
 interrupt_again() {
     wait_for 20 signal_is_read "$spawned"
     kill -INT "$spawned"
+}
+
+# runner_image NAME: what the Dockerfile makes, in this script's daemon under that name. It is built once and
+# then loaded into the other daemons of the environment, until that is stopped.
+runner_image() {
+    local key built
+    # shellcheck disable=SC2046
+    key=$(tar -C "$sources" --sort=name --mtime=@0 -c Dockerfile $(sed -n 's/^!//p' "$sources/.dockerignore") |
+        sha256sum | cut -c 1-16)
+    built=$RUNNER_TEST_STATE/runner-image-$key.tar
+    (
+        flock 9
+        [[ ! -s $built ]] || exit 0
+        DOCKER_BUILDKIT=0 docker build -q -t "runner-test/runner:$key" "$sources" >"$case_dir/build.log" 2>&1 &&
+            docker save -o "$built.new" "runner-test/runner:$key" && mv "$built.new" "$built"
+    ) 9>"$RUNNER_TEST_STATE/runner-image.lock" || fail "docker build: $(tail -n 20 "$case_dir/build.log")"
+    docker image inspect "runner-test/runner:$key" >/dev/null 2>&1 || docker load -q -i "$built" >/dev/null
+    docker tag "runner-test/runner:$key" "$1"
 }
 
 # ends_of FILE: its first and last lines; what failed stands in front.

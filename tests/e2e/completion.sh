@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # `runner completion`: the scripts do what they should in the shells that they are for.
 source "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
 root=$(realpath "$(dirname "$0")/../..")
 declare -A case_timeout=([test_bash]=180 [test_zsh]=180)
 

@@ -63,7 +63,7 @@ test_what_the_account_may() {
     grep -qx "get pods/exec" allowed || fail "the rules were not read"
     while read -r words; do
         # shellcheck disable=SC2086
-        wait_for 10 can $words
+        wait_for 20 can $words
     done <allowed
     for words in "get secrets" "update pods" "patch pods" "create deployments.apps" "get nodes" \
         "create pods/portforward" "create rolebindings.rbac.authorization.k8s.io" \
@@ -238,7 +238,7 @@ test_job() {
     local job='' name image=runner-test/runner:deploy
     deploy >/dev/null
     leave_objects "$namespace-kept"
-    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$root" >/dev/null
+    runner_image "$image"
     docker save "$image" | docker -H "$(kube_daemon_host)" load -q >/dev/null
     write p.yaml <<'Y'
 name: p

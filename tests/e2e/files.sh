@@ -2,6 +2,9 @@
 # hashFiles(), exists() and the conditions of `when` that look at files and their history.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # hash GLOB…: what hashFiles() gives in the current directory.
 hash_of() {
     local list

@@ -2,6 +2,9 @@
 # Order and conditions. The table of docs/flow.md is run cell by cell.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 root=$(cd "$(dirname "$0")/.." && pwd)/..
 declare -A case_timeout=([test_table]=240)
 

@@ -2,6 +2,9 @@
 # Pipelines on the host: states, exit codes, output, timeouts, cancellation, what is left behind.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # pipeline STEPS: a pipeline of one job whose steps are given as YAML flow mappings.
 pipeline() {
     printf 'name: p\nstages: [{name: s, jobs: [{name: j, steps: [%s]}]}]\n' "$1" >p.yaml

@@ -2,7 +2,7 @@
 # Steps on a real IDP agent, which is alone with the runner in a network of its own.
 source "$(dirname "$0")/../lib.sh"
 # shellcheck disable=SC2034
-needs_agent=yes
+needs_agent=yes needs_daemon=no
 tests=$(cd "$(dirname "$0")/.." && pwd)
 examples=$(realpath "$tests/../examples")
 

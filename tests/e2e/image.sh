@@ -3,12 +3,11 @@
 # shellcheck source=../lib.sh
 source "$(dirname "$0")/../lib.sh"
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
 # The packages of both stages are installed on a machine's first run.
 declare -A case_timeout=([test_dockerfile]=600)
 
 test_dockerfile() {
-    assert_exit 0 env DOCKER_BUILDKIT=0 docker build -q -t runner-test/runner "$root"
+    runner_image runner-test/runner
     assert_exit 0 docker run --rm --network none runner-test/runner version
     assert_contains "$stdout" "$("$RUNNER" version)"
     assert_exit 0 docker run --rm --network none --entrypoint sh runner-test/runner -c \

@@ -9,7 +9,7 @@ source "$(dirname "$0")/../env/env.sh"
 source "$(dirname "$0")/../kube.sh"
 
 # shellcheck disable=SC2034 # for run_tests
-needs_cluster=shared
+needs_cluster=shared needs_daemon=no
 declare -A case_timeout=([test_images]=180)
 
 # --- images ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ source "$(dirname "$0")/../kube.sh"
 unset XDG_STATE_HOME
 
 # shellcheck disable=SC2034 # for run_tests
-needs_cluster=shared
+needs_cluster=shared needs_daemon=no
 declare -A case_timeout=([test_less_is_seen]=150)
 role_file=$(realpath "$(dirname "$0")/../../deploy/kubernetes/role.yaml")
 

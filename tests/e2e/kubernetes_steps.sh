@@ -7,7 +7,7 @@ source "$(dirname "$0")/../lib.sh"
 source "$(dirname "$0")/../kube.sh"
 
 # shellcheck disable=SC2034 # for run_tests
-needs_cluster=shared
+needs_cluster=shared needs_daemon=no
 declare -A case_timeout=([test_much_output]=180)
 
 # The first process of the container lives on, and so does the job when the failure is allowed.

@@ -6,7 +6,7 @@ source "$(dirname "$0")/../lib.sh"
 source "$(dirname "$0")/../kube.sh"
 
 # shellcheck disable=SC2034 # for run_tests
-needs_cluster=shared
+needs_cluster=shared needs_daemon=no
 data=$(cd "$(dirname "$0")/../data/manifests" && pwd)
 
 # Manifests in a namespace of its own; test data have NS for its name, and GROUP for an API group.

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # `runner plan`, and --dry-run of exec: what would run, without running it.
 source "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
 root=$(realpath "$(dirname "$0")/../..")
 
 pipeline() {

@@ -2,6 +2,9 @@
 # Parts of a pipeline: --only, --skip, --from; and keys set from outside: --set.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # ran: the steps that ran, in the order of the file. Every step is called STAGE.JOB.
 ran() {
     jq -r '[.stages[] | .jobs[] | select(.kind != "x") | .steps[]

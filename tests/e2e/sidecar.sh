@@ -14,7 +14,7 @@ declare -A case_timeout=([test_workspace_at_another_path]=600 [test_workspace_in
 # sidecar OPTION… -- ARGUMENT…: runs the runner's image with the socket and the options.
 sidecar() {
     local options=()
-    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$root" >"$case_dir/build.log" || fail "docker build failed"
+    runner_image "$image"
     while [[ $1 != -- ]]; do
         options+=("$1")
         shift
@@ -49,7 +49,7 @@ test_workspace_in_a_volume() {
 
 test_workspace_of_the_container_alone() {
     pipeline '{name: a, command: "ls; cat given"}' >p.yaml
-    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$root" >/dev/null
+    runner_image "$image"
     run docker run --rm -v "$socket:/var/run/docker.sock" -v "$PWD/p.yaml:/p.yaml:ro" --entrypoint sh \
         "$image" -c 'mkdir /inside && cd /inside && echo filled >given && exec runner exec /p.yaml'
     assert_eq 0 "$status" "exit status"

@@ -4,6 +4,9 @@
 source "$(dirname "$0")/../lib.sh"
 source "$(dirname "$0")/../sshd.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # It cannot be told to end: it ends when nobody has renewed its lease. Waited for by the last test.
 test_a_runner_is_killed() {
     leftovers_allowed=yes

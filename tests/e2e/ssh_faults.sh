@@ -3,6 +3,9 @@
 source "$(dirname "$0")/../lib.sh"
 source "$(dirname "$0")/../sshd.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # forget_the_run: as a restart of the host does: what ran there has ended, and its directory is gone.
 forget_the_run() {
     local pid

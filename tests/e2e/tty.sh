@@ -2,6 +2,9 @@
 # --progress tty in a real terminal, which tmux is.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 t() { env -u TMUX -u TMPDIR TMUX_TMPDIR="$case_dir" tmux -f /dev/null "$@"; }
 
 # terminal COLUMNS ROWS: opens one with a shell in it, where ./runner is the runner of this case.

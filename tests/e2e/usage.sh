@@ -2,6 +2,9 @@
 # Whatever the command: wrong use, output that cannot be written, foreign text on a terminal.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 hello() {
     write p.yaml <<<'{name: p, stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "echo hi"}]}]}]}'
 }

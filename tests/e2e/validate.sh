@@ -2,6 +2,9 @@
 # Bad pipeline files: one clear message each, with place and remedy, and nothing is run.
 source "$(dirname "$0")/../lib.sh"
 
+# shellcheck disable=SC2034 # for lanes.sh
+needs_daemon=no
+
 # assert_invalid MESSAGE: p.yaml is refused with it by validate and by exec alike.
 assert_invalid() {
     assert_exit 2 "$RUNNER" validate p.yaml
