@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/logger.h"
+#include "base/state_dir.h"
 #include "own/journal.h"
 
 #define LOCK_NAME "lock"
@@ -72,10 +73,10 @@ static int open_dir(struct own_group *group, struct err *err)
         /* Not all sessions have it; the last of the list is always something else. */
         if (runtime && strncmp(path, runtime, strlen(runtime)) == 0 && i + 1 < dirs.len)
             continue;
-        parent = journal_open_dir(dirs.items[i], err);
+        parent = state_dir_open(dirs.items[i], err);
         if (parent < 0)
             continue;
-        group->dir_fd = journal_open_dir(path, err);
+        group->dir_fd = state_dir_open(path, err);
         if (group->dir_fd < 0)
             continue;
         group->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

@@ -6,11 +6,11 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/state_dir.h"
 
 /* A run notes a handful of things; more than this is not one of our files. */
 enum { JOURNAL_MAX_BYTES = 16 * 1024 * 1024 };
@@ -20,68 +20,13 @@ const char *journal_kind_name(enum own_kind kind)
     return kind == OWN_ENDPOINT ? "endpoint" : "directory";
 }
 
-static void push_unique(struct strvec *out, char *dir)
-{
-    for (size_t i = 0; i < out->len; i++) {
-        if (strcmp(out->items[i], dir) == 0) {
-            free(dir);
-            return;
-        }
-    }
-    strvec_push_owned(out, dir);
-}
-
-static void push_env_dir(struct strvec *out, const char *variable, const char *below)
-{
-    const char *dir = getenv(variable);
-
-    if (dir && *dir == '/')
-        push_unique(out, xasprintf("%s%s", dir, below));
-}
-
 void journal_state_dirs(const char *state_dir, struct strvec *out)
 {
     if (state_dir) {
         strvec_push_owned(out, fs_absolute(state_dir));
         return;
     }
-    push_env_dir(out, "XDG_RUNTIME_DIR", "/runner");
-    push_env_dir(out, "XDG_STATE_HOME", "/runner");
-    push_env_dir(out, "HOME", "/.local/state/runner");
-    strvec_pushf(out, "/tmp/runner-%u", (unsigned)geteuid());
-}
-
-/* Who could write here could name directories for us to remove. */
-int journal_check_dir(int dir_fd, const char *path, struct err *err)
-{
-    struct stat st;
-
-    if (fstat(dir_fd, &st) < 0)
-        return err_errno(err, "cannot examine %s", path);
-    if (st.st_uid != geteuid())
-        return err_set(err, ERR_DENIED, "%s belongs to user %u, not to this one; remove it", path,
-                       (unsigned)st.st_uid);
-    if (st.st_mode & 022)
-        return err_set(err, ERR_DENIED, "%s can be written by others; chmod it to 0700", path);
-    return 0;
-}
-
-int journal_open_dir(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd < 0 && errno == ENOENT) {
-        if (fs_mkdir_p(path, 0700, err) < 0)
-            return -1;
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    }
-    if (fd < 0)
-        return err_errno(err, "cannot open the state directory %s", path);
-    if (journal_check_dir(fd, path, err) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    state_dirs(true, out);
 }
 
 void journal_format(struct buf *line, const char *verb, enum own_kind kind, const char *what)
@@ -229,7 +174,7 @@ static int read_dir(const char *path, struct journal_list *list, struct err *err
 
     if (fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "cannot open %s", path);
-    if (journal_check_dir(fd, path, err) < 0) {
+    if (state_dir_check(fd, path, err) < 0) {
         close(fd);
         return -1;
     }
@@ -253,7 +198,7 @@ int own_journals_read(const char *state_dir, struct own_journal **ret, size_t *r
     journal_state_dirs(state_dir, &dirs);
     /* A run of a login session is also to be found from outside of it, e.g. by cron. */
     if (!state_dir)
-        push_unique(&dirs, xasprintf("/run/user/%u/runner", (unsigned)geteuid()));
+        state_dirs_push(&dirs, xasprintf("/run/user/%u/runner", (unsigned)geteuid()));
     for (size_t i = 0; i < dirs.len; i++) {
         /* A fallback that cannot be used was not used by a run either. */
         if (read_dir(dirs.items[i], &list, err) < 0 && state_dir) {

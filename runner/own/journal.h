@@ -15,11 +15,6 @@
 const char *journal_kind_name(enum own_kind kind);
 /* Directories that may hold journals, best first; the strings are the vector's. */
 void journal_state_dirs(const char *state_dir, struct strvec *out);
-/* Checks that the open directory can only be changed by this user. */
-int journal_check_dir(int dir_fd, const char *path, struct err *err)
-    __attribute__((warn_unused_result));
-/* Opens, and makes if need be, a directory that passes that check. */
-int journal_open_dir(const char *path, struct err *err) __attribute__((warn_unused_result));
 /* One line, complete with its newline; nothing if `what` is not UTF-8. */
 void journal_format(struct buf *line, const char *verb, enum own_kind kind, const char *what);
 /* Reads the whole file from its beginning, whatever the position of fd. */

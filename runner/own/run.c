@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/logger.h"
+#include "base/state_dir.h"
 #include "own/journal.h"
 #include "own/own.h"
 
@@ -81,7 +82,7 @@ static int create_named(const char *dir, struct own_run *run, struct err *err)
 
 static int begin_in(const char *dir, struct own_run *run, struct err *err)
 {
-    CLEANUP_FD int dir_fd = journal_open_dir(dir, err);
+    CLEANUP_FD int dir_fd = state_dir_open(dir, err);
     struct err why = ERR_INIT;
 
     if (dir_fd < 0)
