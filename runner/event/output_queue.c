@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/vec.h"
 
@@ -36,9 +37,11 @@ enum {
 
 struct output_queue {
     struct output_writer *writer; /* NULL: descriptors are written to */
+    size_t enough;                /* output_writer */
     pthread_mutex_t mu;           /* guards all below, except what the writer has taken */
     pthread_cond_t changed;
     struct batch pending;
+    int64_t since_ms;     /* when the first of pending.bytes came; only with `enough` */
     size_t begun_at;      /* output_queue_begin(): length of pending.bytes then */
     struct batch writing; /* the writer's alone */
     atomic_size_t writing_left;
@@ -51,13 +54,18 @@ struct output_queue {
     pthread_t thread;
 };
 
+static void keep_failure(struct output_queue *q, int result, const struct err *err)
+{
+    if (result < 0 && !q->failure.code)
+        q->failure = *err;
+}
+
 static void write_run(struct output_queue *q, int fd, const char *data, size_t size)
 {
     struct err err = ERR_INIT;
 
     if (q->writer) {
-        if (q->writer->write(q->writer, fd, data, size, &err) < 0 && !q->failure.code)
-            q->failure = err;
+        keep_failure(q, q->writer->write(q->writer, fd, data, size, &err), &err);
         return;
     }
     if (fd < FDS_MAX && q->broken[fd])
@@ -76,12 +84,15 @@ static void write_run(struct output_queue *q, int fd, const char *data, size_t s
 static void write_batch(struct output_queue *q)
 {
     const char *at = q->writing.bytes.data;
+    struct err err = ERR_INIT;
 
     vec_foreach (struct run *, run, &q->writing.runs) {
         write_run(q, run->fd, at, run->size);
         atomic_fetch_sub(&q->writing_left, run->size);
         at += run->size;
     }
+    if (q->writer && q->writer->flush)
+        keep_failure(q, q->writer->flush(q->writer, &err), &err);
     q->writing.runs.len = 0;
     if (q->writing.bytes.cap > 2 * OUTPUT_QUEUE_MARK)
         buf_release(&q->writing.bytes);
@@ -99,6 +110,25 @@ static void nap(struct output_queue *q)
     pthread_mutex_lock(&q->mu);
 }
 
+/* Waits, with the lock held, until there is something that need not wait any more. */
+static void await_batch(struct output_queue *q)
+{
+    struct timespec until;
+    int64_t due_ms;
+
+    while (!q->pending.bytes.len && !q->stop)
+        pthread_cond_wait(&q->changed, &q->mu);
+    if (!q->enough)
+        return;
+    due_ms = q->since_ms + q->writer->delay_ms;
+    until = (struct timespec){.tv_sec = (time_t)(due_ms / 1000),
+                              .tv_nsec = (long)(due_ms % 1000) * 1000000};
+    while (q->pending.bytes.len < q->enough && !q->stop) {
+        if (pthread_cond_timedwait(&q->changed, &q->mu, &until) == ETIMEDOUT)
+            return;
+    }
+}
+
 static void *writer_main(void *arg)
 {
     struct output_queue *q = arg;
@@ -108,10 +138,10 @@ static void *writer_main(void *arg)
     for (;;) {
         struct batch taken;
 
-        if (wrote >= NAP_FROM && q->pending.bytes.len < OUTPUT_QUEUE_MARK / 2 && !q->stop)
+        if (!q->enough && wrote >= NAP_FROM && q->pending.bytes.len < OUTPUT_QUEUE_MARK / 2 &&
+            !q->stop)
             nap(q);
-        while (!q->pending.bytes.len && !q->stop)
-            pthread_cond_wait(&q->changed, &q->mu);
+        await_batch(q);
         if (!q->pending.bytes.len)
             break;
         taken = q->pending;
@@ -135,11 +165,16 @@ static void *writer_main(void *arg)
 int output_queue_new_for(struct output_writer *writer, struct output_queue **ret, struct err *err)
 {
     struct output_queue *q = xcalloc(1, sizeof(*q));
+    pthread_condattr_t monotonic;
     int failed;
 
     q->writer = writer;
+    q->enough = writer ? writer->enough : 0;
     pthread_mutex_init(&q->mu, NULL);
-    pthread_cond_init(&q->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&q->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     q->pending.bytes = q->writing.bytes = (struct buf)BUF_INIT;
     q->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     q->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -184,7 +219,11 @@ void output_queue_commit(struct output_queue *q, int fd)
         eventfd_read(q->room_fd, &ignored);
         atomic_store(&q->full, true);
     }
-    pthread_cond_signal(&q->changed);
+    if (q->enough && !q->begun_at)
+        q->since_ms = clock_monotonic_ms();
+    /* In between, the writer has nothing to wake up for. */
+    if (!q->begun_at || (q->begun_at < q->enough && q->pending.bytes.len >= q->enough))
+        pthread_cond_signal(&q->changed);
     pthread_mutex_unlock(&q->mu);
 }
 

@@ -21,6 +21,13 @@ int output_queue_new(struct output_queue **ret, struct err *err)
 struct output_writer {
     int (*write)(struct output_writer *writer, int fd, const char *data, size_t size,
                  struct err *err);
+    /* All that had come has been given to write(), and nothing more is there: may write what that
+     * has put together. NULL: nothing to do. */
+    int (*flush)(struct output_writer *writer, struct err *err);
+    /* What comes waits until it is that many bytes, or the first of them that old, and is given all
+     * at once. 0: is given as soon as possible. */
+    size_t enough;
+    int64_t delay_ms;
 };
 
 /* The writer stays the caller's; a write that failed is told by output_queue_finish(). */

@@ -76,11 +76,74 @@ static void room_is_told_and_nothing_blocks(void **state)
     ctx_release(&ctx);
 }
 
+struct collector {
+    struct output_writer writer;
+    size_t collected;
+    int ends[2]; /* how much each batch was */
+};
+
+static int collect(struct output_writer *writer, int fd, const char *data, size_t size,
+                   struct err *err)
+{
+    (void)fd;
+    (void)data;
+    (void)err;
+    ((struct collector *)writer)->collected += size;
+    return 0;
+}
+
+static int end_batch(struct output_writer *writer, struct err *err)
+{
+    struct collector *c = (struct collector *)writer;
+    size_t size = c->collected;
+
+    c->collected = 0;
+    if (write(c->ends[1], &size, sizeof(size)) == sizeof(size))
+        return 0;
+    return err_errno(err, "pipe");
+}
+
+static size_t next_batch(const struct collector *c)
+{
+    size_t size;
+
+    assert_int_equal(read(c->ends[0], &size, sizeof(size)), sizeof(size));
+    return size;
+}
+
+static void a_writer_that_waits_gets_batches(void **state)
+{
+    struct collector c = {
+        .writer = {.write = collect, .flush = end_batch, .enough = 1000, .delay_ms = 3600 * 1000}};
+    struct output_queue *queue;
+
+    (void)state;
+    assert_int_equal(pipe2(c.ends, O_CLOEXEC), 0);
+    assert_int_equal(output_queue_new_for(&c.writer, &queue, NULL), 0);
+    for (int i = 0; i < 100; i++) {
+        if (i == 50)
+            usleep(5000); /* time for a mistake, which then gives two batches */
+        output_queue_add(queue, i % 2, "0123456789", 10);
+    }
+    assert_int_equal(next_batch(&c), 1000);
+    output_queue_add(queue, 0, "rest", 4);
+    assert_int_equal(output_queue_finish(queue, NULL), 0);
+    assert_int_equal(next_batch(&c), 4);
+    c.writer.delay_ms = 1;
+    assert_int_equal(output_queue_new_for(&c.writer, &queue, NULL), 0);
+    output_queue_add(queue, 0, "late", 4);
+    assert_int_equal(next_batch(&c), 4);
+    assert_int_equal(output_queue_finish(queue, NULL), 0);
+    close(c.ends[0]);
+    close(c.ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_is_kept_and_nothing_is_lost),
         cmocka_unit_test(room_is_told_and_nothing_blocks),
+        cmocka_unit_test(a_writer_that_waits_gets_batches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
