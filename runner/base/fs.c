@@ -174,13 +174,18 @@ static int remove_entry(int dir_fd, const char *name, dev_t device, struct err *
     return 0;
 }
 
-int fs_remove_tree(const char *path, struct err *err)
+int fs_remove_tree_at(int dir_fd, const char *name, struct err *err)
 {
     struct stat st;
 
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : err_errno(err, "cannot examine %s", path);
-    return remove_entry(AT_FDCWD, path, st.st_dev, err);
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot examine %s", name);
+    return remove_entry(dir_fd, name, st.st_dev, err);
+}
+
+int fs_remove_tree(const char *path, struct err *err)
+{
+    return fs_remove_tree_at(AT_FDCWD, path, err);
 }
 
 bool fs_is_directory(const char *path)

@@ -28,6 +28,8 @@ int fs_mkdir_p(const char *path, mode_t mode, struct err *err) __attribute__((wa
 /* Removes a tree without following symbolic links and without crossing into another file system.
  * A path that does not exist is no error. Directories without write permission are opened up. */
 int fs_remove_tree(const char *path, struct err *err) __attribute__((warn_unused_result));
+/* The same for what `name` is in the directory that is open. */
+int fs_remove_tree_at(int dir_fd, const char *name, struct err *err);
 bool fs_is_directory(const char *path);
 bool fs_exists(const char *path);
 /* Absolute form of path (from the current directory) with "." and ".." folded, links untouched. */
