@@ -1,0 +1,167 @@
+#include "record/events.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "record/store.h"
+
+/* A line holds the tree at most, of a pipeline that was read from a file of limited size. */
+enum { LINE_MAX_BYTES = 256 << 20, READ_SIZE = 64 * 1024 };
+
+struct record_events {
+    const struct record *record;
+    uint64_t after_seq;
+    int64_t offset;   /* in the file, of bytes.data */
+    struct buf bytes; /* read, and not given */
+    size_t given;     /* of them, the line that was given last */
+    size_t searched;  /* of them, without an end of a line */
+    bool final;       /* the writer was gone before the file was read for the last time */
+};
+
+void record_events_open(const struct record *record, uint64_t after_seq, struct record_events **ret)
+{
+    struct record_events *e = xmalloc(sizeof(*e));
+
+    *e = (struct record_events){.record = record, .after_seq = after_seq, .bytes = BUF_INIT};
+    *ret = e;
+}
+
+void record_events_close(struct record_events *e)
+{
+    if (!e)
+        return;
+    buf_release(&e->bytes);
+    free(e);
+}
+
+/* Drops what has been given. */
+static void advance(struct record_events *e)
+{
+    buf_consume(&e->bytes, e->given);
+    e->offset += (int64_t)e->given;
+    e->searched -= e->given < e->searched ? e->given : e->searched;
+    e->given = 0;
+}
+
+/* 1: there is more; 0: not now; -1: error. */
+static int read_more(struct record_events *e, struct err *err)
+{
+    ssize_t got;
+
+    if (e->bytes.len > LINE_MAX_BYTES)
+        return err_set(err, ERR_LIMIT, "%s/" RECORD_EVENTS ": the line at %lld is too long",
+                       e->record->path, (long long)e->offset);
+    buf_reserve(&e->bytes, READ_SIZE);
+    do
+        got = pread(e->record->events_fd, e->bytes.data + e->bytes.len, READ_SIZE,
+                    (off_t)(e->offset + (int64_t)e->bytes.len));
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return err_errno(err, "cannot read %s/" RECORD_EVENTS, e->record->path);
+    e->bytes.len += (size_t)got;
+    e->bytes.data[e->bytes.len] = '\0';
+    return got > 0;
+}
+
+/* 1: bytes begin with a whole line of *size bytes, newline included. */
+static int find_line(struct record_events *e, size_t *size, struct err *err)
+{
+    for (;;) {
+        const char *newline = memchr(e->bytes.data + e->searched, '\n', e->bytes.len - e->searched);
+        int more;
+
+        if (newline) {
+            *size = (size_t)(newline - e->bytes.data) + 1;
+            return 1;
+        }
+        e->searched = e->bytes.len;
+        more = read_more(e, err);
+        if (more <= 0)
+            return more;
+    }
+}
+
+/* {"seq":12,… */
+static bool parse_seq(const char *line, uint64_t *seq)
+{
+    static const char prefix[] = "{\"seq\":";
+    uint64_t value = 0;
+    size_t digits = 0;
+
+    if (strncmp(line, prefix, sizeof(prefix) - 1) != 0)
+        return false;
+    for (line += sizeof(prefix) - 1; *line >= '0' && *line <= '9' && digits < 19; line++, digits++)
+        value = value * 10 + (uint64_t)(*line - '0');
+    *seq = value;
+    return digits > 0 && *line == ',';
+}
+
+/* What a line that was found is: ITEM, DAMAGED, or NONE_YET for one that was not asked for. */
+static enum record_got take_line(struct record_events *e, size_t size, struct record_event *ret,
+                                 struct err *err)
+{
+    e->given = size;
+    e->bytes.data[size - 1] = '\0';
+    if (!parse_seq(e->bytes.data, &ret->seq) || strlen(e->bytes.data) != size - 1 ||
+        e->bytes.data[size - 2] != '}') {
+        err_set(err, ERR_PROTOCOL, "%s/" RECORD_EVENTS ": the line at %lld is no event",
+                e->record->path, (long long)e->offset);
+        return RECORD_DAMAGED;
+    }
+    if (ret->seq <= e->after_seq)
+        return RECORD_NONE_YET;
+    e->after_seq = ret->seq;
+    ret->json = e->bytes.data;
+    ret->size = size - 1;
+    return RECORD_ITEM;
+}
+
+enum record_got record_events_next(struct record_events *e, struct record_event *ret,
+                                   struct err *err)
+{
+    for (;;) {
+        size_t size;
+        int found;
+
+        advance(e);
+        found = find_line(e, &size, err);
+        if (found < 0)
+            return RECORD_DAMAGED;
+        if (found) {
+            enum record_got got = take_line(e, size, ret, err);
+
+            if (got != RECORD_NONE_YET)
+                return got;
+        } else if (e->final) {
+            return RECORD_END;
+        } else if (record_is_written(e->record)) {
+            return RECORD_NONE_YET;
+        } else {
+            e->final = true; /* what it wrote at last may have come after the look */
+        }
+    }
+}
+
+int record_events_read(const struct record *record, uint64_t after_seq,
+                       int (*event)(void *arg, const struct record_event *event), void *arg,
+                       struct err *err)
+{
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event item;
+
+    record_events_open(record, after_seq, &events);
+    for (;;) {
+        enum record_got got = record_events_next(events, &item, err);
+        int result;
+
+        if (got != RECORD_ITEM)
+            return got == RECORD_DAMAGED ? -1 : 0;
+        result = event(arg, &item);
+        if (result)
+            return result;
+    }
+}

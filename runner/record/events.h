@@ -1,0 +1,53 @@
+/* The events of a run, read from its record.
+ *
+ * Each line is an object of event/json.h with its number before all else: "seq" 1, 2, 3 … without a
+ * gap. The first is "RunBegan", with "format" 1, "id", "origin", "owner", "user", "directory",
+ * "name" (of the pipeline), "time" and "tree" (node_tree_to_json()); what is not known is absent.
+ * The last is "RunEnded", with "status", "exit_code" (of the runner), "text", "tree", and "log",
+ * which counts "records", "lines", "bytes", "stored_bytes" and "missing_bytes".
+ *
+ * A line that is not complete, because it is being written or its writer died, is not there yet. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record/record.h"
+
+#define RECORD_FORMAT 1
+
+struct record_event {
+    uint64_t seq;
+    const char *json; /* one object, NUL-terminated, without a newline; until the next call */
+    size_t size;
+};
+
+struct record_events;
+
+#define CLEANUP_RECORD_EVENTS CLEANUP(cleanup_record_events)
+
+/* Those with numbers above after_seq; borrows the record. */
+void record_events_open(const struct record *record, uint64_t after_seq,
+                        struct record_events **ret);
+enum record_got record_events_next(struct record_events *events, struct record_event *ret,
+                                   struct err *err) __attribute__((warn_unused_result));
+/* NULL is fine. */
+void record_events_close(struct record_events *events);
+
+/* Gives all that are there now, until the callback returns something else than 0, which comes back.
+ * -1: something is damaged, and what is behind it was not given. */
+int record_events_read(const struct record *record, uint64_t after_seq,
+                       int (*event)(void *arg, const struct record_event *event), void *arg,
+                       struct err *err) __attribute__((warn_unused_result));
+
+/* Brings a tree up to date: *tree (NULL before "RunBegan") is what node_tree_to_json() had said
+ * before the event, and becomes what it said behind it. Events that change nothing in the tree are
+ * fine, and so are those that it knows already. ERR_PROTOCOL: this is no event of that tree. */
+int record_replay(json_t **tree, const json_t *event, struct err *err)
+    __attribute__((warn_unused_result));
+
+static inline void cleanup_record_events(struct record_events **events)
+{
+    record_events_close(*events);
+}

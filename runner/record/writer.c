@@ -1,0 +1,591 @@
+#include "record/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json_text.h"
+#include "base/state_dir.h"
+#include "event/json.h"
+#include "record/events.h"
+#include "record/log.h"
+#include "record/log_writer.h"
+#include "record/store.h"
+
+enum {
+    /* What the queue carries, in place of descriptors. */
+    TO_EVENTS,
+    TO_LOG,
+    TO_END,
+    DELAY_MS = 100,
+    /* Kept on the disk for the events of a run that fills it. */
+    EVENTS_RESERVE = 64 * 1024,
+    /* Of events that wait for a disk that is full. */
+    EVENTS_WAIT_MAX = 8 << 20,
+};
+
+struct record_writer {
+    struct event_sink sink;
+    struct output_writer output;
+    struct output_queue *queue;
+    char *run_id;
+    char *path;
+    char *runs_dir;
+    json_t *begin; /* of the first line; NULL once it has been queued */
+    int runs_fd;
+    int events_fd;
+    int log_fd;
+    int index_fd;
+    /* Of the sink, which the bus calls under its lock. */
+    const struct node *last_node; /* that `node` is the id of */
+    struct buf node;
+    /* Of the queue's thread. */
+    struct log_writer log;
+    uint64_t next_seq;
+    struct buf events; /* lines that are not in the file, the first of them maybe in part */
+    bool reserved;
+    bool said; /* a note says that output is missing */
+};
+
+/* --- the sink --- */
+
+static void add_number(struct buf *out, uint32_t number)
+{
+    char digits[12];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    buf_add(out, digits + at, sizeof(digits) - at);
+}
+
+/* node_id() without the id of the run. */
+static void add_node(const struct node *node, struct buf *out)
+{
+    if (!node->parent)
+        return;
+    add_node(node->parent, out);
+    if (out->len)
+        buf_addch(out, '.');
+    if (node->level == NODE_SERVICE)
+        buf_addstr(out, node->name);
+    else
+        add_number(out, node->index);
+}
+
+/* A service comes and goes, and another may be where it was. */
+static const struct buf *node_of(struct record_writer *w, const struct node *node)
+{
+    if (node == w->last_node)
+        return &w->node;
+    w->last_node = node->level == NODE_SERVICE ? NULL : node;
+    buf_reset(&w->node);
+    add_node(node, &w->node);
+    if (w->node.len > UINT16_MAX)
+        buf_truncate(&w->node, UINT16_MAX);
+    return &w->node;
+}
+
+static void queue_record(struct record_writer *w, const struct event *event,
+                         enum record_stream stream, const char *data, size_t size, bool continued)
+{
+    const struct buf *node = node_of(w, event->node);
+    const struct format_record header = {.size = (uint32_t)size,
+                                         .node_number = event->node->number,
+                                         .time_ms = event->time_ms,
+                                         .node_size = (uint16_t)node->len,
+                                         .stream = (uint8_t)stream,
+                                         .continued = continued};
+    struct buf *out = output_queue_begin(w->queue);
+
+    buf_add(out, &header, sizeof(header));
+    buf_add(out, node->data, node->len);
+    buf_add(out, data, size);
+    output_queue_commit(w->queue, TO_LOG);
+}
+
+/* Where to end a record of output that goes on behind it: behind a line if there is an end of one.
+ */
+static size_t cut_at(const char *data, size_t size)
+{
+    const char *newline;
+
+    if (size <= FORMAT_DATA_MAX)
+        return size;
+    newline = memrchr(data, '\n', FORMAT_DATA_MAX);
+    return newline ? (size_t)(newline - data) + 1 : FORMAT_DATA_MAX;
+}
+
+static void queue_output(struct record_writer *w, const struct event *event)
+{
+    const char *at = event->data;
+    size_t left = event->size;
+    bool continued = event->continued;
+
+    while (left > 0) {
+        size_t size = cut_at(at, left);
+
+        queue_record(w, event, event->stream == EVENT_STDOUT ? RECORD_STDOUT : RECORD_STDERR, at,
+                     size, continued);
+        continued = at[size - 1] != '\n';
+        at += size;
+        left -= size;
+    }
+}
+
+/* Takes the object over. The number comes when it is written. */
+static void queue_line(struct record_writer *w, json_t *object, int where)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    if (text) {
+        struct buf *out = output_queue_begin(w->queue);
+
+        buf_addstr(out, text);
+        buf_addch(out, '\n');
+        output_queue_commit(w->queue, where);
+    }
+    free(text);
+    json_decref(object);
+}
+
+static void queue_begin(struct record_writer *w, const struct node *root)
+{
+    json_t *begin = steal_ptr(&w->begin);
+
+    if (root) {
+        json_object_set_new(begin, "name", json_safe_string(root->name));
+        json_object_set_new(begin, "tree", node_tree_to_json(root, w->run_id));
+    }
+    queue_line(w, begin, TO_EVENTS);
+}
+
+static void handle(struct event_sink *sink, const struct event *event)
+{
+    struct record_writer *w = (struct record_writer *)sink;
+
+    if (w->begin) {
+        const struct node *root = event->node;
+
+        while (root->parent)
+            root = root->parent;
+        queue_begin(w, root);
+    }
+    if (event->type == EVENT_LOG) {
+        queue_output(w, event);
+        return;
+    }
+    if (event->type == EVENT_PROGRESS)
+        return;
+    if (event->type == EVENT_NOTE) {
+        size_t size = strlen(event->text);
+
+        queue_record(w, event, RECORD_NOTE, event->text,
+                     size < FORMAT_DATA_MAX ? size : FORMAT_DATA_MAX, false);
+    }
+    queue_line(w, event_to_json(event, w->run_id), TO_EVENTS);
+}
+
+static int room_fd(struct event_sink *sink)
+{
+    return output_queue_room_fd(((struct record_writer *)sink)->queue);
+}
+
+/* --- the queue's thread --- */
+
+static void set_time(json_t *object)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    clock_rfc3339(clock_wall_ms(), text);
+    json_object_set_new(object, "time", json_string(text));
+}
+
+/* A line as it was queued, an object, gets its number. */
+static void add_line(struct record_writer *w, const char *line, size_t size)
+{
+    if (w->events.len > EVENTS_WAIT_MAX)
+        return;
+    buf_addf(&w->events, "{\"seq\":%llu,", (unsigned long long)w->next_seq++);
+    buf_add(&w->events, line + 1, size - 1);
+}
+
+static void add_lines(struct record_writer *w, const char *data, size_t size)
+{
+    const char *end = data + size;
+
+    while (data < end) {
+        size_t len = (size_t)((const char *)memchr(data, '\n', (size_t)(end - data)) - data) + 1;
+
+        add_line(w, data, len);
+        data += len;
+    }
+}
+
+/* Said once, where people see it who do not look into the log. */
+static void say_missing(struct record_writer *w, const struct err *why)
+{
+    json_t *note = json_object();
+    char *text = xasprintf("%s; output is missing in the record from here", why->message);
+    char *line;
+
+    w->said = true;
+    json_object_set_new(note, "event", json_string("PipelineNote"));
+    set_time(note);
+    json_object_set_new(note, "id", json_string(w->run_id));
+    json_object_set_new(note, "text", json_safe_string(text));
+    line = json_dumps(note, JSON_COMPACT);
+    add_line(w, line, strlen(line));
+    buf_addch(&w->events, '\n');
+    free(line);
+    free(text);
+    json_decref(note);
+}
+
+/* What a full disk does not take waits for the next time. */
+static int write_events(struct record_writer *w, struct err *err)
+{
+    size_t done = 0;
+
+    if (!w->reserved && w->events.len) {
+        w->reserved = true;
+        (void)!fallocate(w->events_fd, FALLOC_FL_KEEP_SIZE, 0,
+                         (off_t)(2 * w->events.len + EVENTS_RESERVE));
+    }
+    while (done < w->events.len) {
+        ssize_t put = write(w->events_fd, w->events.data + done, w->events.len - done);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            err_errno(err, "cannot write the events of the run");
+            buf_consume(&w->events, done);
+            return -1;
+        }
+        done += (size_t)put;
+    }
+    if (w->events.cap > (1 << 20))
+        buf_release(&w->events);
+    else
+        buf_reset(&w->events);
+    return 0;
+}
+
+/* A failure of the log is told among the events, once. */
+static int log_result(struct record_writer *w, int result, const struct err *why, struct err *err)
+{
+    if (result == 0)
+        return 0;
+    if (!w->said)
+        say_missing(w, why);
+    /* A limit that was asked for is no failure. */
+    if (why->code == ERR_LIMIT)
+        return 0;
+    *err = *why;
+    return -1;
+}
+
+static json_t *log_totals(const struct record_writer *w)
+{
+    json_t *totals = json_object();
+
+    json_object_set_new(totals, "records", json_integer((json_int_t)w->log.next_seq - 1));
+    json_object_set_new(totals, "lines", json_integer((json_int_t)w->log.lines));
+    json_object_set_new(totals, "bytes", json_integer((json_int_t)w->log.bytes));
+    json_object_set_new(totals, "stored_bytes", json_integer((json_int_t)w->log.offset));
+    json_object_set_new(totals, "missing_bytes", json_integer((json_int_t)w->log.missing_bytes));
+    return totals;
+}
+
+static int end(struct record_writer *w, const char *line, size_t size, struct err *err)
+{
+    struct err why = ERR_INIT;
+    int result = log_result(w, log_writer_finish(&w->log, &why), &why, err);
+    json_t *object = json_loadb(line, size, 0, NULL);
+    char *text;
+
+    json_object_set_new(object, "log", log_totals(w));
+    text = json_dumps(object, JSON_COMPACT);
+    add_line(w, text, strlen(text));
+    buf_addch(&w->events, '\n');
+    free(text);
+    json_decref(object);
+    return result;
+}
+
+/* A file that may not grow (ulimit) would end the process otherwise. */
+static void block_file_size_signal(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static struct record_writer *of_output(struct output_writer *output)
+{
+    return (struct record_writer *)((char *)output - offsetof(struct record_writer, output));
+}
+
+static int write_some(struct output_writer *output, int where, const char *data, size_t size,
+                      struct err *err)
+{
+    struct record_writer *w = of_output(output);
+    struct err why = ERR_INIT;
+
+    block_file_size_signal();
+    if (where == TO_LOG)
+        return log_result(w, log_writer_add(&w->log, data, size, &why), &why, err);
+    if (where == TO_END)
+        return end(w, data, size, err);
+    add_lines(w, data, size);
+    return 0;
+}
+
+/* Output first: whoever sees an event finds what came before it. */
+static int flush(struct output_writer *output, struct err *err)
+{
+    struct record_writer *w = of_output(output);
+    struct err why = ERR_INIT;
+    int result = log_result(w, log_writer_flush(&w->log, &why), &why, err);
+
+    if (write_events(w, result == 0 ? err : NULL) < 0)
+        result = -1;
+    return result;
+}
+
+/* --- making and ending one --- */
+
+static int create_file(int dir_fd, const struct record_writer *w, const char *name, struct err *err)
+{
+    int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    return fd < 0 ? err_errno(err, "cannot create %s/%s", w->path, name) : fd;
+}
+
+static int write_source(int dir_fd, const struct record_writer *w,
+                        const struct record_options *options, struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+
+    if (!options->source)
+        return 0;
+    fd = create_file(dir_fd, w, RECORD_PIPELINE, err);
+    if (fd < 0)
+        return -1;
+    if (fs_write_all(fd, options->source, options->source_size, err) < 0)
+        return err_wrap(err, "%s/" RECORD_PIPELINE, w->path);
+    return 0;
+}
+
+static int fill(const char *name, struct record_writer *w, const struct record_options *options,
+                struct err *err)
+{
+    CLEANUP_FD int dir_fd =
+        openat(w->runs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (dir_fd < 0)
+        return err_errno(err, "cannot open %s", w->path);
+    w->events_fd = create_file(dir_fd, w, RECORD_EVENTS, err);
+    if (w->events_fd < 0)
+        return -1;
+    if (flock(w->events_fd, LOCK_EX | LOCK_NB) < 0)
+        return err_errno(err, "cannot lock %s/" RECORD_EVENTS, w->path);
+    w->log_fd = create_file(dir_fd, w, RECORD_LOG, err);
+    if (w->log_fd < 0)
+        return -1;
+    w->index_fd = create_file(dir_fd, w, RECORD_INDEX, err);
+    if (w->index_fd < 0)
+        return -1;
+    return write_source(dir_fd, w, options, err);
+}
+
+/* It gets its name when it is locked: whoever finds it and no lock knows that it is over. */
+static int create_in(const char *runs_dir, struct record_writer *w,
+                     const struct record_options *options, struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s" RECORD_NEW, w->run_id);
+
+    free(w->path);
+    w->path = fs_join(runs_dir, w->run_id);
+    w->runs_fd = state_dir_open(runs_dir, err);
+    if (w->runs_fd < 0)
+        return -1;
+    if (mkdirat(w->runs_fd, name, 0700) < 0)
+        return err_errno(err, "cannot create %s", w->path);
+    if (fill(name, w, options, err) == 0) {
+        if (renameat(w->runs_fd, name, w->runs_fd, w->run_id) == 0)
+            return 0;
+        if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)
+            err_set(err, ERR_CONFLICT, "there is a record %s already", w->path);
+        else
+            err_errno(err, "cannot create %s", w->path);
+    }
+    fs_remove_tree_at(w->runs_fd, name, NULL);
+    return -1;
+}
+
+static void close_files(struct record_writer *w)
+{
+    cleanup_fd(&w->index_fd);
+    cleanup_fd(&w->log_fd);
+    cleanup_fd(&w->events_fd);
+    cleanup_fd(&w->runs_fd);
+    w->index_fd = w->log_fd = w->events_fd = w->runs_fd = -1;
+}
+
+static int create_somewhere(const char *runs_dir, struct record_writer *w,
+                            const struct record_options *options, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec dirs = {0};
+
+    record_dirs(runs_dir, &dirs);
+    for (size_t i = 0; i < dirs.len; i++) {
+        /* The first says best what is wrong. */
+        if (create_in(dirs.items[i], w, options, i ? NULL : err) == 0)
+            return 0;
+        close_files(w);
+    }
+    return -1;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text)
+        json_object_set_new(object, key, json_safe_string(text));
+}
+
+static json_t *begin_object(const struct record_options *options)
+{
+    json_t *begin = json_object();
+
+    json_object_set_new(begin, "event", json_string("RunBegan"));
+    json_object_set_new(begin, "format", json_integer(RECORD_FORMAT));
+    set_time(begin);
+    set_text(begin, "id", options->run_id);
+    set_text(begin, "origin", options->origin);
+    set_text(begin, "owner", options->owner);
+    set_text(begin, "user", options->user);
+    set_text(begin, "directory", options->directory);
+    return begin;
+}
+
+static void free_writer(struct record_writer *w)
+{
+    close_files(w);
+    log_writer_release(&w->log);
+    buf_release(&w->events);
+    buf_release(&w->node);
+    json_decref(w->begin);
+    free(w->run_id);
+    free(w->path);
+    free(w);
+}
+
+int record_create(const struct record_options *options, struct record_writer **ret, struct err *err)
+{
+    int64_t limit = options->log_limit_bytes ? options->log_limit_bytes : RECORD_LOG_LIMIT;
+    struct record_writer *w;
+
+    if (!record_id_is_valid(options->run_id))
+        return err_set(err, ERR_INVALID, "\"%s\" is not the id of a run", options->run_id);
+    w = xmalloc(sizeof(*w));
+    *w = (struct record_writer){.sink = {.handle = handle, .room_fd = room_fd},
+                                .output = {.write = write_some,
+                                           .flush = flush,
+                                           .enough = FORMAT_BLOCK_SIZE,
+                                           .delay_ms = DELAY_MS},
+                                .run_id = xstrdup(options->run_id),
+                                .begin = begin_object(options),
+                                .runs_fd = -1,
+                                .events_fd = -1,
+                                .log_fd = -1,
+                                .index_fd = -1,
+                                .node = BUF_INIT,
+                                .next_seq = 1,
+                                .events = BUF_INIT};
+    if (create_somewhere(options->runs_dir, w, options, err) < 0) {
+        free_writer(w);
+        return -1;
+    }
+    log_writer_init(&w->log, w->log_fd, w->index_fd, limit);
+    if (output_queue_new_for(&w->output, &w->queue, err) < 0) {
+        record_discard(w);
+        return -1;
+    }
+    *ret = w;
+    return 0;
+}
+
+struct event_sink *record_sink(struct record_writer *w)
+{
+    return &w->sink;
+}
+
+const char *record_writer_path(const struct record_writer *w)
+{
+    return w->path;
+}
+
+int record_fd(const struct record_writer *w)
+{
+    return w->events_fd;
+}
+
+static json_t *end_object(const struct record_writer *w, const struct record_end *end)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "event", json_string("RunEnded"));
+    set_time(object);
+    json_object_set_new(object, "id", json_string(w->run_id));
+    if (end->root)
+        json_object_set_new(object, "status",
+                            json_string(state_name((enum state)end->root->state)));
+    if (end->has_exit_code)
+        json_object_set_new(object, "exit_code", json_integer(end->exit_code));
+    set_text(object, "text", end->text);
+    if (end->root)
+        json_object_set_new(object, "tree", node_tree_to_json(end->root, w->run_id));
+    return object;
+}
+
+int record_finish(struct record_writer *w, const struct record_end *end, struct err *err)
+{
+    struct stat st;
+    int result;
+
+    if (w->begin)
+        queue_begin(w, end->root);
+    queue_line(w, end_object(w, end), TO_END);
+    result = output_queue_finish(w->queue, err);
+    /* Gives back what was reserved. */
+    if (fstat(w->events_fd, &st) == 0)
+        (void)!ftruncate(w->events_fd, st.st_size);
+    free_writer(w);
+    return result;
+}
+
+void record_discard(struct record_writer *w)
+{
+    CLEANUP_FREE char *gone = NULL;
+
+    if (!w)
+        return;
+    (void)!output_queue_finish(w->queue, NULL);
+    gone = xasprintf("%s" RECORD_GONE, w->run_id);
+    if (renameat(w->runs_fd, w->run_id, w->runs_fd, gone) == 0)
+        fs_remove_tree_at(w->runs_fd, gone, NULL);
+    free_writer(w);
+}
