@@ -366,5 +366,5 @@ test_podman() {
     assert_contains "$stdout" "b] <v>"
 }
 
-declare -A case_timeout=([test_malformed]=120 [test_too_large]=120)
+declare -A case_timeout=([test_malformed]=120 [test_too_large]=120 [test_failures_tell_as_well]=200)
 run_tests "$@"

@@ -237,7 +237,7 @@ static int run_with_files(struct test *t, const struct ctx *ctx, const char *scr
                                .environment = &t->f.environment,
                                .returns = returned_files,
                                .return_count = 2,
-                               .grace_ms = 200,
+                               .grace_ms = 20000,
                                .user = user};
 
     collector_release(&t->out);
@@ -264,7 +264,9 @@ static void gives_files_back(void **state)
     assert_int_equal(3, t->record.code);
     assert_returned(t, "echo x >$TWO; kill -9 $$", "ONE=whole:\nTWO=whole:x\n\n");
     assert_int_equal(SIGKILL, t->record.signal);
-    assert_returned(t, "(setsid sh -c 'sleep 0.1; echo late >$ONE' &) ; sleep 0.3",
+    assert_returned(t,
+                    "(setsid sh -c 'sleep 0.1; echo late >$ONE' &)\n"
+                    "until test -s $ONE; do sleep 0.01; done",
                     "ONE=whole:late\n\nTWO=whole:\n");
     assert_returned(t, "printf 12345678 >$ONE; printf 123456789 >$TWO",
                     "ONE=whole:12345678\nTWO=truncated:12345678\n");
@@ -401,17 +403,23 @@ static void files_of_another_user(void **state)
 static void files_of_a_step_that_timed_out(void **state)
 {
     struct test *t = *state;
-    struct ctx ctx;
 
-    ctx_init(&ctx, &t->f.root);
-    ctx_set_timeout(&ctx, 300, "step \"x\"");
-    assert_int_equal(-1, run_with_files(t, &ctx,
-                                        "echo x >$ONE; trap 'echo y >$TWO; exit' TERM\n"
-                                        "while :; do sleep 0.01; done",
-                                        NULL));
-    assert_int_equal(ERR_TIMEOUT, t->err.code);
+    /* It has to have begun by then. */
+    for (int ms = 300; ms < 30000; ms *= 3) {
+        struct ctx ctx;
+
+        ctx_init(&ctx, &t->f.root);
+        ctx_set_timeout(&ctx, ms, "step \"x\"");
+        assert_int_equal(-1, run_with_files(t, &ctx,
+                                            "trap 'echo y >$TWO; exit' TERM; echo x >$ONE\n"
+                                            "while :; do sleep 0.01; done",
+                                            NULL));
+        assert_int_equal(ERR_TIMEOUT, t->err.code);
+        ctx_release(&ctx);
+        if (strstr(t->out.returned.data, "whole:x"))
+            break;
+    }
     assert_string_equal("ONE=whole:x\n\nTWO=whole:y\n\n", t->out.returned.data);
-    ctx_release(&ctx);
 }
 
 static void no_files_without_a_program(void **state)

@@ -315,7 +315,7 @@ static void stuck_reader_does_not_change_the_result(void **state)
 {
     struct test *t = *state;
 
-    ctx_set_timeout(&t->ctx, 500, "step \"x\"");
+    ctx_set_timeout(&t->ctx, 2000, "step \"x\"");
     assert_int_equal(0, run(t, "echo ready; sleep 1000 & echo last; exit 3", stop_reading, 1000));
     assert_true(ctx_expired(&t->ctx));
     assert_int_equal(EXIT_CODE, t->record.kind);

@@ -1,7 +1,10 @@
 /* Order, limits and fairness of the scheduler, the limit of the pipeline, and pauses of retries. */
 #include "tests/unit/test.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "exec/retry.h"
@@ -133,12 +136,14 @@ struct entrant {
     struct err err;
     int result;
     pthread_t thread;
+    atomic_int tid;
 };
 
 static void *enter(void *arg)
 {
     struct entrant *e = arg;
 
+    atomic_store(&e->tid, gettid());
     e->result = limit_enter(e->limit, e->ctx, &e->err);
     if (e->result < 0)
         return NULL;
@@ -147,6 +152,27 @@ static void *enter(void *arg)
     pthread_mutex_unlock(&e->trace->mu);
     limit_leave(e->limit);
     return NULL;
+}
+
+/* Until the thread has nothing to do but to wait, or has ended. */
+static void await_asleep(struct entrant *e)
+{
+    char path[64], stat[512] = "";
+
+    while (!strstr(stat, ") S ")) {
+        int tid = atomic_load(&e->tid);
+        FILE *file;
+
+        poll(NULL, 0, 1);
+        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+        file = fopen(path, "re");
+        if (!file && tid)
+            return;
+        if (file && !fgets(stat, sizeof(stat), file))
+            stat[0] = '\0';
+        if (file)
+            fclose(file);
+    }
 }
 
 static void who_waits_longest_gets_in_first(void **state)
@@ -169,7 +195,7 @@ static void who_waits_longest_gets_in_first(void **state)
                                        .number = i,
                                        .trace = &t};
         assert_int_equal(pthread_create(&entrants[i].thread, NULL, enter, &entrants[i]), 0);
-        poll(NULL, 0, 100);
+        await_asleep(&entrants[i]);
     }
     pthread_join(entrants[2].thread, NULL);
     assert_int_equal(entrants[2].result, -1);

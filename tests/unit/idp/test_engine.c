@@ -353,8 +353,8 @@ static void a_silent_step_is_let_alone(void **state)
     (void)state;
     rig_open(&rig, "/");
     logins = atomic_load(&agent.logins);
-    ((struct idp_instance *)rig.instance)->patience_ms = 100;
-    assert_int_equal(rig_run(&rig, "sleep 0.5", &seen, &record, &err), 0);
+    ((struct idp_instance *)rig.instance)->patience_ms = 500;
+    assert_int_equal(rig_run(&rig, "sleep 1.6", &seen, &record, &err), 0);
     assert_int_equal(record.kind, EXIT_CODE);
     assert_int_equal(record.code, 0);
     assert_true(atomic_load(&agent.logins) > logins + 1);
