@@ -101,15 +101,23 @@ finish() {
 # of it, by $RUNNER_TEST_TIMEOUT_FACTOR.
 patience() { echo $(($1 * ${RUNNER_TEST_TIMEOUT_FACTOR:-1})); }
 
-# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails.
+# wait_for SECONDS COMMAND…: polls until the command succeeds, otherwise the test fails. What does not come
+# soon is not asked for so often: others need the processor.
 wait_for() {
-    local limit deadline
+    local limit deadline rounds=0
     limit=$(patience "$1")
     deadline=$((SECONDS + limit + 1))
     shift
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < deadline)) || fail "not within $limit seconds: $*"
-        sleep 0.05
+        rounds=$((rounds + 1))
+        if ((rounds < 20)); then
+            sleep 0.05
+        elif ((rounds < 60)); then
+            sleep 0.2
+        else
+            sleep 0.5
+        fi
     done
 }
 

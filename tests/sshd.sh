@@ -38,13 +38,16 @@ sshd_start() {
 
 listens() { (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; }
 
-# sshd_cut: ends the connections and not the server.
-sshd_cut() {
+# sshd_signal SIGNAL: to the processes of the connections, not to the server.
+sshd_signal() {
     local pid
     for pid in $(ps -o pid= --ppid "$sshd_pid"); do
-        kill -9 "$pid" $(ps -o pid= --ppid "$pid") 2>/dev/null || true
+        kill -s "$1" "$pid" $(ps -o pid= --ppid "$pid") 2>/dev/null || true
     done
 }
+
+# sshd_cut: ends the connections and not the server.
+sshd_cut() { sshd_signal KILL; }
 
 # sshd_end: ends the server, and its connections.
 sshd_end() {

@@ -9,8 +9,9 @@ needs_daemon=no
 # forget_the_run: as a restart of the host does: what ran there has ended, and its directory is gone.
 forget_the_run() {
     local pid
-    # All of it before anybody can log in again.
+    # All of it before anybody can log in again, or hears of it on a connection that is there.
     kill -STOP "$sshd_pid"
+    sshd_signal STOP
     for pid in $(pgrep -f "^$PWD/tmp/runner-.*/helper lane"); do
         kill -9 "$pid" 2>/dev/null || true
     done
