@@ -11,6 +11,10 @@
 #define PACKED_HEAD 9
 /* Less is not worth it. */
 #define PACKED_MIN 4096
+/* What the first packed frame of a connection stands for; each that has been sent doubles it. A
+ * frame is of use when it has come as a whole: a line that breaks again soon gets further by small
+ * ones. */
+#define PACKED_FIRST (8u << 10)
 /* A frame that would not be smaller by so much of it is not either. */
 #define GAIN_PART 8
 /* So many are then not tried, at most: after each further one, twice as many as before. */
@@ -39,6 +43,7 @@ void sender_begin(struct sender *sender, unsigned long taken)
     sender->len = HELPER_RELAY_WELCOME_SIZE;
     sender->output_left = 0;
     sender->packed = 0;
+    sender->packed_max = PACKED_FIRST;
     sender->sent = sender->spool->received;
     sender->told = taken;
     sender->asked = false;
@@ -101,7 +106,7 @@ static bool begin_frame(struct sender *sender, unsigned long taken)
     if (sender->sent == sender->spool->end)
         return false;
     size = spool_read(sender->spool, sender->sent, &data);
-    if (pack_output(sender, data, min_size(size, HELPER_RELAY_PACKED_MAX)))
+    if (pack_output(sender, data, min_size(size, sender->packed_max)))
         return true;
     sender->output_left = min_size(sender->spool->end - sender->sent, HELPER_RELAY_DATA_MAX);
     put_head(sender, HELPER_RELAY_OUTPUT, 4, sender->output_left);
@@ -116,9 +121,10 @@ static void note_sent(struct sender *sender, size_t size)
     sender->len -= of_frame;
     sender->sent += size - of_frame;
     sender->output_left -= size - of_frame;
-    if (!sender->len) {
+    if (!sender->len && sender->packed) {
         sender->sent += sender->packed;
         sender->packed = 0;
+        sender->packed_max = min_size(2 * sender->packed_max, HELPER_RELAY_PACKED_MAX);
     }
 }
 

@@ -15,6 +15,7 @@ struct sender {
     size_t at, len;
     size_t output_left; /* the data of such a one, from `sent` on */
     size_t packed;      /* for how much output a HELPER_RELAY_PACKED stands */
+    size_t packed_max;  /* at most, the next one */
     unsigned long sent; /* output */
     unsigned long told; /* how much input is taken */
     bool asked;         /* to be told in any case */

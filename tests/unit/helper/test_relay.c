@@ -240,6 +240,40 @@ static void packs_what_gets_smaller(void **state)
         try_packing(&packings[i]);
 }
 
+enum { SHORT_LINE = 6000, SHORT_LINES_MAX = 100 };
+
+/* A packed frame is of use when all of it has come. */
+static void gets_further_on_lines_that_break_soon(void **state)
+{
+    CLEANUP_BUF struct buf content = BUF_INIT;
+    CLEANUP_FREE char *path = xasprintf("%s.output", rig_program);
+    CLEANUP_FREE char *script = xasprintf("exec cat %s", path);
+    struct rig rig;
+    int lines = 0;
+
+    (void)state;
+    add_lines(&content);
+    buf_truncate(&content, LARGE / 5);
+    assert_int_equal(fs_write_file(path, content.data, content.len, 0600, NULL), 0);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_run(&rig, script);
+    while (!helper_reply_done(&rig.reply)) {
+        size_t to = SIZE_MAX, from = SHORT_LINE;
+
+        assert_true(++lines <= SHORT_LINES_MAX);
+        rig_connect(&rig);
+        while (from > 0 && !helper_reply_done(&rig.reply))
+            assert_true(rig_move(&rig, &to, &from));
+        rig_cut(&rig);
+    }
+    assert_true(lines > 2);
+    assert_int_equal(rig.output[0].len, content.len);
+    assert_memory_equal(rig.output[0].data, content.data, content.len);
+    assert_int_equal(rig_quit(&rig), 0);
+    assert_int_equal(unlink(path), 0);
+    rig_release(&rig);
+}
+
 static void gives_large_input_once(void **state)
 {
     CLEANUP_BUF struct buf content = BUF_INIT;
@@ -769,6 +803,7 @@ int main(void)
         cmocka_unit_test(says_why_it_cannot_begin),
         cmocka_unit_test(loses_and_repeats_no_output),
         cmocka_unit_test(packs_what_gets_smaller),
+        cmocka_unit_test(gets_further_on_lines_that_break_soon),
         cmocka_unit_test(gives_large_input_once),
         cmocka_unit_test(gives_input_once_that_was_held_back),
         cmocka_unit_test(runs_every_request_once),
