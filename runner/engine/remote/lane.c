@@ -13,7 +13,8 @@ enum {
     PAUSE_MAX_MS = 3000,
     /* In one go, so that the other direction gets its turn: the relay has to hear what has been
      * received before all that it holds for that is on its way. */
-    READS_MAX = 6,
+    READ_BYTES_MAX = 384 << 10,
+    READ_BYTES_MIN = 4 << 10, /* a read counts as at least so much */
     TELL_MS = 10,   /* from then on what has been received is told, however little it is */
     FAULTS_MAX = 4, /* without any output between them; then another connection is no remedy */
 };
@@ -171,12 +172,15 @@ static int connection_ended(struct lane *lane)
 
 static int receive_all(struct lane *lane, bool *moved)
 {
-    for (int i = 0; i < READS_MAX; i++) {
+    size_t bytes = 0;
+
+    while (bytes < READ_BYTES_MAX) {
         struct remote_output output;
 
         switch (lane->remote->ops->read(lane->command, &output, &lane->why)) {
         case REMOTE_OUTPUT:
             *moved = true;
+            bytes += output.len > READ_BYTES_MIN ? output.len : READ_BYTES_MIN;
             if (take(lane, &output) < 0)
                 return -1;
             continue;

@@ -11,11 +11,12 @@ struct script {
     const size_t *lens;
     unsigned count;
     unsigned made;
+    size_t piece; /* so much in one read; 0: all of it */
 };
 
 struct fake_command {
     struct remote_command command;
-    const char *data; /* NULL: it has been given */
+    const char *data; /* that has not been given */
     size_t len;
 };
 
@@ -45,9 +46,13 @@ static enum remote_read fake_read(struct remote_command *command, struct remote_
     struct fake_command *own = (struct fake_command *)command;
 
     (void)err;
-    if (!own->data)
+    if (!own->len)
         return REMOTE_AGAIN;
-    *ret = (struct remote_output){HELPER_STDOUT, steal_ptr(&own->data), own->len};
+    *ret = (struct remote_output){HELPER_STDOUT, own->data, own->len};
+    if (script.piece && script.piece < own->len)
+        ret->len = script.piece;
+    own->data += ret->len;
+    own->len -= ret->len;
     return REMOTE_OUTPUT;
 }
 
@@ -126,7 +131,7 @@ static void assert_given_up(const char *text, size_t len)
     struct err err = ERR_INIT;
     struct lane *lane;
 
-    script = (struct script){connections, &len, 1, 0};
+    script = (struct script){connections, &len, 1, 0, 0};
     assert_int_equal(lane_new(&remote, "/lane", &lane, &err), 0);
     assert_int_equal(drive(lane, &err), LANE_FAILED);
     assert_int_equal(err.code, ERR_LOST);
@@ -154,7 +159,7 @@ static void noise_that_passes_is_no_end(void **state)
     struct lane *lane;
 
     (void)state;
-    script = (struct script){connections, lens, 7, 0};
+    script = (struct script){connections, lens, 7, 0, 0};
     assert_int_equal(lane_new(&remote, "/lane", &lane, &err), 0);
     assert_int_equal(drive(lane, &err), LANE_IDLE);
     assert_int_equal(script.made, 7);
@@ -162,11 +167,52 @@ static void noise_that_passes_is_no_end(void **state)
     lane_free(lane);
 }
 
+/* What one lane_move() takes of a megabyte of output that comes in such pieces. */
+static uint64_t taken_at_once(size_t piece)
+{
+    enum { FRAMES = 16, FRAME = 65536, HEAD = 5 };
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    static char zeros[FRAME - HEAD];
+    const char *connection;
+    struct err err = ERR_INIT;
+    struct lane *lane;
+    uint64_t received;
+    struct ctx ctx;
+
+    buf_add(&text, HELPER_RELAY_WELCOME ZERO8, HELPER_RELAY_WELCOME_SIZE);
+    for (int i = 0; i < FRAMES; i++) {
+        buf_add(&text, "O\0\0\x01\0", HEAD);
+        buf_add(&text, "1\xfb\xff\0\0", HEAD);
+        buf_add(&text, zeros, sizeof(zeros));
+    }
+    connection = text.data;
+    script = (struct script){&connection, &text.len, 1, 0, piece};
+    assert_int_equal(ctx_init_root(&ctx, NULL, NULL), 0);
+    assert_int_equal(lane_new(&remote, "/lane", &lane, &err), 0);
+    assert_int_equal(lane_move(&ctx, lane, true, &err), LANE_MOVED);
+    received = lane->channel.received;
+    lane_free(lane);
+    ctx_release(&ctx);
+    return received;
+}
+
+/* The other direction gets its turn after so much, in whatever pieces it comes. */
+static void output_comes_in_turns_of_bytes(void **state)
+{
+    (void)state;
+    assert_in_range(taken_at_once(65536), 300 << 10, 400 << 10);
+    assert_in_range(taken_at_once(8192), 300 << 10, 400 << 10);
+    assert_in_range(taken_at_once(0), 1000 << 10, 1 << 20);
+    /* Nor is it many reads of little. */
+    assert_in_range(taken_at_once(16), 0, 8 << 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_makes_no_sense_is_not_asked_for_for_ever),
         cmocka_unit_test(noise_that_passes_is_no_end),
+        cmocka_unit_test(output_comes_in_turns_of_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
