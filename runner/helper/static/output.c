@@ -26,7 +26,6 @@ static void open_pipe(struct output *output, int which)
 
     if (error < 0)
         fail(HELPER_EXIT_CANNOT, "make a pipe", "", error_text(error));
-    enlarge_pipe(ends[0]);
     output->channels[which].from = ends[0];
     output->program_side[which] = ends[1];
 }
@@ -79,6 +78,8 @@ static bool look(struct output *output, struct channel *channel)
 
     if (!channel->splices || SYS3(ioctl, channel->from, FIONREAD, &size) < 0 || size < SPLICE_MIN)
         return false;
+    if (size >= PIPE_FULL_BYTES)
+        enlarge_pipe(channel->from);
     channel->seen = (size_t)size;
     live_send(&output->live, channel->to);
     return true;
@@ -100,10 +101,21 @@ static bool read_some(struct output *output, struct channel *channel)
         close_fd(&channel->from);
         return false;
     }
+    if (n >= PIPE_FULL_BYTES)
+        enlarge_pipe(channel->from);
     channel->at = 0;
     channel->len = (size_t)n;
     live_send(&output->live, channel->to);
     return true;
+}
+
+/* Others may have taken of it: a program that reads what it has written. */
+static void see_less(struct channel *channel)
+{
+    int size = 0;
+
+    if (SYS3(ioctl, channel->from, FIONREAD, &size) < 0 || (size_t)size < channel->seen)
+        channel->seen = size > 0 ? (size_t)size : 0;
 }
 
 static long splice(struct channel *channel)
@@ -113,7 +125,9 @@ static long splice(struct channel *channel)
 
     if (n > 0) {
         channel->seen -= (size_t)n;
-    } else if (!is_again(n)) {
+    } else if (is_again(n)) {
+        see_less(channel);
+    } else {
         /* It is read then: at the end, from what cannot be spliced, and where the call is
          * forbidden; nothing has been taken. */
         channel->splices = false;

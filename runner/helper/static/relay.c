@@ -52,6 +52,7 @@ struct relay {
     int signals;
     int serve_in;     /* -1: closed */
     int serve_out[2]; /* likewise */
+    int next_output;  /* which of them is taken from first */
     struct tree tree; /* `serve` is its main process */
     bool ended;       /* that it has ended is in the spool */
     struct spool spool;
@@ -121,8 +122,6 @@ static void start_serve(struct relay *relay, char *const *env)
     relay->serve_in = pipes[0][1];
     relay->serve_out[0] = pipes[1][0];
     relay->serve_out[1] = pipes[2][0];
-    enlarge_pipe(relay->serve_out[0]);
-    enlarge_pipe(relay->serve_out[1]);
     close_fd(&pipes[0][0]);
     close_fd(&pipes[1][1]);
     close_fd(&pipes[2][1]);
@@ -155,6 +154,8 @@ static void take_output(struct relay *relay, int which)
 
     for (unsigned i = 0; i < READS_MAX && n == HELPER_RELAY_DATA_MAX && has_room(relay); i++) {
         n = spool_add_from(&relay->spool, streams[which], relay->serve_out[which]);
+        if (n >= PIPE_FULL_BYTES)
+            enlarge_pipe(relay->serve_out[which]);
         /* Somebody who could not be killed may have kept the other end. */
         if (n <= 0 && (!is_again(n) || relay->tree.main_ended))
             close_fd(&relay->serve_out[which]);
@@ -473,6 +474,22 @@ static void write_peer(struct relay *relay, const struct pollfd fds[FDS])
         line_close(line);
 }
 
+/* One that floods would take all the room, each time: the other begins the next time. */
+static void take_outputs(struct relay *relay, const struct pollfd fds[FDS])
+{
+    const int first = relay->next_output;
+
+    for (int i = 0; i < 2; i++) {
+        const int which = (first + i) % 2;
+
+        if (!fds[AT_OUTPUT + which].revents &&
+            !(relay->tree.main_ended && relay->serve_out[which] >= 0))
+            continue;
+        take_output(relay, which);
+        relay->next_output = 1 - first;
+    }
+}
+
 static void move(struct relay *relay)
 {
     struct pollfd fds[FDS];
@@ -480,10 +497,7 @@ static void move(struct relay *relay)
     wait_for(relay, fds);
     if (fds[AT_SIGNALS].revents)
         take_signals(relay);
-    for (int i = 0; i < 2; i++) {
-        if (fds[AT_OUTPUT + i].revents || (relay->tree.main_ended && relay->serve_out[i] >= 0))
-            take_output(relay, i);
-    }
+    take_outputs(relay, fds);
     if (relay->tree.main_ended)
         note_end(relay);
     if (fds[AT_PEER_IN].revents)

@@ -227,9 +227,14 @@ void set_nonblocking(int fd)
         SYS3(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+#define PIPE_BYTES (256 << 10)
+
 void enlarge_pipe(int fd)
 {
-    SYS3(fcntl, fd, F_SETPIPE_SZ, 256 << 10);
+    long size = SYS3(fcntl, fd, F_GETPIPE_SZ, 0);
+
+    if (size >= 0 && size < PIPE_BYTES)
+        SYS3(fcntl, fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 void close_fd(int *fd)

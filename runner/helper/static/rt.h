@@ -35,7 +35,11 @@ long now_ms(void);
 struct pollfd;
 long poll_until(struct pollfd *fds, size_t count, long until_ms);
 void set_nonblocking(int fd);
-/* To more than what a program writes at once, so that fewer turns are taken; if that is allowed. */
+/* So much at once has most likely filled a pipe of the usual size. */
+#define PIPE_FULL_BYTES (48 << 10)
+/* To more than what a program writes at once, so that fewer turns are taken; if that is allowed,
+ * and it is not as large already. All pipes of a user have a limit together: one that has never
+ * been full is left as it is. */
 void enlarge_pipe(int fd);
 /* Sets it to -1. */
 void close_fd(int *fd);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,6 +119,111 @@ static void says_why_it_cannot_begin(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         assert_int_equal(rig_wait_for(rig_start_program(cases[i], NULL)), HELPER_EXIT_CANNOT);
     assert_int_equal(rig_wait_for(rig_start_program(nobody, NULL)), HELPER_EXIT_NO_RELAY);
+}
+
+/* Of the program whose process group leader says its number first. */
+static int open_output_of(const struct rig *rig, int stream)
+{
+    CLEANUP_FREE char *path =
+        xasprintf("/proc/%ld/fd/%d", strtol(rig->output[0].data, NULL, 10), stream);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void await_bytes(int pipe, int least)
+{
+    int size = 0;
+
+    for (;;) {
+        assert_int_equal(ioctl(pipe, FIONREAD, &size), 0);
+        if (size >= least)
+            return;
+        usleep(200);
+    }
+}
+
+/* So many times there is room in the relay for one more record; meanwhile the pipe is full. */
+static void make_room(struct rig *rig, int pipe, int rounds)
+{
+    for (int i = 0; i < rounds && !rig->output[1].len; i++) {
+        const size_t until = rig->output[0].len + HELPER_RELAY_DATA_MAX;
+
+        await_bytes(pipe, HELPER_RELAY_DATA_MAX);
+        channel_tell(&rig->channel);
+        while (rig->output[0].len < until && !rig->output[1].len) {
+            size_t to = SIZE_MAX, from = until - rig->output[0].len;
+
+            assert_true(rig_move(rig, &to, &from));
+        }
+    }
+}
+
+enum { ROUNDS = 2 * HELPER_RELAY_MEMORY / HELPER_RELAY_DATA_MAX };
+
+static void a_flood_lets_the_other_stream_through(void **state)
+{
+    CLEANUP_FREE char *go = xasprintf("%s.go", rig_program);
+    CLEANUP_FREE char *script = xasprintf("echo $$; cat /dev/urandom & until [ -e %s ]; do sleep "
+                                          "0.01; done; echo late >&2; wait",
+                                          go);
+    CLEANUP_FD int output = -1;
+    CLEANUP_FD int errors = -1;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, script);
+    while (!rig.output[0].len)
+        assert_true(rig_move_all(&rig));
+    output = open_output_of(&rig, 1);
+    errors = open_output_of(&rig, 2);
+    make_room(&rig, output, ROUNDS);
+    assert_int_equal(rig.output[1].len, 0);
+    assert_int_equal(fs_write_file(go, "", 0, 0600, NULL), 0);
+    await_bytes(errors, 5);
+    make_room(&rig, output, ROUNDS);
+    assert_int_equal(rig.output[1].len, 5);
+    assert_int_equal(unlink(go), 0);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
+}
+
+/* Pipes of one that says little stay small: there is a limit for all of a user. */
+static void a_pipe_that_was_full_is_made_larger(void **state)
+{
+    CLEANUP_FREE char *go = xasprintf("%s.go", rig_program);
+    CLEANUP_FREE char *script =
+        xasprintf("echo $$; until [ -e %s ]; do sleep 0.01; done; head -c 500000 /dev/zero", go);
+    CLEANUP_FD int fd = -1;
+    struct rig rig;
+    int usual[2], full;
+
+    (void)state;
+    assert_int_equal(pipe2(usual, O_CLOEXEC), 0);
+    rig_start(&rig, RIG_LONG_MS);
+    rig_connect(&rig);
+    rig_run(&rig, script);
+    while (!rig.output[0].len)
+        assert_true(rig_move_all(&rig));
+    fd = open_output_of(&rig, 1);
+    full = fcntl(usual[0], F_GETPIPE_SZ);
+    assert_int_equal(fcntl(fd, F_GETPIPE_SZ), full);
+    /* Until it is full, nobody reads. */
+    assert_int_equal(kill(rig.relay, SIGSTOP), 0);
+    assert_int_equal(fs_write_file(go, "", 0, 0600, NULL), 0);
+    await_bytes(fd, full);
+    assert_int_equal(kill(rig.relay, SIGCONT), 0);
+    rig_finish(&rig);
+    assert_true(rig.output[0].len > (size_t)full);
+    assert_int_equal(fcntl(fd, F_GETPIPE_SZ), 256 << 10);
+    close(usual[0]);
+    close(usual[1]);
+    assert_int_equal(unlink(go), 0);
+    assert_int_equal(rig_quit(&rig), 0);
+    rig_release(&rig);
 }
 
 /* --- over many --- */
@@ -801,6 +907,8 @@ int main(void)
         cmocka_unit_test(a_signal_lets_the_program_end),
         cmocka_unit_test(a_signal_ends_what_does_nothing),
         cmocka_unit_test(says_why_it_cannot_begin),
+        cmocka_unit_test(a_flood_lets_the_other_stream_through),
+        cmocka_unit_test(a_pipe_that_was_full_is_made_larger),
         cmocka_unit_test(loses_and_repeats_no_output),
         cmocka_unit_test(packs_what_gets_smaller),
         cmocka_unit_test(gets_further_on_lines_that_break_soon),
