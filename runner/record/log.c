@@ -88,7 +88,7 @@ static bool entry_is_sound(const struct format_entry *e)
 static int read_entry(struct record_log *log, uint64_t number, const struct format_entry **ret,
                       struct err *err)
 {
-    const struct format_entry *entry;
+    const struct format_entry *entry = NULL;
 
     if (number < log->entries_from || number >= log->entries_from + log->entries_len) {
         uint64_t count = log->block_count - number;
@@ -232,7 +232,7 @@ static bool take_record(struct record_log *log, struct record_item *ret)
 /* Goes to the next block: 1 if there is one, loaded or left out; 0: not now; -1: it is damaged. */
 static int next_block(struct record_log *log, struct err *err)
 {
-    const struct format_entry *entry;
+    const struct format_entry *entry = NULL;
     uint64_t number = log->next_block;
 
     if (number >= log->block_count) {
@@ -341,7 +341,7 @@ int record_log_seek_time(struct record_log *log, int64_t time_ms, struct err *er
 
 int record_log_totals(struct record_log *log, struct record_log_totals *ret, struct err *err)
 {
-    const struct format_entry *entry;
+    const struct format_entry *entry = NULL;
 
     if (count_blocks(log, err) < 0)
         return -1;

@@ -225,7 +225,7 @@ static void list_one(struct record_list *list, const char *runs_dir, int runs_fd
     events_fd = openat(dir_fd, RECORD_EVENTS, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (events_fd < 0)
         return;
-    snprintf(entry.run_id, sizeof(entry.run_id), "%s", name);
+    memcpy(entry.run_id, name, strlen(name));
     entry.runs_dir = xstrdup(runs_dir);
     entry.written = store_is_locked(events_fd);
     entry.size_bytes = size_on_disk(dir_fd);
