@@ -10,7 +10,7 @@ source "$(dirname "$0")/../kube.sh"
 
 # shellcheck disable=SC2034 # for run_tests
 needs_cluster=alone
-declare -A case_timeout=([test_connections_break_a_hundred_times]=240 [test_apiserver_restarts]=180
+declare -A case_timeout=([test_connections_break_a_hundred_times]=500 [test_apiserver_restarts]=180
     [test_no_connection_can_be_made_for_a_while]=120
     [test_kubelet_restarts]=180 [test_kubelet_is_away_too_long]=180 [test_pod_is_evicted]=120
     [test_log_of_a_service_breaks_off]=180 [test_api_is_away_at_the_end]=300 [test_node_dies]=240
@@ -81,7 +81,7 @@ test_connections_break_a_hundred_times() {
     counting_job 100
     spawn_counted
     touch cut
-    wait_for 200 breaks 100
+    wait_for 400 breaks 100
     rm cut
     stop_counting
     finish

@@ -237,7 +237,7 @@ static int run_with_files(struct test *t, const struct ctx *ctx, const char *scr
                                .environment = &t->f.environment,
                                .returns = returned_files,
                                .return_count = 2,
-                               .grace_ms = 20000,
+                               .grace_ms = 3000,
                                .user = user};
 
     collector_release(&t->out);
