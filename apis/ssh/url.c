@@ -77,17 +77,29 @@ static const char *const options[] = {"key",        "passphrase", "known_hosts",
                                       "accept_new", "insecure",   "user",        "jump",
                                       "config",     NULL};
 
-static int parse_url(const char *text, struct remote_url *ret, struct err *err)
+static int parse_address(const char *address, struct remote_url *ret, struct err *err)
 {
-    if (strncmp(text, "ssh://", 6) != 0)
-        return err_set(err, ERR_INVALID, "expected ssh://[USER@]HOST[:PORT][?OPTION=VALUE&…]");
-    if (remote_url_parse(text + 6, ret, err) < 0 || remote_url_check_keys(ret, options, err) < 0)
+    if (remote_url_parse(address, ret, err) < 0 || remote_url_check_keys(ret, options, err) < 0)
         return -1;
     if (ret->path && strcmp(ret->path, "/") != 0)
         return err_set(err, ERR_INVALID,
                        "nothing may stand behind the host's slash but \"?\" (write %%2F for a "
                        "slash and %%40 for an @ of a password)");
     return 0;
+}
+
+int ssh_address_check(const char *address, struct err *err)
+{
+    CLEANUP_REMOTE_URL struct remote_url url = {0};
+
+    return parse_address(address, &url, err);
+}
+
+static int parse_url(const char *text, struct remote_url *ret, struct err *err)
+{
+    if (strncmp(text, "ssh://", 6) != 0)
+        return err_set(err, ERR_INVALID, "expected ssh://[USER@]HOST[:PORT][?OPTION=VALUE&…]");
+    return parse_address(text + 6, ret, err);
 }
 
 static const char *option(const struct remote_url *url, const char *key)

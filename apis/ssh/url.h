@@ -87,6 +87,9 @@ struct ssh_target {
 
 #define CLEANUP_SSH_TARGET CLEANUP(ssh_target_freep)
 
+/* Of what stands behind "ssh://": whether it is written as above, whatever the configuration says
+ * of the host. Pure. ERR_INVALID. */
+int ssh_address_check(const char *address, struct err *err) __attribute__((warn_unused_result));
 int ssh_target_parse(const struct ctx *ctx, const char *url,
                      const struct ssh_environment *environment, struct ssh_target **ret,
                      struct err *err) __attribute__((warn_unused_result));

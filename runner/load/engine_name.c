@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "apis/ssh/url.h"
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/nearest.h"
@@ -78,14 +79,9 @@ static int check_idps(const char *address, struct err *err)
 /* What is written in the OpenSSH client's configuration is not looked at here. */
 static int check_ssh(const char *address, struct err *err)
 {
-    static const char *const keys[] = {"key",        "passphrase", "known_hosts", "host_key",
-                                       "accept_new", "insecure",   "user",        "jump",
-                                       "config",     NULL};
-    CLEANUP_REMOTE_URL struct remote_url url = {0};
-
     if (!*address)
         return err_set(err, ERR_INVALID, "the engine \"ssh\" needs a host: ssh://USER@HOST:PORT");
-    if (remote_url_parse(address, &url, err) < 0 || remote_url_check_keys(&url, keys, err) < 0)
+    if (ssh_address_check(address, err) < 0)
         return err_wrap(err, "the engine \"ssh\"");
     return 0;
 }
