@@ -57,6 +57,9 @@ static int list_body(const struct ctx *ctx, struct db *db, void *arg, bool again
         query.row = take_total;
         if (db->ops->run(ctx, db, &query, err) < 0)
             return -1;
+        /* A search goes through all of them. */
+        if (listing->found.total <= listing->asked.params[query.param_count + 1].number)
+            return 0;
     }
     query.sql = listing->rows_sql;
     query.param_count = listing->asked.count;

@@ -16,7 +16,7 @@
 enum {
     /* Instructions of SQLite's machine between two looks at the context: some 0.1 ms. */
     LOOK_AFTER = 10000,
-    /* Pages of the log of changes, which is read again by the first process that opens the file. */
+    /* Pages of the log of changes, which the first process that opens the file reads again. */
     LOG_PAGES = 256,
     CACHE_KB = 16 << 10,
     WAIT_MIN_MS = 1,
@@ -57,6 +57,21 @@ static int on_progress(void *arg)
     const struct sqlite_db *db = arg;
 
     return db->ctx && ctx_done(db->ctx);
+}
+
+/* SQLite's own way leaves the file as long as it is, to be written from its beginning by whoever
+ * knows that nobody needs it. Processes that open and close it one after the other never do. */
+static int on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+    struct sqlite_db *db = arg;
+    const struct ctx *ctx = db->ctx;
+
+    if (pages < LOG_PAGES)
+        return SQLITE_OK;
+    db->ctx = NULL; /* nobody waits for readers: the next who writes tries again */
+    sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    db->ctx = ctx;
+    return SQLITE_OK;
 }
 
 int sqlite_db_exec(struct sqlite_db *db, const char *sql, struct err *err)
@@ -264,7 +279,7 @@ static int set_up(struct sqlite_db *db, struct err *err)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_wal_autocheckpoint(db->handle, LOG_PAGES);
+    sqlite3_wal_hook(db->handle, on_commit, db);
     if (sqlite_db_migrate(db, err) < 0)
         return -1;
     snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%d", CACHE_KB);
