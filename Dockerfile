@@ -6,8 +6,8 @@ FROM ${BASE} AS build
 # With the compiler for the other architecture, whose machines it is to bring the helper to.
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         ca-certificates cmake gcc libarchive-dev libc6-dev libcurl4-openssl-dev libexpat1-dev \
-        libjansson-dev liblz4-dev libpcre2-dev libsqlite3-dev libssh2-1-dev libssl-dev libyaml-dev \
-        nettle-dev ninja-build pkg-config \
+        libjansson-dev liblz4-dev libpcre2-dev libpq-dev libsqlite3-dev libssh2-1-dev libssl-dev \
+        libyaml-dev nettle-dev ninja-build pkg-config \
         $(if [ "$(uname -m)" = aarch64 ]; then \
             echo gcc-x86-64-linux-gnu linux-libc-dev-amd64-cross; else \
             echo gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross; fi) && \

@@ -115,11 +115,22 @@ static int migrate_locked(struct sqlite_db *db, struct err *err)
                : 0;
 }
 
+/* In a transaction: the tables and the number come together, when another process makes them. */
+static int look(struct sqlite_db *db, int64_t *ret, struct err *err)
+{
+    if (sqlite_db_begin(db, "BEGIN", err) < 0)
+        return -1;
+    if (read_version(db, ret, err) == 0 && sqlite_db_exec(db, "COMMIT", err) == 0)
+        return 0;
+    sqlite_db_rollback(db);
+    return -1;
+}
+
 int sqlite_db_migrate(struct sqlite_db *db, struct err *err)
 {
     int64_t version;
 
-    if (read_version(db, &version, err) < 0)
+    if (look(db, &version, err) < 0)
         return -1;
     if (version == db_sqlite_version)
         return 0;

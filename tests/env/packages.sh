@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 build=(
     ca-certificates cmake gcc libarchive-dev libc6-dev ninja-build 'pkg-config|pkgconf'
     libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssh2-1-dev libssl-dev libyaml-dev
-    libcmocka-dev liblz4-dev libsqlite3-dev nettle-dev
+    libcmocka-dev liblz4-dev libpq-dev libsqlite3-dev nettle-dev
 )
 # The helper for the other architecture.
 if [[ $(uname -m) == aarch64 ]]; then
@@ -27,6 +27,7 @@ test=(
     docker.io docker-compose iptables podman netavark aardvark-dns docker-registry apache2-utils libxml2-utils tmux
     'qemu-user-static|qemu-user' busybox-static debian-archive-keyring debootstrap
     openssh-client openssh-server python3-jsonschema python3-yaml graphviz zsh fish tcsh
+    postgresql
 )
 # shellcheck disable=SC2034 # used by name in main
 kubernetes=(conntrack curl docker.io ebtables etcd-server ethtool iptables jq openssl socat util-linux)
