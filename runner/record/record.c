@@ -148,9 +148,9 @@ int record_open(const char *runs_dir, const char *run_id, struct record **ret, s
             *ret = record;
             return 0;
         }
-        record_close(record);
-        if (!first.code && why.code != ERR_NOT_FOUND)
+        if (!first.code && (why.code != ERR_NOT_FOUND || record->dir_fd >= 0))
             first = why;
+        record_close(record);
     }
     if (first.code) {
         if (err)
