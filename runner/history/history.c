@@ -1,0 +1,276 @@
+#include "history/history.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/logger.h"
+#include "base/state_dir.h"
+#include "event/json.h"
+#include "event/read.h"
+#include "history/mark.h"
+#include "history/tree.h"
+
+#define STORE_NAME "runs.db"
+
+/* Others may write the same run at the same moment; each time one of them got further. */
+enum { TRIES_MAX = 8 };
+
+char *history_dir(const char *given, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec dirs = {0};
+
+    if (given)
+        return fs_mkdir_p(given, 0700, err) < 0 ? NULL : fs_absolute(given);
+    state_dirs(false, &dirs);
+    for (size_t i = 0; i < dirs.len; i++) {
+        CLEANUP_FD int fd = state_dir_open(dirs.items[i], err);
+
+        if (fd >= 0)
+            return xstrdup(dirs.items[i]);
+    }
+    return NULL;
+}
+
+int history_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
+{
+    CLEANUP_HISTORY struct history *history = xcalloc(1, sizeof(*history));
+    CLEANUP_FREE char *file = NULL;
+
+    history->dir = history_dir(dir, err);
+    if (!history->dir)
+        return err_wrap(err, "there is no place for the history of runs");
+    history->runs = fs_join(history->dir, "runs");
+    file = fs_join(history->dir, STORE_NAME);
+    if (store_open(ctx, file, NULL, &history->store, err) < 0)
+        return -1;
+    *ret = steal_ptr(&history);
+    return 0;
+}
+
+void history_close(struct history *history)
+{
+    if (!history)
+        return;
+    store_close(history->store);
+    free(history->runs);
+    free(history->dir);
+    free(history);
+}
+
+/* --- following --- */
+
+/* The version that the store has; -1: none. -2: it cannot be asked. */
+static int64_t version_of(const struct ctx *ctx, struct history *history, const char *run_id,
+                          bool *ret_ended, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    struct err why = ERR_INIT;
+
+    *ret_ended = false;
+    if (store_get(ctx, history->store, run_id, &runs, &why) == 0) {
+        *ret_ended = state_is_final(runs.items[0].state);
+        return runs.items[0].version;
+    }
+    if (why.code == ERR_NOT_FOUND)
+        return -1;
+    err_set(err, why.code, "%s", why.message);
+    return -2;
+}
+
+static char *snapshot_of(const struct told *told, const char *run_id)
+{
+    json_t *tree = node_tree_to_json(&told->root, run_id);
+    char *text = json_dumps(tree, JSON_COMPACT);
+
+    json_decref(tree);
+    return text;
+}
+
+/* ERR_CONFLICT: somebody else was faster. */
+static int write_behind(const struct ctx *ctx, struct history *history, const struct told *told,
+                        const struct store_run *row, int64_t version, struct err *err)
+{
+    bool ended = state_is_final(row->state);
+    CLEANUP_FREE char *snapshot = ended ? snapshot_of(told, row->id) : NULL;
+    int64_t known = version < 0 ? 0 : version;
+    struct store_change change = {.id = row->id,
+                                  .add = version < 0,
+                                  .version = known,
+                                  .run = row,
+                                  .snapshot = snapshot,
+                                  .drop_events = ended};
+
+    if ((size_t)known > told->lines.len)
+        return err_set(err, ERR_PROTOCOL, "the store knows more of run %s than its record",
+                       row->id);
+    change.events = (const char *const *)told->lines.items + known;
+    change.event_count = told->lines.len - (size_t)known;
+    if (version >= 0 && !change.event_count)
+        return 0;
+    return store_append(ctx, history->store, &change, err);
+}
+
+static int try_follow(const struct ctx *ctx, struct history *history, const char *run_id,
+                      bool *ret_ended, struct err *err)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_TOLD struct told told = {0};
+    struct store_run row;
+    int64_t version = version_of(ctx, history, run_id, ret_ended, err);
+    bool written;
+
+    if (version == -2)
+        return -1;
+    if (*ret_ended)
+        return 0;
+    if (record_open(history->runs, run_id, &record, err) < 0)
+        return -1;
+    written = record_is_written(record); /* asked first: what it wrote last is read behind it */
+    if (told_read(record, &told, err) < 0)
+        return err_wrap(err, "the record %s", record_path(record));
+    if (!told.ended && !written)
+        told_lost(&told, run_id);
+    told_row(&told, record, &row);
+    *ret_ended = state_is_final(row.state) && (told.ended || !written);
+    return write_behind(ctx, history, &told, &row, version, err);
+}
+
+int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,
+                   struct err *err)
+{
+    struct err why = ERR_INIT;
+    bool ended = false;
+    int result = -1;
+
+    for (int i = 0; result < 0 && i < TRIES_MAX; i++) {
+        result = try_follow(ctx, history, run_id, &ended, &why);
+        if (result < 0 && why.code != ERR_CONFLICT)
+            break;
+    }
+    /* A record that was removed with its mark left behind. */
+    if (result < 0 && why.code == ERR_NOT_FOUND)
+        ended = true;
+    if (ended)
+        mark_remove(history->dir, run_id);
+    return result < 0 ? err_set(err, why.code, "%s", why.message) : 0;
+}
+
+/* A store that is new although there are records: the one before is lost. All are followed again. */
+static int mark_unknown(const struct ctx *ctx, struct history *history, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs any = {0};
+    CLEANUP_RECORD_LIST struct record_list records = {0};
+
+    if (store_list(ctx, history->store, &(struct store_query){.limit = 1}, &any, err) < 0)
+        return -1;
+    if (any.len || !fs_is_directory(history->runs))
+        return 0;
+    if (record_list_add(&records, history->runs, err) < 0)
+        return -1;
+    vec_foreach (struct record_entry *, record, &records) {
+        if (mark_add(history->dir, record->run_id, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int history_update(const struct ctx *ctx, struct history *history, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec open = {0};
+
+    if (mark_unknown(ctx, history, err) < 0 || marks_list(history->dir, &open, err) < 0)
+        return -1;
+    for (size_t i = 0; i < open.len; i++) {
+        struct err why = ERR_INIT;
+
+        if (ctx_check(ctx, err) < 0)
+            return -1;
+        if (history_follow(ctx, history, open.items[i], &why) < 0 && why.code != ERR_NOT_FOUND)
+            log_warn("history", "run %s: %s", open.items[i], why.message);
+    }
+    return 0;
+}
+
+/* --- looking --- */
+
+static int tree_in_store(const struct ctx *ctx, struct history *history,
+                         const struct store_run *run, struct node *ret, struct err *err)
+{
+    CLEANUP_STORE_EVENTS struct store_events events = {0};
+    json_t *tree;
+    int result;
+
+    if (store_read_events(ctx, history->store, run->id, 0, true, &events, err) < 0)
+        return -1;
+    tree = events.snapshot ? json_loads(events.snapshot, 0, NULL) : NULL;
+    if (!tree)
+        return err_set(err, ERR_NOT_FOUND, "the record of run %s is gone", run->id);
+    result = node_tree_from_json(tree, ret, err);
+    json_decref(tree);
+    return result;
+}
+
+static void move_tree(struct node *to, struct node *from)
+{
+    *to = *from;
+    for (uint32_t i = 0; i < to->child_count; i++)
+        to->children[i].parent = to;
+    *from = (struct node){0};
+}
+
+int history_tree(const struct ctx *ctx, struct history *history, const struct store_run *run,
+                 struct node *ret, struct err *err)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_TOLD struct told told = {0};
+
+    /* Once it has ended the store has all of it, the loss of a run included. */
+    if (state_is_final(run->state))
+        return tree_in_store(ctx, history, run, ret, err);
+    if (record_open(history->runs, run->id, &record, err) < 0 || told_read(record, &told, err) < 0)
+        return -1;
+    if (!told.grown)
+        return err_set(err, ERR_NOT_FOUND, "run %s has not begun yet", run->id);
+    move_tree(ret, &told.root);
+    return 0;
+}
+
+/* --- removing --- */
+
+int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
+                   struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    if (!state_is_final(run->state))
+        return err_set(err, ERR_CONFLICT, "run %s has not ended: cancel it first", run->id);
+    if (record_remove(history->runs, run->id, &why) < 0 && why.code != ERR_NOT_FOUND)
+        return err_set(err, why.code, "%s", why.message);
+    return store_delete(ctx, history->store, &run->id, 1, NULL, err);
+}
+
+int history_prune(const struct ctx *ctx, struct history *history,
+                  const struct store_retention *keep, int64_t *ret_removed, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs excess = {0};
+
+    if (ret_removed)
+        *ret_removed = 0;
+    if (store_list_excess(ctx, history->store, keep, 0, &excess, err) < 0)
+        return -1;
+    vec_foreach (struct store_run *, run, &excess) {
+        if (history_remove(ctx, history, run, err) < 0)
+            return -1;
+        if (ret_removed)
+            ++*ret_removed;
+    }
+    return 0;
+}

@@ -1,0 +1,80 @@
+/* What is known of all runs: their records, and the store that follows them
+ * (docs/adr/0044-a-run-is-a-record-that-the-store-follows.md).
+ *
+ *     DIR/runs/RUNID/   the records
+ *     DIR/runs.db       the store
+ *     DIR/open/RUNID    a mark: the store may not know the end of this run yet
+ *
+ * DIR is that of --history, else the first of state_dirs() that can be used.
+ *
+ *     history_open(ctx, NULL, &history, err)
+ *     history_update(ctx, history, err)              what others have left to do
+ *     store_list(ctx, history->store, &query, …)     look around
+ *     history_tree(ctx, history, run, &root, err)    one run, as its displays want it
+ *     history_close(history)
+ *
+ * Threads: any number may use one history. */
+#pragma once
+
+#include "base/ctx.h"
+#include "event/node.h"
+#include "record/writer.h"
+#include "store/store.h"
+
+struct history {
+    char *dir;
+    char *runs; /* DIR/runs */
+    struct store *store;
+};
+
+#define CLEANUP_HISTORY CLEANUP(history_cleanup)
+
+/* The directory that is used, made if need be; the caller's. `given` NULL: the user's own. */
+char *history_dir(const char *given, struct err *err);
+
+int history_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* NULL is fine. */
+void history_close(struct history *history);
+static inline void history_cleanup(struct history **history)
+{
+    history_close(*history);
+}
+
+/* Has the store know what the record of a run says by now. A run that did not say how it ended, and
+ * whose process is gone, has failed: its outcome is lost. */
+int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,
+                   struct err *err) __attribute__((warn_unused_result));
+/* The same for all runs that the store may not know the end of. A record that is damaged is said in
+ * the log, and keeps none of the others from being read. */
+int history_update(const struct ctx *ctx, struct history *history, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* The tree of a run; `ret` is zeroed, and the caller's to release. */
+int history_tree(const struct ctx *ctx, struct history *history, const struct store_run *run,
+                 struct node *ret, struct err *err) __attribute__((warn_unused_result));
+
+/* Removes a run that has ended. ERR_CONFLICT: it has not. */
+int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
+                   struct err *err) __attribute__((warn_unused_result));
+/* Removes the runs that are too many; *ret_removed (may be NULL) counts them. */
+int history_prune(const struct ctx *ctx, struct history *history,
+                  const struct store_retention *keep, int64_t *ret_removed, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* --- the run of this process --- */
+
+struct recording;
+
+/* Begins the record of a run in a history: marks it as open, then makes it. `options->runs_dir`
+ * does not count; nor is there a store needed for it. */
+int recording_begin(const char *dir, const struct record_options *options, struct recording **ret,
+                    struct err *err) __attribute__((warn_unused_result));
+struct event_sink *recording_sink(struct recording *recording);
+/* Ends the record, has the store follow it, and removes what is too many by `keep` (NULL: nothing);
+ * frees. What could not be done is done by the next one who updates the history. */
+int recording_end(const struct ctx *ctx, struct recording *recording, const struct record_end *end,
+                  const struct store_retention *keep, struct err *err)
+    __attribute__((warn_unused_result));
+/* Instead: nothing has begun. NULL is fine. */
+void recording_discard(struct recording *recording);

@@ -1,0 +1,13 @@
+/* Marks: the runs that the store may not know the end of, so that nobody has to look at all others.
+ * Internal to history/. */
+#pragma once
+
+#include "base/err.h"
+#include "base/vec.h"
+
+int mark_add(const char *dir, const char *run_id, struct err *err)
+    __attribute__((warn_unused_result));
+void mark_remove(const char *dir, const char *run_id);
+/* Adds the ids of all; none of a history that nothing was ever recorded in. */
+int marks_list(const char *dir, struct strvec *out, struct err *err)
+    __attribute__((warn_unused_result));
