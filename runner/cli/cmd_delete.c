@@ -1,6 +1,9 @@
-/* `runner delete`: removes the objects of Kubernetes manifests. */
+/* `runner delete`: removes runs from the history, or the objects of Kubernetes manifests. */
+#include <stdio.h>
+
 #include "cli/commands.h"
 #include "cli/manifests.h"
+#include "cli/runs.h"
 #include "cli/signals.h"
 #include "k8s/delete.h"
 
@@ -12,6 +15,8 @@ struct delete_args {
     bool no_wait;
     int64_t timeout_ms;
     bool dry_run;
+    char *history;
+    const struct strvec *runs;
     struct cli_manifests open;
 };
 
@@ -26,8 +31,42 @@ static const struct cli_option options[] = {
     {"timeout", 0, CLI_DURATION, AT(timeout_ms), "DURATION",
      "longest wait for objects of one rank (default 5m)", NULL, NULL},
     {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, "only show what would be deleted", NULL, NULL},
+    CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
+
+/* --- runs --- */
+
+/* All of them are looked up before the first is gone. */
+static int delete_runs(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct delete_args *args = arg;
+    CLEANUP_HISTORY struct history *history = NULL;
+    VEC(struct store_runs)
+    found = {0};
+    int result = cli_runs_open(ctx, args->history, &history, err);
+
+    for (size_t i = 0; result == 0 && i < args->runs->len; i++) {
+        struct store_runs runs = {0};
+
+        result = cli_runs_get(ctx, history, args->runs->items[i], &runs, err);
+        vec_push(&found, runs);
+    }
+    for (size_t i = 0; result == 0 && i < found.len; i++) {
+        const struct store_run *run = &found.items[i].items[0];
+
+        if (!args->dry_run)
+            result = history_remove(ctx, history, run, err);
+        if (result == 0)
+            printf("%s run %s\n", args->dry_run ? "would delete" : "deleted", run->id);
+    }
+    vec_foreach (struct store_runs *, runs, &found)
+        store_runs_release(runs);
+    vec_release(&found);
+    return result;
+}
+
+/* --- manifests --- */
 
 static int delete (const struct ctx *ctx, void *arg, struct err *err)
 {
@@ -49,7 +88,14 @@ static int run(void *arguments, const struct strvec *operands)
     int signal;
     int status;
 
-    (void)operands;
+    if (operands->len && args->manifests.files.len) {
+        fputs("runner delete: takes RUNs, or --file for the objects of manifests, not both\n",
+              stderr);
+        return CLI_EXIT_USAGE;
+    }
+    args->runs = operands;
+    if (operands->len)
+        return cli_runs_run("delete", delete_runs, args);
     status = cli_manifests_open("delete", &args->manifests, &args->open);
     if (status == CLI_EXIT_OK) {
         int result = signals_run(delete, args, &signal, &err);
@@ -62,8 +108,11 @@ static int run(void *arguments, const struct strvec *operands)
 
 const struct cli_command cmd_delete = {
     .name = "delete",
-    .summary = "delete the objects of Kubernetes manifests and wait until they are gone",
-    .description = "In the opposite order of \"runner apply\".",
+    .operands = "[RUN...]",
+    .summary = "delete runs, or the objects of Kubernetes manifests",
+    .description =
+        "RUN is an id, the beginning of one, or \"latest\": it goes with its log. The objects "
+        "of manifests go in the opposite order of \"runner apply\", and are waited for.",
     .options = options,
     .args_size = sizeof(struct delete_args),
     .run = run,

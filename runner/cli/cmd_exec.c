@@ -32,6 +32,7 @@ struct exec_args {
     struct strvec reports;
     char *cache_dir;
     char *cache_size;
+    struct cli_history_args history;
 };
 
 static const char *const progress_choices[] = {"auto", "tty", "plain", "json", NULL};
@@ -61,6 +62,7 @@ static const struct cli_option options[] = {
     {"report", 0, CLI_LIST, AT(reports), "FORMAT=FILE",
      "write a report at the end: json, junit or html (repeatable)", NULL, NULL},
     CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
+    CLI_HISTORY_OPTIONS(struct exec_args),
     {0},
 };
 
@@ -184,7 +186,8 @@ static char *mask_message(void *mask, const char *text)
 
 /* Returns the exit status. */
 static int run_plan(const struct exec_args *args, const struct prepared *p,
-                    const struct reports *reports, const struct cli_store_options *stores)
+                    const struct reports *reports, const struct cli_store_options *stores,
+                    const struct cli_history_options *history)
 {
     const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
                                                 .no_color = args->no_color,
@@ -198,7 +201,8 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
                                                 .mask = p->mask,
                                                 .reports = reports->list.items,
                                                 .report_count = reports->list.len,
-                                                .stores = stores};
+                                                .stores = stores,
+                                                .history = args->history.none ? NULL : history};
 
     int status;
 
@@ -228,6 +232,7 @@ static int run(void *arguments, const struct strvec *operands)
     struct prepared p = PREPARED_INIT;
     CLEANUP(reports_release) struct reports reports = {0};
     struct cli_store_options stores;
+    struct cli_history_options history;
     const char *where;
     struct err err = ERR_INIT;
     int status = CLI_EXIT_USAGE;
@@ -235,7 +240,8 @@ static int run(void *arguments, const struct strvec *operands)
 
     if (configure_logger(args, &err) < 0 ||
         prepare_where(&args->file, operands, &where, &err) < 0 ||
-        cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0)
+        cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0 ||
+        cli_history_options(&args->history, &history, &err) < 0)
         return usage_error(&err);
     ready = prepared_read(&p, &args->file, where) == 0 && find_reports(args, &reports, &err) == 0 &&
             make_plan(args, &p, &err) == 0;
@@ -244,8 +250,11 @@ static int run(void *arguments, const struct strvec *operands)
         usage_error(&err);
     if (ready && args->dry_run)
         status = show_plan(p.plan);
-    else if (ready)
-        status = run_plan(args, &p, &reports, &stores);
+    else if (ready) {
+        history.source = p.source.text.data;
+        history.source_size = p.source.text.len;
+        status = run_plan(args, &p, &reports, &stores, &history);
+    }
     prepared_release(&p);
     return status;
 }

@@ -35,8 +35,9 @@ struct session {
     struct event_bus bus;
     struct sink_plain plain;
     struct sink_json json;
-    struct sink_tty *tty;   /* NULL unless the run is shown live */
-    struct log_spool *logs; /* NULL unless a report wants output */
+    struct sink_tty *tty;        /* NULL unless the run is shown live */
+    struct log_spool *logs;      /* NULL unless a report wants output */
+    struct recording *recording; /* NULL: none */
     struct node root;
 };
 
@@ -133,6 +134,16 @@ static int keep_logs(struct session *s, struct err *err)
     return 0;
 }
 
+/* Behind all that can fail, and behind the keeper's fork, which must not hold the record's lock. */
+static void record(struct session *s)
+{
+    if (!s->options->history)
+        return;
+    s->recording = cli_recorded_begin(s->options->history, s->run, s->options->mask);
+    if (s->recording)
+        event_bus_add(&s->bus, recording_sink(s->recording));
+}
+
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
@@ -161,7 +172,10 @@ static int begin(struct session *s, struct err *err)
         signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
         output_queue_new(&s->queue, err) < 0)
         return -1;
-    return start_display(s, err) < 0 ? -1 : keep_logs(s, err);
+    if (start_display(s, err) < 0 || keep_logs(s, err) < 0)
+        return -1;
+    record(s);
+    return 0;
 }
 
 static void say(struct session *s, const char *text)
@@ -260,6 +274,7 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
     if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
+    cli_recorded_end(s->options->history, steal_ptr(&s->recording), &s->root, status);
     return finish_output(s, status);
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cli/engines.h"
+#include "cli/recorded.h"
 #include "mask/mask.h"
 #include "plan/plan.h"
 #include "report/report.h"
@@ -25,6 +26,7 @@ struct cli_session_options {
     const struct report *reports; /* to be written at the end */
     size_t report_count;
     const struct cli_store_options *stores;
+    const struct cli_history_options *history; /* NULL: the run is not recorded */
 };
 
 /* Returns the exit status of the program; says on standard error what went wrong. */

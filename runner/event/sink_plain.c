@@ -240,6 +240,12 @@ static void add_failures(const struct sink_plain *plain, const struct node *node
 
 void sink_plain_summary(struct sink_plain *plain, const struct node *root, const char *run_id)
 {
+    sink_plain_write_summary(plain, root, run_id, STDERR_FILENO);
+}
+
+void sink_plain_write_summary(struct sink_plain *plain, const struct node *root, const char *run_id,
+                              int fd)
+{
     struct buf *out = output_queue_begin(plain->queue);
 
     buf_addf(out, "\n  %-9s  %8s  %8s  %s\n", "STATE", "DURATION", "ATTEMPTS", "NAME");
@@ -249,5 +255,5 @@ void sink_plain_summary(struct sink_plain *plain, const struct node *root, const
     add_colored(plain, (enum state)root->state, state_name((enum state)root->state), out);
     add_duration(root, out);
     buf_addch(out, '\n');
-    output_queue_commit(plain->queue, STDERR_FILENO);
+    output_queue_commit(plain->queue, fd);
 }

@@ -21,3 +21,6 @@ void sink_plain_init(struct sink_plain *plain, struct output_queue *queue, bool 
                      bool timestamps);
 /* The table of all nodes and, for each failed step, its last output, cause and what to do. */
 void sink_plain_summary(struct sink_plain *plain, const struct node *root, const char *run_id);
+/* The same to another descriptor than standard error. */
+void sink_plain_write_summary(struct sink_plain *plain, const struct node *root, const char *run_id,
+                              int fd);

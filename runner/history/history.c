@@ -163,7 +163,8 @@ int history_follow(const struct ctx *ctx, struct history *history, const char *r
     return result < 0 ? err_set(err, why.code, "%s", why.message) : 0;
 }
 
-/* A store that is new although there are records: the one before is lost. All are followed again. */
+/* A store that is new although there are records: the one before is lost. All are followed again.
+ */
 static int mark_unknown(const struct ctx *ctx, struct history *history, struct err *err)
 {
     CLEANUP_STORE_RUNS struct store_runs any = {0};

@@ -48,7 +48,8 @@ struct event_sink *recording_sink(struct recording *recording)
     return record_sink(recording->writer);
 }
 
-/* One of many brings the store up to date, for all of them: to open it costs more than a short run. */
+/* One of many brings the store up to date, for all of them: to open it costs more than a short run.
+ */
 static int follow(const struct ctx *ctx, const struct recording *recording,
                   const struct store_retention *keep, struct err *err)
 {

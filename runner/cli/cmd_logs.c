@@ -1,0 +1,237 @@
+/* `runner logs`: what a run of the history has printed, or prints. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/runs.h"
+#include "event/read.h"
+#include "event/sink_plain.h"
+#include "record/log.h"
+#include "record/watch.h"
+
+struct logs_args {
+    char *history;
+    bool follow;
+    bool timestamps;
+    const char *run;
+    const char *step; /* NULL: all */
+};
+
+#define AT(field) offsetof(struct logs_args, field)
+
+static const struct cli_option options[] = {
+    {"follow", 'f', CLI_FLAG, AT(follow), NULL, "go on until the run has ended", NULL, NULL},
+    {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL,
+     "put the time before each line, with the names of its stage, job and step", NULL, NULL},
+    CLI_HISTORY_OPTION(AT(history)),
+    {0},
+};
+
+struct logs {
+    const struct logs_args *args;
+    const struct store_run *run;
+    struct node root;
+    struct output_queue *queue;
+    struct sink_plain plain;
+    bool raw; /* of one step: its bytes, and nothing else */
+};
+
+/* --- which step --- */
+
+static void find_named(const struct node *node, const char *name, struct strvec *ids,
+                       const char *run_id)
+{
+    if (node->parent && strcmp(node->name, name) == 0) {
+        CLEANUP_BUF struct buf id = BUF_INIT;
+
+        node_id(node, run_id, &id);
+        strvec_push(ids, id.data);
+    }
+    for (uint32_t i = 0; i < node->child_count; i++)
+        find_named(&node->children[i], name, ids, run_id);
+}
+
+/* The path of indices of what is called so, or has that path or id itself. */
+static int find_step(const struct logs *logs, char **ret, struct err *err)
+{
+    const char *name = logs->args->step;
+    size_t run_size = strlen(logs->run->id);
+    CLEANUP_STRVEC struct strvec ids = {0};
+
+    find_named(&logs->root, name, &ids, logs->run->id);
+    if (!ids.len) {
+        bool whole = strncmp(name, logs->run->id, run_size) == 0 && name[run_size] == '.';
+        CLEANUP_FREE char *id = whole ? xstrdup(name) : xasprintf("%s.%s", logs->run->id, name);
+
+        if (name[strspn(name, ".0123456789")] == '\0' || whole) {
+            if (node_find((struct node *)&logs->root, id))
+                strvec_push(&ids, id);
+        }
+    }
+    if (!ids.len)
+        return err_set(err, ERR_NOT_FOUND, "run %s has no step \"%s\"; runner show %s lists them",
+                       logs->run->id, name, logs->run->id);
+    if (ids.len > 1)
+        return err_set(err, ERR_INVALID, "run %s has %zu of the name \"%s\": name one by %s or %s",
+                       logs->run->id, ids.len, name, ids.items[0] + run_size + 1,
+                       ids.items[1] + run_size + 1);
+    *ret = xstrdup(ids.items[0] + run_size + 1);
+    return 0;
+}
+
+/* --- showing --- */
+
+static void show_raw(struct logs *logs, const struct record_item *item)
+{
+    if (item->stream == RECORD_STDOUT || item->stream == RECORD_STDERR)
+        output_queue_add(logs->queue, item->stream == RECORD_STDOUT ? STDOUT_FILENO : STDERR_FILENO,
+                         item->data, item->size);
+}
+
+/* As `exec` showed it. */
+static void show_plain(struct logs *logs, const struct record_item *item)
+{
+    CLEANUP_FREE char *id = xasprintf("%s.%s", logs->run->id, item->node);
+    struct node *node = *item->node ? node_find(&logs->root, id) : &logs->root;
+    const char *name = strrchr(item->node, '.');
+    struct node service = {.parent = node, .level = NODE_SERVICE};
+    struct event event = {.type = item->stream == RECORD_NOTE ? EVENT_NOTE : EVENT_LOG,
+                          .node = node,
+                          .time_ms = item->time_ms,
+                          .stream = item->stream == RECORD_STDERR ? EVENT_STDERR : EVENT_STDOUT,
+                          .data = item->data,
+                          .size = item->size,
+                          .continued = item->continued};
+
+    if (!node)
+        return;
+    if (name && (name[1] < '0' || name[1] > '9')) {
+        service.name = name + 1;
+        event.node = &service;
+    }
+    if (item->stream == RECORD_NOTE)
+        event.text = item->data;
+    logs->plain.sink.handle(&logs->plain.sink, &event);
+}
+
+static void show_missing(struct logs *logs, const struct record_item *item)
+{
+    buf_addf(output_queue_begin(logs->queue), "runner: %llu bytes of output are missing here\n",
+             (unsigned long long)item->missing_bytes);
+    output_queue_commit(logs->queue, STDERR_FILENO);
+}
+
+static int wait_for_room(const struct ctx *ctx, struct logs *logs, struct err *err)
+{
+    struct pollfd room = {.fd = output_queue_room_fd(logs->queue), .events = POLLIN};
+
+    return room.fd < 0 ? ctx_check(ctx, err) : ctx_poll(ctx, &room, 1, -1, err);
+}
+
+static int show_all(const struct ctx *ctx, struct logs *logs, struct record_log *log,
+                    struct record_watch *watch, struct err *err)
+{
+    struct record_item item;
+    struct err why = ERR_INIT;
+
+    for (;;) {
+        if (wait_for_room(ctx, logs, err) < 0)
+            return -1;
+        switch (record_log_next(log, &item, &why)) {
+        case RECORD_ITEM:
+            if (item.stream == RECORD_MISSING)
+                show_missing(logs, &item);
+            else if (logs->raw)
+                show_raw(logs, &item);
+            else
+                show_plain(logs, &item);
+            break;
+        case RECORD_DAMAGED:
+            buf_addf(output_queue_begin(logs->queue), "runner: %s\n", why.message);
+            output_queue_commit(logs->queue, STDERR_FILENO);
+            break;
+        case RECORD_NONE_YET:
+            if (!logs->args->follow)
+                return 0;
+            if (record_watch_wait(watch, ctx, -1, err) < 0)
+                return -1;
+            break;
+        case RECORD_END:
+            return 0;
+        }
+    }
+}
+
+static int show_log(const struct ctx *ctx, struct logs *logs, const struct history *history,
+                    struct err *err)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    CLEANUP_RECORD_WATCH struct record_watch *watch = NULL;
+    CLEANUP_FREE char *node = NULL;
+    struct record_log_filter filter = {0};
+    int result;
+
+    if (logs->args->step && find_step(logs, &node, err) < 0)
+        return -1;
+    filter.node = node;
+    if (record_open(history->runs, logs->run->id, &record, err) < 0)
+        return -1;
+    record_watch_open(record, &watch);
+    record_log_open(record, &filter, &log);
+    if (output_queue_new(&logs->queue, err) < 0)
+        return -1;
+    logs->raw = node && !logs->args->timestamps;
+    sink_plain_init(&logs->plain, logs->queue, false, logs->args->timestamps);
+    result = show_all(ctx, logs, log, watch, err);
+    if (output_queue_finish(logs->queue, result < 0 ? NULL : err) < 0)
+        return -1;
+    return result;
+}
+
+static int logs(const struct ctx *ctx, void *arg, struct err *err)
+{
+    CLEANUP_HISTORY struct history *history = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    struct logs logs = {.args = arg};
+    int result = -1;
+
+    if (cli_runs_open(ctx, logs.args->history, &history, err) < 0 ||
+        cli_runs_get(ctx, history, logs.args->run, &runs, err) < 0)
+        return -1;
+    logs.run = &runs.items[0];
+    if (history_tree(ctx, history, logs.run, &logs.root, err) == 0)
+        result = show_log(ctx, &logs, history, err);
+    node_release(&logs.root);
+    return result;
+}
+
+static int run(void *arguments, const struct strvec *operands)
+{
+    struct logs_args *args = arguments;
+
+    if (operands->len < 1 || operands->len > 2) {
+        fputs(
+            "runner logs: takes a RUN, its id, the beginning of that, or \"latest\", and a STEP if "
+            "only its output is wanted\n",
+            stderr);
+        return CLI_EXIT_USAGE;
+    }
+    args->run = operands->items[0];
+    args->step = operands->len > 1 ? operands->items[1] : NULL;
+    return cli_runs_run("logs", logs, args);
+}
+
+const struct cli_command cmd_logs = {
+    .name = "logs",
+    .operands = "RUN [STEP]",
+    .summary = "show what a run has printed",
+    .description =
+        "RUN is an id, the beginning of one, or \"latest\". STEP is the name of a stage, job "
+        "or step, or its place, such as 0.1.2; its output comes as it was, on standard "
+        "output and standard error.",
+    .options = options,
+    .args_size = sizeof(struct logs_args),
+    .run = run,
+};

@@ -1,0 +1,55 @@
+/* The run of `exec` in the history: what is recorded, for how long, and what is said when it cannot
+ * be. None of that changes how the run ends. */
+#pragma once
+
+#include "base/ctx.h"
+#include "cli/option.h"
+#include "history/history.h"
+#include "mask/mask.h"
+#include "own/own.h"
+
+struct cli_history_args {
+    bool none;
+    char *dir;
+    char *age;
+    int64_t *runs;
+    char *size;
+};
+
+/* Rows of an option table, for an argument struct `of` with a member of that type, `history`. */
+/* clang-format off */
+#define CLI_HISTORY_OPTIONS(of)                                                                    \
+    {"no-history", 0, CLI_FLAG, offsetof(of, history.none), NULL, "do not record the run", NULL,    \
+     ((const char *const[]){"RUNNER_NO_HISTORY", NULL})},                                          \
+    {"history", 0, CLI_STRING, offsetof(of, history.dir), "DIR",                                   \
+     "where runs are recorded (~/.local/state/runner)", NULL,                                      \
+     ((const char *const[]){"RUNNER_HISTORY", NULL})},                                             \
+    {"history-age", 0, CLI_STRING, offsetof(of, history.age), "DURATION",                          \
+     "remove runs that are older (30d; 0: no limit)", NULL,                                        \
+     ((const char *const[]){"RUNNER_HISTORY_AGE", NULL})},                                         \
+    {"history-runs", 0, CLI_MAYBE_INT, offsetof(of, history.runs), "N",                            \
+     "keep so many, the newest (1000; 0: no limit)", NULL,                                         \
+     ((const char *const[]){"RUNNER_HISTORY_RUNS", NULL})},                                        \
+    {"history-size", 0, CLI_STRING, offsetof(of, history.size), "SIZE",                            \
+     "keep so much of their logs (5g; 0: no limit)", NULL,                                         \
+     ((const char *const[]){"RUNNER_HISTORY_SIZE", NULL})}
+/* clang-format on */
+
+struct cli_history_options {
+    const char *dir;
+    int64_t age_ms;              /* 0: no limit */
+    struct store_retention keep; /* but for the age */
+    const char *source;          /* the pipeline file */
+    size_t source_size;
+};
+
+/* `dir` is borrowed. */
+int cli_history_options(const struct cli_history_args *args, struct cli_history_options *ret,
+                        struct err *err) __attribute__((warn_unused_result));
+
+/* NULL if it cannot be recorded: that has been said in the log. */
+struct recording *cli_recorded_begin(const struct cli_history_options *options,
+                                     const struct own_run *run, struct mask *mask);
+/* NULL is fine. `root` is what the run became, `status` the exit status. */
+void cli_recorded_end(const struct cli_history_options *options, struct recording *recording,
+                      const struct node *root, int status);

@@ -1,0 +1,81 @@
+#include "cli/runs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/signals.h"
+
+int cli_runs_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
+{
+    if (history_open(ctx, dir, ret, err) < 0)
+        return -1;
+    return history_update(ctx, *ret, err);
+}
+
+static int get_latest(const struct ctx *ctx, struct history *history, struct store_runs *ret,
+                      struct err *err)
+{
+    if (store_list(ctx, history->store, &(struct store_query){.limit = 1}, ret, err) < 0)
+        return -1;
+    return ret->len ? 0 : err_set(err, ERR_NOT_FOUND, "no run is recorded in %s", history->dir);
+}
+
+int cli_runs_get(const struct ctx *ctx, struct history *history, const char *name,
+                 struct store_runs *ret, struct err *err)
+{
+    if (strcmp(name, CLI_RUN_LATEST) == 0)
+        return get_latest(ctx, history, ret, err);
+    if (store_get(ctx, history->store, name, ret, err) < 0)
+        return err_wrap(err, "%s", history->dir);
+    return 0;
+}
+
+int64_t cli_run_duration(const struct store_run *run)
+{
+    int64_t end_ms = run->ended_ms ? run->ended_ms : clock_wall_ms();
+
+    return run->started_ms && end_ms > run->started_ms ? end_ms - run->started_ms : 0;
+}
+
+static void set_time(json_t *object, const char *key, int64_t time_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    if (!time_ms)
+        return;
+    clock_rfc3339(time_ms, text);
+    json_object_set_new(object, key, json_string(text));
+}
+
+json_t *cli_run_to_json(const struct store_run *run)
+{
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", run->id, "name", run->name,
+                               "status", state_name(run->state), "origin", run->origin, "log_bytes",
+                               (json_int_t)run->log_bytes);
+
+    if (run->reason != REASON_NONE)
+        json_object_set_new(object, "reason", json_string(reason_name(run->reason)));
+    if (*run->error)
+        json_object_set_new(object, "error", json_string(run->error));
+    if (run->exit_status >= 0)
+        json_object_set_new(object, "exit_status", json_integer(run->exit_status));
+    set_time(object, "submitted_at", run->submitted_ms);
+    set_time(object, "started_at", run->started_ms);
+    set_time(object, "ended_at", run->ended_ms);
+    json_object_set_new(object, "duration_ms", json_integer(cli_run_duration(run)));
+    return object;
+}
+
+int cli_runs_run(const char *command, cli_runs_fn fn, void *arg)
+{
+    struct err err = ERR_INIT;
+    int signal;
+    int status = signals_run(fn, arg, &signal, &err);
+
+    if (status < 0 && !signal)
+        fprintf(stderr, "runner %s: %s\n", command, err.message);
+    if (signal)
+        return 128 + signal;
+    return status < 0 ? CLI_EXIT_FAILED : status;
+}

@@ -1,0 +1,267 @@
+#!/usr/bin/env bash
+# The history of runs: what `exec` records, and the commands that show and change it.
+source "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC2034
+needs_daemon=no
+
+# Beside the directory of each test.
+state=../history
+export RUNNER_HISTORY=$state
+
+# runner ARGUMENT…: as `run` does it, beside what that keeps.
+runner() { "${case_env[@]}" "$RUNNER" "$@"; }
+
+simple() {
+    cat >p.yaml <<'YAML'
+name: ship it
+stages:
+- name: build
+  jobs:
+  - name: unit
+    steps:
+    - {name: compile, command: "echo one; echo two >&2; printf three"}
+    - {name: test, command: "echo tested"}
+  - name: lint
+    steps:
+    - {name: look, command: "echo looked"}
+YAML
+}
+
+# The id of the newest run.
+latest() { runner list --limit 1 --format json | jq -r '.[0].id'; }
+
+# --- what is recorded ----------------------------------------------------------------------------
+
+test_a_run_is_recorded() {
+    simple
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    local shown=$stdout
+    run "$RUNNER" list
+    assert_eq 0 "$status"
+    assert_match "$stdout" 'RUN +STATE +BEGAN +DURATION +PIPELINE'
+    assert_match "$stdout" '[0-9a-z]{22}  succeeded  20[0-9:TZ-]+ +[0-9.]+s  ship it'
+    run "$RUNNER" list --format json
+    assert_eq '"exec" "succeeded" "ship it" 0' \
+        "$(jq -c '.[] | .origin, .status, .name, .exit_status' <<<"$stdout" | tr '\n' ' ' | sed 's/ $//')"
+    run "$RUNNER" logs latest
+    assert_eq 0 "$status"
+    assert_eq "$(sort <<<"$shown")" "$(sort <<<"$stdout")" "the log, as it was shown"
+    run "$RUNNER" logs latest compile
+    assert_eq "one
+three" "$stdout"
+    assert_eq "two" "$stderr"
+    run "$RUNNER" logs latest 0.1
+    assert_eq "looked" "$stdout"
+    run "$RUNNER" show latest
+    assert_match "$stdout" 'succeeded +[0-9.]+s +1 +step compile'
+    assert_match "$stdout" "run $(latest) succeeded"
+    run "$RUNNER" show latest --format json
+    assert_eq "build/unit/compile build/unit/test build/lint/look" \
+        "$(jq -r '[.stages[] | .name as $s | .jobs[] | .name as $j | .steps[] | "\($s)/\($j)/\(.name)"] | join(" ")' <<<"$stdout")"
+    run "$RUNNER" show latest --format yaml
+    assert_eq "$(<p.yaml)" "$stdout"
+    assert_eq "" "$(ls "$state/open")" "runs that the store does not know the end of"
+}
+
+test_a_failure_is_recorded() {
+    cat >p.yaml <<'YAML'
+name: p
+stages:
+- name: s
+  jobs:
+  - name: j
+    steps:
+    - {name: a, retry: 1, command: "echo bad luck; exit 7"}
+    - {name: b, command: echo never}
+YAML
+    run "$RUNNER" exec p.yaml
+    assert_eq 1 "$status"
+    run "$RUNNER" show latest
+    assert_match "$stdout" 'failed +[0-9.]+s +2 +step a'
+    assert_match "$stdout" 'skipped +.* step b'
+    assert_contains "$stdout" "bad luck"
+    assert_contains "$stdout" "cause: exit code 7"
+    run "$RUNNER" list --status failed --format json
+    assert_eq 1 "$(jq '.[0].exit_status' <<<"$stdout")"
+    run "$RUNNER" list --status succeeded
+    assert_contains "$stdout" "no such run"
+}
+
+test_nothing_is_recorded_unless_wanted() {
+    simple
+    run "$RUNNER" exec --no-history p.yaml
+    assert_eq 0 "$status"
+    [[ ! -e $state ]] || fail "something is in $state"
+    run "$RUNNER" list
+    assert_eq 0 "$status"
+    assert_contains "$stdout" "no such run is recorded in $(realpath "$state")"
+}
+
+test_no_secret_is_recorded() {
+    cat >p.yaml <<'YAML'
+name: p
+secrets: {TOKEN: {from: env, variable: MY_TOKEN}}
+stages:
+- name: s
+  jobs:
+  - name: j
+    steps:
+    - {name: a, command: "echo it is $TOKEN; echo $TOKEN >&2; exit 1"}
+    - {name: "hunter2-hunter2", command: "true"}
+YAML
+    export MY_TOKEN=hunter2-hunter2
+    run "$RUNNER" exec p.yaml
+    assert_eq 1 "$status"
+    run "$RUNNER" logs latest
+    assert_contains "$stdout" "it is ***"
+    run "$RUNNER" show latest --format yaml
+    assert_not_contains "$stdout" hunter2
+    run grep -rla hunter2 "$state"
+    assert_eq "" "$stdout" "files with the secret"
+}
+
+# --- a run that goes on --------------------------------------------------------------------------
+
+# A run that prints "ready", and ends when there is a file `go`.
+begin_waiting() {
+    cat >p.yaml <<'YAML'
+name: waits
+stages:
+- name: s
+  jobs:
+  - name: j
+    steps:
+    - {name: a, command: "echo ready; until test -e go; do sleep 0.1; done; echo went"}
+    - {name: b, command: "echo last"}
+YAML
+    spawn "$RUNNER" exec p.yaml
+    wait_for 30 grep -q ready "$case_dir/stdout"
+}
+
+# Whether the log of the latest run has a line.
+logged() { runner logs latest a 2>/dev/null | grep -qx "$1"; }
+
+test_a_run_that_goes_on_is_seen() {
+    begin_waiting
+    wait_for 30 logged ready
+    run "$RUNNER" list --format json
+    assert_eq running "$(jq -r '.[0].status' <<<"$stdout")"
+    run "$RUNNER" show latest
+    assert_match "$stdout" 'running .* step a'
+    assert_match "$stdout" 'pending .* step b'
+    run "$RUNNER" delete latest
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'has not ended: cancel it first'
+    runner logs --follow latest >followed 2>&1 &
+    local follower=$!
+    wait_for 30 grep -q ready followed
+    touch go
+    finish
+    wait "$follower" || fail "the follower ended with $?"
+    assert_eq "ready went last" "$(sed 's/.*\] //' followed | tr '\n' ' ' | sed 's/ $//')"
+}
+
+test_cancel() {
+    begin_waiting
+    wait_for 30 logged ready
+    run "$RUNNER" cancel "$(latest)"
+    assert_eq 0 "$status"
+    assert_match "$stdout" 'run [0-9a-z]{22} cancelled'
+    finish
+    assert_eq 143 "$status"
+    run "$RUNNER" cancel latest
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'has ended already: cancelled'
+}
+
+test_a_runner_that_is_killed() {
+    begin_waiting
+    wait_for 30 logged ready
+    kill -KILL "$spawned"
+    wait "$spawned" 2>/dev/null || true
+    run "$RUNNER" list --format json
+    assert_eq "failed lost" "$(jq -r '.[0] | "\(.status) \(.reason)"' <<<"$stdout")"
+    run "$RUNNER" show latest
+    assert_match "$stdout" 'failed .* step a'
+    assert_match "$stdout" 'skipped .* step b'
+    assert_contains "$stdout" "its outcome is unknown"
+    run "$RUNNER" logs latest a
+    assert_eq ready "$stdout"
+    run "$RUNNER" delete latest
+    assert_eq 0 "$status"
+    assert_eq "" "$(ls "$state/runs" "$state/open" | grep -v : || true)" "what is left"
+}
+
+# --- which run -----------------------------------------------------------------------------------
+
+test_names_of_runs() {
+    simple
+    runner exec p.yaml >/dev/null 2>&1
+    local id
+    id=$(latest)
+    run "$RUNNER" show "${id:0:18}"
+    assert_eq 0 "$status"
+    run "$RUNNER" show nothing
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'runner show: .*nothing'
+    run "$RUNNER" logs latest nothing
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'has no step "nothing"'
+    run "$RUNNER" show
+    assert_eq 2 "$status"
+    run "$RUNNER" list --status sad
+    assert_eq 2 "$status"
+    run "$RUNNER" list --search "SHIP"
+    assert_contains "$stdout" "$id"
+    run "$RUNNER" list --search "'; DROP TABLE runs; --%"
+    assert_contains "$stdout" "no such run"
+    run "$RUNNER" delete "$id" nothing
+    assert_eq 1 "$status"
+    run "$RUNNER" show "$id"
+    assert_eq 0 "$status" "it is still there"
+}
+
+# The store follows, and what is too many goes, once for many runs.
+test_retention() {
+    simple
+    for _ in {1..33}; do
+        runner exec --history-runs 2 p.yaml >/dev/null 2>&1
+    done
+    assert_eq 3 "$(ls "$state/runs" | wc -l)" "records"
+    run "$RUNNER" list --format json
+    assert_eq 3 "$(jq length <<<"$stdout")"
+    for _ in {1..32}; do
+        runner exec --history-age 1ms --history-runs 0 p.yaml >/dev/null 2>&1
+    done
+    run "$RUNNER" list --format json
+    assert_eq 1 "$(jq length <<<"$stdout")" "the newest stays"
+}
+
+# --- bad days ------------------------------------------------------------------------------------
+
+test_a_store_that_is_damaged() {
+    simple
+    runner exec p.yaml >/dev/null 2>&1
+    rm -f "$state"/runs.db-*
+    head -c 8192 /dev/urandom >"$state/runs.db"
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status" "the run does not care"
+    run "$RUNNER" list
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'runner list: .*runs\.db'
+    # The records are all that is needed for another one.
+    rm "$state/runs.db"
+    run "$RUNNER" list --format json
+    assert_eq 2 "$(jq length <<<"$stdout")"
+}
+
+test_no_place_for_it() {
+    simple
+    touch file
+    run "$RUNNER" exec --history file/below p.yaml
+    assert_eq 0 "$status"
+    assert_match "$stderr" 'the run is not recorded: .*file/below'
+}
+
+run_tests "$@"
