@@ -302,7 +302,7 @@ int64_t pq_connection_run(const struct ctx *ctx, struct pq_connection *connectio
     if (flush(ctx, connection, err) < 0)
         return -1;
     for (;;) {
-        PGresult *result;
+        PGresult *result = NULL;
 
         if (next_result(ctx, connection, &result, status < 0 ? NULL : err) < 0)
             return -1;
