@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
-#include "record/store.h"
+#include "record/files.h"
 
 /* A line holds the tree at most, of a pipeline that was read from a file of limited size. */
 enum { LINE_MAX_BYTES = 256 << 20, READ_SIZE = 64 * 1024 };
@@ -53,7 +53,7 @@ static int read_more(struct record_events *e, struct err *err)
     ssize_t got;
 
     if (e->bytes.len > LINE_MAX_BYTES)
-        return err_set(err, ERR_LIMIT, "%s/" RECORD_EVENTS ": the line at %lld is too long",
+        return err_set(err, ERR_LIMIT, "%s/" EVENTS_NAME ": the line at %lld is too long",
                        e->record->path, (long long)e->offset);
     buf_reserve(&e->bytes, READ_SIZE);
     do
@@ -61,7 +61,7 @@ static int read_more(struct record_events *e, struct err *err)
                     (off_t)(e->offset + (int64_t)e->bytes.len));
     while (got < 0 && errno == EINTR);
     if (got < 0)
-        return err_errno(err, "cannot read %s/" RECORD_EVENTS, e->record->path);
+        return err_errno(err, "cannot read %s/" EVENTS_NAME, e->record->path);
     e->bytes.len += (size_t)got;
     e->bytes.data[e->bytes.len] = '\0';
     return got > 0;
@@ -108,7 +108,7 @@ static enum record_got take_line(struct record_events *e, size_t size, struct re
     e->bytes.data[size - 1] = '\0';
     if (!parse_seq(e->bytes.data, &ret->seq) || strlen(e->bytes.data) != size - 1 ||
         e->bytes.data[size - 2] != '}') {
-        err_set(err, ERR_PROTOCOL, "%s/" RECORD_EVENTS ": the line at %lld is no event",
+        err_set(err, ERR_PROTOCOL, "%s/" EVENTS_NAME ": the line at %lld is no event",
                 e->record->path, (long long)e->offset);
         return RECORD_DAMAGED;
     }

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "record/files.h"
 #include "record/format.h"
-#include "record/store.h"
 
 enum { ENTRIES_AT_ONCE = 64 };
 
@@ -72,7 +72,7 @@ static int count_blocks(struct record_log *log, struct err *err)
     struct stat st;
 
     if (fstat(log->record->index_fd, &st) < 0)
-        return err_errno(err, "cannot examine %s/" RECORD_INDEX, log->record->path);
+        return err_errno(err, "cannot examine %s/" INDEX_NAME, log->record->path);
     log->block_count = (uint64_t)st.st_size / sizeof(struct format_entry);
     return 0;
 }
@@ -95,8 +95,8 @@ static int read_entry(struct record_log *log, uint64_t number, const struct form
 
         count = count < ENTRIES_AT_ONCE ? count : ENTRIES_AT_ONCE;
         log->entries_len = 0;
-        if (store_read_at(log->record->index_fd, log->entries, count * sizeof(*log->entries),
-                          (int64_t)(number * sizeof(*log->entries)), RECORD_INDEX, err) < 0)
+        if (record_read_at(log->record->index_fd, log->entries, count * sizeof(*log->entries),
+                           (int64_t)(number * sizeof(*log->entries)), INDEX_NAME, err) < 0)
             return err_wrap(err, "%s", log->record->path);
         log->entries_from = number;
         log->entries_len = count;
@@ -104,7 +104,7 @@ static int read_entry(struct record_log *log, uint64_t number, const struct form
     entry = &log->entries[number - log->entries_from];
     if (!entry_is_sound(entry))
         return err_set(err, ERR_PROTOCOL,
-                       "%s/" RECORD_INDEX ": entry %llu is damaged: what it points to is missing",
+                       "%s/" INDEX_NAME ": entry %llu is damaged: what it points to is missing",
                        log->record->path, (unsigned long long)number);
     *ret = entry;
     return 0;
@@ -129,8 +129,7 @@ static int damaged_block(const struct record_log *log, const struct format_entry
                          struct err *err)
 {
     return err_set(err, ERR_PROTOCOL,
-                   "%s/" RECORD_LOG
-                   ": the block at %llu is damaged: items %llu to %llu are missing",
+                   "%s/" LOG_NAME ": the block at %llu is damaged: items %llu to %llu are missing",
                    log->record->path, (unsigned long long)e->offset,
                    (unsigned long long)e->first_seq,
                    (unsigned long long)(e->first_seq + e->record_count - 1));
@@ -169,8 +168,8 @@ static int load_block(struct record_log *log, const struct format_entry *e, stru
         log->stored = xmalloc(e->stored);
         log->stored_cap = e->stored;
     }
-    if (store_read_at(log->record->log_fd, log->stored, e->stored, (int64_t)e->offset, RECORD_LOG,
-                      &why) < 0) {
+    if (record_read_at(log->record->log_fd, log->stored, e->stored, (int64_t)e->offset, LOG_NAME,
+                       &why) < 0) {
         damaged_block(log, e, err);
         return err_wrap(err, "%s", why.message);
     }

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/state_dir.h"
-#include "record/store.h"
+#include "record/files.h"
 
 /* Pipeline files are a few kilobytes; more than this is none of ours. */
 enum { PIPELINE_MAX = 64 << 20, NEW_AGE_S = 3600 };
@@ -46,7 +46,7 @@ bool record_id_is_valid(const char *run_id)
 
 /* A shared lock, held for an instant, is in nobody's way: the writer takes its own before anybody
  * can see the record, and asks for none later. */
-bool store_is_locked(int events_fd)
+bool record_lock_is_held(int events_fd)
 {
     if (flock(events_fd, LOCK_SH | LOCK_NB) < 0)
         return true;
@@ -54,8 +54,8 @@ bool store_is_locked(int events_fd)
     return false;
 }
 
-int store_read_at(int fd, void *data, size_t size, int64_t offset, const char *name,
-                  struct err *err)
+int record_read_at(int fd, void *data, size_t size, int64_t offset, const char *name,
+                   struct err *err)
 {
     char *at = data;
 
@@ -120,13 +120,13 @@ static int open_below(const char *runs_dir, const char *run_id, struct record *r
         return err_errno(err, "cannot open the record %s", record->path);
     if (state_dir_check(record->dir_fd, record->path, err) < 0)
         return -1;
-    record->events_fd = open_file(record, RECORD_EVENTS, err);
+    record->events_fd = open_file(record, EVENTS_NAME, err);
     if (record->events_fd < 0)
         return -1;
-    record->log_fd = open_file(record, RECORD_LOG, err);
+    record->log_fd = open_file(record, LOG_NAME, err);
     if (record->log_fd < 0)
         return -1;
-    record->index_fd = open_file(record, RECORD_INDEX, err);
+    record->index_fd = open_file(record, INDEX_NAME, err);
     return record->index_fd < 0 ? -1 : 0;
 }
 
@@ -186,20 +186,20 @@ const char *record_path(const struct record *record)
 
 bool record_is_written(const struct record *record)
 {
-    return store_is_locked(record->events_fd);
+    return record_lock_is_held(record->events_fd);
 }
 
 int record_read_pipeline(const struct record *record, struct buf *out, struct err *err)
 {
-    CLEANUP_FREE char *name = fs_join(record->path, RECORD_PIPELINE);
-    CLEANUP_FD int fd = open_file(record, RECORD_PIPELINE, err);
+    CLEANUP_FREE char *name = fs_join(record->path, PIPELINE_NAME);
+    CLEANUP_FD int fd = open_file(record, PIPELINE_NAME, err);
 
     return fd < 0 ? -1 : fs_read_fd(fd, name, PIPELINE_MAX, out, err);
 }
 
 static int64_t size_on_disk(int dir_fd)
 {
-    static const char *const names[] = {RECORD_EVENTS, RECORD_LOG, RECORD_INDEX, RECORD_PIPELINE};
+    static const char *const names[] = {EVENTS_NAME, LOG_NAME, INDEX_NAME, PIPELINE_NAME};
     int64_t size = 0;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -222,12 +222,12 @@ static void list_one(struct record_list *list, const char *runs_dir, int runs_fd
     dir_fd = openat(runs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0)
         return; /* not a record, or removed meanwhile */
-    events_fd = openat(dir_fd, RECORD_EVENTS, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    events_fd = openat(dir_fd, EVENTS_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (events_fd < 0)
         return;
     memcpy(entry.run_id, name, strlen(name));
     entry.runs_dir = xstrdup(runs_dir);
-    entry.written = store_is_locked(events_fd);
+    entry.written = record_lock_is_held(events_fd);
     entry.size_bytes = size_on_disk(dir_fd);
     vec_push(list, entry);
 }
@@ -297,13 +297,13 @@ static bool is_left_over(int runs_fd, const char *name)
 
     if (suffix == name || fstatat(runs_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
-    if (strcmp(suffix, RECORD_GONE) == 0)
+    if (strcmp(suffix, GONE_SUFFIX) == 0)
         return true;
-    return strcmp(suffix, RECORD_NEW) == 0 &&
+    return strcmp(suffix, NEW_SUFFIX) == 0 &&
            (int64_t)st.st_mtime * 1000 < clock_wall_ms() - NEW_AGE_S * 1000;
 }
 
-void store_sweep(int runs_fd)
+void record_sweep(int runs_fd)
 {
     int fd = openat(runs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : read_dir(fd, ".", NULL);
@@ -322,7 +322,7 @@ void store_sweep(int runs_fd)
  */
 static int remove_below(const char *runs_dir, const char *run_id, struct err *err)
 {
-    CLEANUP_FREE char *gone = xasprintf("%s" RECORD_GONE, run_id);
+    CLEANUP_FREE char *gone = xasprintf("%s" GONE_SUFFIX, run_id);
     struct err why = ERR_INIT;
     CLEANUP_FD int runs_fd = open_runs_dir(runs_dir, &why);
     CLEANUP_FD int dir_fd = -1;
@@ -332,14 +332,14 @@ static int remove_below(const char *runs_dir, const char *run_id, struct err *er
         return 0;
     if (runs_fd < 0)
         return err_set(err, why.code, "%s", why.message);
-    store_sweep(runs_fd);
+    record_sweep(runs_fd);
     dir_fd = openat(runs_fd, run_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0 && errno == ENOENT)
         return 0;
     if (dir_fd < 0)
         return err_errno(err, "cannot open the record %s/%s", runs_dir, run_id);
-    events_fd = openat(dir_fd, RECORD_EVENTS, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (events_fd >= 0 && store_is_locked(events_fd))
+    events_fd = openat(dir_fd, EVENTS_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (events_fd >= 0 && record_lock_is_held(events_fd))
         return err_set(err, ERR_CONFLICT, "run %s is still going on: its record stays", run_id);
     if (renameat(runs_fd, run_id, runs_fd, gone) < 0)
         return err_errno(err, "cannot remove the record %s/%s", runs_dir, run_id);

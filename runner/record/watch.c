@@ -5,21 +5,23 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "record/store.h"
+#include "record/files.h"
 
 enum {
     /* File systems of other machines tell nothing of what is written there. */
     LOOK_MS = 1000,
     /* Without any telling. */
     POLL_MS = 100,
-    /* The kernel tells that a file was closed an instant before it gives up its lock. */
+    /* The kernel tells that a file was closed an instant before it gives up its lock: looks again
+     * so soon, and so often. */
     CLOSING_MS = 2,
+    CLOSING_LOOKS = 100,
 };
 
 struct record_watch {
     const struct record *record;
-    int fd;       /* -1: nothing tells */
-    bool closing; /* the writer has been seen to go */
+    int fd;           /* -1: nothing tells */
+    int closing_left; /* looks since the writer has been seen to go */
 };
 
 static void add(struct record_watch *w, int file_fd, uint32_t events)
@@ -71,7 +73,7 @@ static bool drain(int fd)
 
 static int wait_ms(const struct record_watch *w)
 {
-    if (w->closing)
+    if (w->closing_left)
         return CLOSING_MS;
     return w->fd < 0 ? POLL_MS : LOOK_MS;
 }
@@ -86,7 +88,9 @@ int record_watch_wait(struct record_watch *w, const struct ctx *ctx, int timeout
 
     if (ready < 0)
         return -1;
-    if (ready > 0 && drain(w->fd))
-        w->closing = record_is_written(w->record);
+    if (w->closing_left)
+        w->closing_left--;
+    if (ready > 0 && drain(w->fd) && record_is_written(w->record))
+        w->closing_left = CLOSING_LOOKS;
     return ready > 0 || look;
 }

@@ -17,9 +17,9 @@
 #include "base/state_dir.h"
 #include "event/json.h"
 #include "record/events.h"
+#include "record/files.h"
 #include "record/log.h"
 #include "record/log_writer.h"
-#include "record/store.h"
 
 enum {
     /* What the queue carries, in place of descriptors. */
@@ -307,19 +307,20 @@ static json_t *log_totals(const struct record_writer *w)
     return totals;
 }
 
+/* The last line, an object as well, gets what only this thread knows. */
 static int end(struct record_writer *w, const char *line, size_t size, struct err *err)
 {
     struct err why = ERR_INIT;
     int result = log_result(w, log_writer_finish(&w->log, &why), &why, err);
-    json_t *object = json_loadb(line, size, 0, NULL);
-    char *text;
+    CLEANUP_BUF struct buf whole = BUF_INIT;
+    json_t *totals = log_totals(w);
+    char *text = json_dumps(totals, JSON_COMPACT);
 
-    json_object_set_new(object, "log", log_totals(w));
-    text = json_dumps(object, JSON_COMPACT);
-    add_line(w, text, strlen(text));
-    buf_addch(&w->events, '\n');
+    buf_add(&whole, line, size - strlen("}\n"));
+    buf_addf(&whole, ",\"log\":%s}\n", text);
+    add_line(w, whole.data, whole.len);
     free(text);
-    json_decref(object);
+    json_decref(totals);
     return result;
 }
 
@@ -381,11 +382,11 @@ static int write_source(int dir_fd, const struct record_writer *w,
 
     if (!options->source)
         return 0;
-    fd = create_file(dir_fd, w, RECORD_PIPELINE, err);
+    fd = create_file(dir_fd, w, PIPELINE_NAME, err);
     if (fd < 0)
         return -1;
     if (fs_write_all(fd, options->source, options->source_size, err) < 0)
-        return err_wrap(err, "%s/" RECORD_PIPELINE, w->path);
+        return err_wrap(err, "%s/" PIPELINE_NAME, w->path);
     return 0;
 }
 
@@ -397,15 +398,15 @@ static int fill(const char *name, struct record_writer *w, const struct record_o
 
     if (dir_fd < 0)
         return err_errno(err, "cannot open %s", w->path);
-    w->events_fd = create_file(dir_fd, w, RECORD_EVENTS, err);
+    w->events_fd = create_file(dir_fd, w, EVENTS_NAME, err);
     if (w->events_fd < 0)
         return -1;
     if (flock(w->events_fd, LOCK_EX | LOCK_NB) < 0)
-        return err_errno(err, "cannot lock %s/" RECORD_EVENTS, w->path);
-    w->log_fd = create_file(dir_fd, w, RECORD_LOG, err);
+        return err_errno(err, "cannot lock %s/" EVENTS_NAME, w->path);
+    w->log_fd = create_file(dir_fd, w, LOG_NAME, err);
     if (w->log_fd < 0)
         return -1;
-    w->index_fd = create_file(dir_fd, w, RECORD_INDEX, err);
+    w->index_fd = create_file(dir_fd, w, INDEX_NAME, err);
     if (w->index_fd < 0)
         return -1;
     return write_source(dir_fd, w, options, err);
@@ -415,7 +416,7 @@ static int fill(const char *name, struct record_writer *w, const struct record_o
 static int create_in(const char *runs_dir, struct record_writer *w,
                      const struct record_options *options, struct err *err)
 {
-    CLEANUP_FREE char *name = xasprintf("%s" RECORD_NEW, w->run_id);
+    CLEANUP_FREE char *name = xasprintf("%s" NEW_SUFFIX, w->run_id);
 
     free(w->path);
     w->path = fs_join(runs_dir, w->run_id);
@@ -584,7 +585,7 @@ void record_discard(struct record_writer *w)
     if (!w)
         return;
     (void)!output_queue_finish(w->queue, NULL);
-    gone = xasprintf("%s" RECORD_GONE, w->run_id);
+    gone = xasprintf("%s" GONE_SUFFIX, w->run_id);
     if (renameat(w->runs_fd, w->run_id, w->runs_fd, gone) == 0)
         fs_remove_tree_at(w->runs_fd, gone, NULL);
     free_writer(w);

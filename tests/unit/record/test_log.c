@@ -73,18 +73,18 @@ static void say(struct rig *r, struct script *s, struct said said)
 
 static void say_something(struct rig *r, struct script *s, int64_t time_ms, size_t largest)
 {
-    static const char *const ids[] = {"0.0.0", "0.0.1", "0.1.0", "1.0.1", "0.0.db", ""};
-    struct node service = {.name = "db", .level = NODE_SERVICE};
+    static const char *const ids[] = {"0.0.0", "0.0.1", "0.1.0", "1.0.1", "0.0.db", "", "0.0.d"};
     struct said said = {.time_ms = time_ms};
-    unsigned which = chance(6);
+    unsigned which = chance(7);
+    struct node service = {.name = which == 4 ? "db" : "d", .level = NODE_SERVICE};
 
     service.parent = rig_node(r, 0, 0, -1);
     said.node = which == 0   ? rig_node(r, 0, 0, 0)
                 : which == 1 ? rig_node(r, 0, 0, 1)
                 : which == 2 ? rig_node(r, 0, 1, 0)
                 : which == 3 ? rig_node(r, 1, 0, 1)
-                : which == 4 ? &service
-                             : &r->root;
+                : which == 5 ? &r->root
+                             : &service;
     snprintf(said.id, sizeof(said.id), "%s", ids[which]);
     said.stream = (enum record_stream)chance(3);
     said.size = 1 + chance(chance(4) ? 300 : (unsigned)largest);
@@ -157,6 +157,7 @@ static void what_was_said_comes_back(void **state)
         {.node = "0.0"},
         {.node = "0.0.1"},
         {.node = "0.0.db"},
+        {.node = "0.0.d"},
         {.node = "1"},
         {.node = "7"},
         {.streams = RECORD_STDERR_BIT},

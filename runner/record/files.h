@@ -7,13 +7,13 @@
 
 #include "base/err.h"
 
-#define RECORD_EVENTS   "events"
-#define RECORD_LOG      "log"
-#define RECORD_INDEX    "log.index"
-#define RECORD_PIPELINE "pipeline.yaml"
+#define EVENTS_NAME   "events"
+#define LOG_NAME      "log"
+#define INDEX_NAME    "log.index"
+#define PIPELINE_NAME "pipeline.yaml"
 /* Behind the id of a record that is being made, and of one that is being removed. */
-#define RECORD_NEW  ".new"
-#define RECORD_GONE ".gone"
+#define NEW_SUFFIX  ".new"
+#define GONE_SUFFIX ".gone"
 
 struct record {
     char *run_id;
@@ -25,9 +25,9 @@ struct record {
 };
 
 /* Whether somebody holds the lock that this file is locked with by its writer. */
-bool store_is_locked(int events_fd);
+bool record_lock_is_held(int events_fd);
 /* Removes what creations and removals have left whose process died. */
-void store_sweep(int runs_fd);
+void record_sweep(int runs_fd);
 /* pread() of all; ERR_PROTOCOL when the file ends before. */
-int store_read_at(int fd, void *data, size_t size, int64_t offset, const char *name,
-                  struct err *err) __attribute__((warn_unused_result));
+int record_read_at(int fd, void *data, size_t size, int64_t offset, const char *name,
+                   struct err *err) __attribute__((warn_unused_result));

@@ -1,0 +1,150 @@
+/* libFuzzer harness: any bytes as the files of a record. The first byte chooses between events, a
+ * log with its index as they are, and a log whose index has its magic number and sums set right, so
+ * that what is behind them is reached; the second says how many entries the index has.
+ *
+ * Reading ends, numbers rise, and what is damaged is told in one line.
+ *
+ *     build/fuzz/tests/fuzz_record -max_len=4096 -timeout=5 corpus/ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "record/events.h"
+#include "record/files.h"
+#include "record/format.h"
+#include "record/log.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void check_err(const struct err *err)
+{
+    if (!err->code || !err->message[0] || strchr(err->message, '\n'))
+        abort();
+}
+
+static void fill(int fd, const void *data, size_t size)
+{
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
+        abort();
+}
+
+static void read_events(const struct record *record)
+{
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event item;
+    struct err err = ERR_INIT;
+    enum record_got got;
+    json_t *tree = NULL;
+    uint64_t last = 0;
+
+    record_events_open(record, 0, &events);
+    while ((got = record_events_next(events, &item, &err)) != RECORD_END) {
+        json_t *event;
+
+        if (got == RECORD_DAMAGED) {
+            check_err(&err);
+            continue;
+        }
+        if (got != RECORD_ITEM || item.seq <= last || strlen(item.json) != item.size)
+            abort();
+        last = item.seq;
+        event = json_loadb(item.json, item.size, 0, NULL);
+        if (event && record_replay(&tree, event, &err) < 0)
+            check_err(&err);
+        json_decref(event);
+    }
+    json_decref(tree);
+}
+
+static void read_items(struct record_log *log)
+{
+    struct record_item item;
+    struct err err = ERR_INIT;
+    enum record_got got;
+    size_t lines = 0;
+
+    while ((got = record_log_next(log, &item, &err)) != RECORD_END) {
+        struct record_line line;
+        size_t at = 0;
+
+        if (got == RECORD_DAMAGED) {
+            check_err(&err);
+            continue;
+        }
+        if (got != RECORD_ITEM || item.stream > RECORD_MISSING)
+            abort();
+        while (record_log_line(&item, &at, &line))
+            lines += strnlen(line.data, line.size);
+    }
+}
+
+static void read_log(const struct record *record)
+{
+    static const struct record_log_filter filter = {.node = "0.1", .streams = RECORD_STDOUT_BIT};
+    struct record_log_totals totals;
+    struct record_log *log;
+    struct err err = ERR_INIT;
+
+    for (int filtered = 0; filtered < 2; filtered++) {
+        record_log_open(record, filtered ? &filter : NULL, &log);
+        read_items(log);
+        if (record_log_seek_seq(log, 3, &err) < 0 || record_log_seek_time(log, 3, &err) < 0)
+            abort();
+        read_items(log);
+        if (record_log_totals(log, &totals, &err) < 0)
+            check_err(&err);
+        record_log_close(log);
+    }
+}
+
+/* Makes entries that are taken for sound, whatever they say. */
+static void set_right(struct format_entry *entries, size_t count, const uint8_t *log, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct format_entry *e = &entries[i];
+
+        e->magic = FORMAT_MAGIC;
+        if (size) {
+            e->offset %= size;
+            e->stored = (uint32_t)(1 + e->stored % (size - e->offset));
+            e->size = e->stored + e->size % 4096;
+            e->block_sum = format_sum(log + e->offset, e->stored);
+        }
+        e->sum = format_entry_sum(e);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static struct record record = {.run_id = "r", .path = "/runs/r", .dir_fd = -1};
+    struct format_entry entries[8];
+    size_t count;
+    bool sound;
+
+    if (len < 2)
+        return 0;
+    if (!record.events_fd) {
+        record.events_fd = memfd_create("events", 0);
+        record.log_fd = memfd_create("log", 0);
+        record.index_fd = memfd_create("index", 0);
+    }
+    if (data[0] % 3 == 0) {
+        fill(record.events_fd, data + 1, len - 1);
+        read_events(&record);
+        return 0;
+    }
+    sound = data[0] % 3 == 1;
+    count = data[1] % 8;
+    if (len - 2 < count * sizeof(*entries))
+        return 0;
+    memcpy(entries, data + 2, count * sizeof(*entries));
+    data += 2 + count * sizeof(*entries);
+    len -= 2 + count * sizeof(*entries);
+    if (sound)
+        set_right(entries, count, data, len);
+    fill(record.index_fd, entries, count * sizeof(*entries));
+    fill(record.log_fd, data, len);
+    read_log(&record);
+    return 0;
+}
