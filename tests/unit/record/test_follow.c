@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,84 @@ static void the_writer_is_killed(void **state)
     close(ready[1]);
 }
 
+/* Not only sooner or later: the kernel tells it. */
+static void the_death_of_the_writer_is_told(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_WATCH struct record_watch *watch = NULL;
+    int ready[2];
+    char byte;
+    pid_t child;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        rig_create(r, 0);
+        if (write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    record = rig_open(r);
+    record_watch_open(record, &watch);
+    assert_int_equal(record_watch_wait(watch, &test_ctx, 20, &test_err), 0);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    /* Less than what it waits by itself. */
+    assert_int_equal(record_watch_wait(watch, &test_ctx, 900, &test_err), 1);
+    while (record_is_written(record))
+        assert_int_equal(record_watch_wait(watch, &test_ctx, 900, &test_err), 1);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* What happens before the next look at a lock. */
+static struct rig *finish_before_flock;
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+
+int __wrap_flock(int fd, int operation)
+{
+    if (finish_before_flock) {
+        struct rig *r = finish_before_flock;
+
+        finish_before_flock = NULL;
+        print_number(r, 0);
+        assert_ok(rig_finish(r));
+    }
+    return __real_flock(fd, operation);
+}
+
+/* Between the look for more and the look for the writer the rest comes, and the writer goes. */
+static void the_last_words_are_heard(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_item item;
+    struct record_event event;
+
+    rig_create(r, 0);
+    record = rig_open(r);
+    record_log_open(record, NULL, &log);
+    finish_before_flock = r;
+    assert_int_equal(record_log_next(log, &item, &test_err), RECORD_ITEM);
+    assert_int_equal(record_log_next(log, &item, &test_err), RECORD_END);
+    record_close(steal_ptr(&record));
+    assert_ok(record_remove(r->runs, RUN, &test_err));
+    rig_create(r, 0);
+    record = rig_open(r);
+    record_events_open(record, 0, &events);
+    finish_before_flock = r;
+    assert_int_equal(record_events_next(events, &event, &test_err), RECORD_ITEM);
+    assert_int_equal(record_events_next(events, &event, &test_err), RECORD_ITEM);
+    assert_int_equal(record_events_next(events, &event, &test_err), RECORD_END);
+}
+
 static void waiting_ends_with_its_context(void **state)
 {
     struct rig *r = *state;
@@ -228,6 +307,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(threads_follow, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(another_process_follows, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(the_writer_is_killed, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_death_of_the_writer_is_told, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_last_words_are_heard, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(waiting_ends_with_its_context, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(without_anybody_who_tells, rig_setup, rig_teardown),
     };

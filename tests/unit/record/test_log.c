@@ -216,7 +216,7 @@ static void one_can_begin_anywhere(void **state)
     script_release(&s);
 }
 
-/* A clock that is set back does not hide what came before. */
+/* A clock that is set back does not hide what came before. A block each. */
 static void times_that_fall(void **state)
 {
     static const int64_t times[] = {5000, 100, 200, 6000};
@@ -230,13 +230,15 @@ static void times_that_fall(void **state)
     for (size_t i = 0; i < 4; i++)
         say(r, &s,
             (struct said){.node = &r->root,
-                          .data = make_data(250000, true),
-                          .size = 250000,
+                          .data = make_data(256 * 1024, true),
+                          .size = 256 * 1024,
                           .time_ms = times[i]});
     assert_ok(rig_finish(r));
     record = rig_open(r);
     record_log_open(record, NULL, &log);
     assert_ok(record_log_seek_time(log, 50, &test_err));
+    assert_rest(log, &s, 0, &all);
+    assert_ok(record_log_seek_time(log, 300, &test_err));
     assert_rest(log, &s, 0, &all);
     assert_ok(record_log_seek_time(log, 5001, &test_err));
     assert_rest(log, &s, 3, &all);
