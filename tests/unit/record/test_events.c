@@ -52,7 +52,6 @@ static void play(struct rig *r)
     node_retry(&r->bus, job, &failed, 5);
     node_set_state(&r->bus, &job->children[0], STATE_RUNNING, NULL);
     node_set_state(&r->bus, &job->children[0], STATE_SUCCEEDED, NULL);
-    node_set_state(&r->bus, &job->children[1], STATE_SKIPPED, NULL);
     node_set_state(&r->bus, job, STATE_SUCCEEDED, NULL);
     node_set_state(&r->bus, other, STATE_CANCELLED, &failed);
     strmap_release(&outputs);
