@@ -11,6 +11,9 @@
 
 #define AGE_DEFAULT_MS (INT64_C(30) * 24 * 60 * 60 * 1000)
 #define SIZE_DEFAULT   (INT64_C(5) << 30)
+/* Some 25 MiB of output. More was on standard output, and would make its run slower: to compress
+ * costs as much as to show. */
+#define LOG_DEFAULT (INT64_C(8) << 20)
 
 enum {
     RUNS_DEFAULT = 1000,
@@ -23,11 +26,15 @@ int cli_history_options(const struct cli_history_args *args, struct cli_history_
     int64_t runs = args->runs ? *args->runs : RUNS_DEFAULT;
     int64_t size = SIZE_DEFAULT;
 
-    *ret = (struct cli_history_options){.dir = args->dir, .age_ms = AGE_DEFAULT_MS};
+    *ret = (struct cli_history_options){.dir = args->dir,
+                                        .age_ms = AGE_DEFAULT_MS,
+                                        .log_bytes = LOG_DEFAULT};
     if (args->age && parse_duration_ms(args->age, &ret->age_ms, err) < 0)
         return err_wrap(err, "--history-age");
     if (args->size && parse_size_bytes(args->size, &size, err) < 0)
         return err_wrap(err, "--history-size");
+    if (args->log && parse_size_bytes(args->log, &ret->log_bytes, err) < 0)
+        return err_wrap(err, "--history-log");
     ret->keep.max_runs = runs ? runs : -1;
     ret->keep.max_log_bytes = size ? size : -1;
     return 0;
@@ -58,6 +65,7 @@ struct recording *cli_recorded_begin(const struct cli_history_options *options,
         .user = user,
         .directory = getcwd(directory, sizeof(directory)),
         .source = masked ? masked : text,
+        .log_limit_bytes = options->log_bytes,
     };
     struct recording *recording = NULL;
     struct err err = ERR_INIT;

@@ -14,6 +14,7 @@ struct cli_history_args {
     char *age;
     int64_t *runs;
     char *size;
+    char *log;
 };
 
 /* Rows of an option table, for an argument struct `of` with a member of that type, `history`. */
@@ -32,12 +33,16 @@ struct cli_history_args {
      ((const char *const[]){"RUNNER_HISTORY_RUNS", NULL})},                                        \
     {"history-size", 0, CLI_STRING, offsetof(of, history.size), "SIZE",                            \
      "keep so much of their logs (5g; 0: no limit)", NULL,                                         \
-     ((const char *const[]){"RUNNER_HISTORY_SIZE", NULL})}
+     ((const char *const[]){"RUNNER_HISTORY_SIZE", NULL})},                                        \
+    {"history-log", 0, CLI_STRING, offsetof(of, history.log), "SIZE",                              \
+     "of the run's log, compressed, keep so much, from its beginning (8m)", NULL,                  \
+     ((const char *const[]){"RUNNER_HISTORY_LOG", NULL})}
 /* clang-format on */
 
 struct cli_history_options {
     const char *dir;
     int64_t age_ms;              /* 0: no limit */
+    int64_t log_bytes;           /* of the log */
     struct store_retention keep; /* but for the age */
     const char *source;          /* the pipeline file */
     size_t source_size;

@@ -238,6 +238,24 @@ test_retention() {
     assert_eq 1 "$(jq length <<<"$stdout")" "the newest stays"
 }
 
+test_a_log_that_is_too_long() {
+    cat >p.yaml <<'YAML'
+name: p
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "seq 1 300000"}, {name: b, command: echo end}]}]}]
+YAML
+    run "$RUNNER" exec --history-log 300k p.yaml
+    assert_eq 0 "$status"
+    run "$RUNNER" logs latest a
+    assert_eq 0 "$status"
+    assert_match "$stderr" 'runner: [0-9]+ bytes of output are missing here'
+    head -c 100 "$case_dir/stdout" >begun
+    assert_eq "$(seq 1 300000 | head -c 100)" "$(<begun)" "the beginning"
+    assert_eq 1988899 "$(($(stat -c %s "$case_dir/stdout") + $(grep -o '[0-9]* bytes' "$case_dir/stderr" | cut -d ' ' -f 1)))" \
+        "bytes that are there, and that are missing"
+    run "$RUNNER" exec --history-log lots p.yaml
+    assert_eq 2 "$status"
+}
+
 # --- bad days ------------------------------------------------------------------------------------
 
 test_a_store_that_is_damaged() {
