@@ -21,7 +21,7 @@
  * run; ERR_INVALID, a file that is no store; ERR_UNSUPPORTED, a store of a newer version;
  * ERR_UNAVAILABLE, locked by another process for too long, or a database that does not answer;
  * ERR_DENIED, ERR_SYSTEM. ERR_CANCELLED, ERR_TIMEOUT: the context ended. After an error nothing is
- * written, and the store can be used on.
+ * written, unless a database did not get to answer any more; the store can be used on.
  *
  * Threads: any number may use one store; they take turns. Processes: any number may use the same
  * file or database, but a store does not survive fork(). */

@@ -249,7 +249,8 @@ static void pass_on(struct cutter *cutter, int client, int server)
             len = read(client, data, sizeof(data));
             if (len <= 0)
                 return;
-            committed = committed || memmem(data, (size_t)len, "COMMIT", 6);
+            /* With its NUL: there is READ COMMITTED, too. */
+            committed = memmem(data, (size_t)len, "COMMIT", sizeof("COMMIT")) != NULL;
             if (write(server, data, (size_t)len) != len)
                 return;
         } else {
