@@ -76,9 +76,11 @@ static int store(struct log_writer *w, const char *records, size_t size, bool be
 {
     struct format_entry *e = &w->entry;
     const char *stored = w->stored;
-    int packed = LZ4_compress_fast(records, w->stored, (int)size, (int)size - 1, ACCELERATION);
+    /* With room for the worst it looks at no bound. */
+    int packed = LZ4_compress_fast(records, w->stored, (int)size,
+                                   LZ4_COMPRESSBOUND(FORMAT_BLOCK_MAX), ACCELERATION);
 
-    if (packed <= 0) {
+    if (packed <= 0 || (size_t)packed >= size) {
         stored = records;
         packed = (int)size;
     }

@@ -450,14 +450,19 @@ static int create_somewhere(const char *runs_dir, struct record_writer *w,
                             const struct record_options *options, struct err *err)
 {
     CLEANUP_STRVEC struct strvec dirs = {0};
+    struct err first = ERR_INIT; /* it says best what is wrong */
+    struct err why = ERR_INIT;
 
     record_dirs(runs_dir, &dirs);
-    for (size_t i = 0; i < dirs.len; i++) {
-        /* The first says best what is wrong. */
-        if (create_in(dirs.items[i], w, options, i ? NULL : err) == 0)
+    for (size_t i = 0; i < dirs.len && why.code != ERR_CONFLICT; i++) {
+        if (create_in(dirs.items[i], w, options, &why) == 0)
             return 0;
         close_files(w);
+        if (!first.code)
+            first = why;
     }
+    if (err)
+        *err = why.code == ERR_CONFLICT ? why : first;
     return -1;
 }
 
