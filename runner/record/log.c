@@ -198,17 +198,34 @@ static bool is_below(const struct record_log *log, const char *node, size_t size
            (size == log->node_size || node[log->node_size] == '.');
 }
 
+/* The header of the record at `at`, and the id behind it. */
+static const char *header_at(const struct record_log *log, size_t at, struct format_record *ret)
+{
+    memcpy(ret, log->block + at, sizeof(*ret));
+    return log->block + at + sizeof(*ret);
+}
+
+static size_t record_size(const struct format_record *r)
+{
+    return sizeof(*r) + r->node_size + r->size;
+}
+
+static bool is_asked_for(const struct record_log *log, const struct format_record *r,
+                         const char *node)
+{
+    return (log->streams >> r->stream & 1) &&
+           (r->stream == RECORD_MISSING || is_below(log, node, r->node_size));
+}
+
 /* Takes the record at log->at; false: it is not asked for. */
 static bool take_record(struct record_log *log, struct record_item *ret)
 {
     struct format_record r;
-    const char *node = log->block + log->at + sizeof(r);
+    const char *node = header_at(log, log->at, &r);
     uint64_t seq = log->seq++;
 
-    memcpy(&r, log->block + log->at, sizeof(r));
-    log->at += sizeof(r) + r.node_size + r.size;
-    if (seq < log->from_seq || r.time_ms < log->from_ms || !(log->streams >> r.stream & 1) ||
-        (r.stream != RECORD_MISSING && !is_below(log, node, r.node_size)))
+    log->at += record_size(&r);
+    if (seq < log->from_seq || r.time_ms < log->from_ms || !is_asked_for(log, &r, node))
         return false;
     log->from_ms = INT64_MIN;
     buf_reset(&log->item_node);
@@ -335,6 +352,77 @@ int record_log_seek_time(struct record_log *log, int64_t time_ms, struct err *er
     if (seek_block(log, is_before_time, time_ms, err) < 0)
         return -1;
     log->from_ms = time_ms;
+    return 0;
+}
+
+/* Lines that end in the record at log->at and are asked for; moves on. */
+static uint64_t pass_record(struct record_log *log)
+{
+    struct format_record r;
+    const char *node = header_at(log, log->at, &r);
+
+    log->at += record_size(&r);
+    log->seq++;
+    if (r.stream == RECORD_MISSING || !is_asked_for(log, &r, node))
+        return 0;
+    return r.stream == RECORD_NOTE ? 1 : format_count_lines(node + r.node_size, r.size);
+}
+
+/* Loads the block and counts its lines that are asked for; one that is damaged has none. */
+static uint64_t lines_of_block(struct record_log *log, uint64_t number)
+{
+    const struct format_entry *entry = NULL;
+    uint64_t lines = 0;
+
+    if (read_entry(log, number, &entry, NULL) < 0 || !entry_matches(log, entry) ||
+        load_block(log, entry, NULL) < 0)
+        return 0;
+    while (log->at < log->size)
+        lines += pass_record(log);
+    log->at = 0;
+    log->seq = entry->first_seq;
+    return lines;
+}
+
+/* Goes in the current block behind as many lines as can be passed by whole records. */
+static uint64_t pass_lines(struct record_log *log, uint64_t lines)
+{
+    while (log->at < log->size) {
+        size_t at = log->at;
+        uint64_t seq = log->seq;
+        uint64_t passed = pass_record(log);
+
+        if (passed > lines || !lines) {
+            log->at = at;
+            log->seq = seq;
+            break;
+        }
+        lines -= passed;
+    }
+    return lines;
+}
+
+int record_log_seek_tail(struct record_log *log, uint64_t lines, uint64_t *ret_skip,
+                         struct err *err)
+{
+    uint64_t found = 0;
+    uint64_t number;
+
+    log->from_seq = 0;
+    log->from_ms = INT64_MIN;
+    if (count_blocks(log, err) < 0)
+        return -1;
+    *ret_skip = 0;
+    for (number = log->block_count; number > 0; number--) {
+        found += lines_of_block(log, number - 1);
+        if (found >= lines)
+            break;
+    }
+    log->next_block = number;
+    if (number > 0 && lines > 0)
+        *ret_skip = pass_lines(log, found - lines);
+    else
+        log->at = log->size = 0;
     return 0;
 }
 

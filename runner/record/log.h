@@ -86,6 +86,10 @@ int record_log_seek_seq(struct record_log *log, uint64_t seq, struct err *err)
 /* Goes to the first item that is not older. Clocks jump: items behind it may be. */
 int record_log_seek_time(struct record_log *log, int64_t time_ms, struct err *err)
     __attribute__((warn_unused_result));
+/* Goes to the item with which the last `lines` lines that have ended begin, of those that the
+ * filter lets through; the first *ret_skip lines of it come before them. */
+int record_log_seek_tail(struct record_log *log, uint64_t lines, uint64_t *ret_skip,
+                         struct err *err) __attribute__((warn_unused_result));
 int record_log_totals(struct record_log *log, struct record_log_totals *ret, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -216,6 +216,59 @@ static void one_can_begin_anywhere(void **state)
     script_release(&s);
 }
 
+static uint64_t lines_in(const struct said *said)
+{
+    uint64_t lines = said->stream == RECORD_NOTE;
+
+    for (size_t i = 0; said->stream != RECORD_NOTE && i < said->size; i++)
+        lines += said->data[i] == '\n';
+    return lines;
+}
+
+/* The item with which the last lines begin, and how many of its lines come before them. */
+static size_t find_tail(const struct script *s, const struct record_log_filter *filter,
+                        uint64_t lines, uint64_t *skip)
+{
+    size_t first = s->all.len;
+    uint64_t found = 0;
+
+    while (first > 0 && found < lines) {
+        first--;
+        if (asked_for(filter, &s->all.items[first]))
+            found += lines_in(&s->all.items[first]);
+    }
+    *skip = found > lines ? found - lines : 0;
+    return first;
+}
+
+static void one_can_begin_at_the_last_lines(void **state)
+{
+    static const struct record_log_filter filters[] = {{0},
+                                                       {.node = "0.0"},
+                                                       {.node = "1", .streams = RECORD_STDOUT_BIT},
+                                                       {.node = "7"}};
+    static const uint64_t counts[] = {0, 1, 2, 3, 10, 100, 1000, 20000, 100000, UINT64_MAX};
+    struct rig *r = *state;
+    struct script s = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+
+    write_script(r, &s, 200, 60000);
+    record = rig_open(r);
+    for (size_t i = 0; i < 40; i++) {
+        const struct record_log_filter *filter = &filters[i % 4];
+        CLEANUP_RECORD_LOG struct record_log *log = NULL;
+        uint64_t expected;
+        uint64_t skip = 77;
+        size_t first = find_tail(&s, filter, counts[i / 4], &expected);
+
+        record_log_open(record, filter, &log);
+        assert_ok(record_log_seek_tail(log, counts[i / 4], &skip, &test_err));
+        assert_int_equal(skip, expected);
+        assert_rest(log, &s, first, filter);
+    }
+    script_release(&s);
+}
+
 /* A clock that is set back does not hide what came before. A block each. */
 static void times_that_fall(void **state)
 {
@@ -471,6 +524,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_said_comes_back, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(one_can_begin_anywhere, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(one_can_begin_at_the_last_lines, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(times_that_fall, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_large_event_is_cut_at_lines, rig_setup, rig_teardown),
         cmocka_unit_test(items_are_taken_apart_into_lines),
