@@ -269,6 +269,28 @@ static void one_can_begin_at_the_last_lines(void **state)
     script_release(&s);
 }
 
+/* What came of a line before it ended belongs to it. */
+static void the_last_line_came_in_pieces(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    struct record_item item;
+    uint64_t skip;
+
+    rig_create(r, 0);
+    rig_print(r, &r->root, "one\n");
+    rig_print(r, &r->root, "tw");
+    rig_print_sized(r, &r->root, EVENT_STDOUT, "o\n", 2, true);
+    assert_ok(rig_finish(r));
+    record = rig_open(r);
+    record_log_open(record, NULL, &log);
+    assert_ok(record_log_seek_tail(log, 1, &skip, &test_err));
+    assert_int_equal(skip, 0);
+    assert_int_equal(record_log_next(log, &item, &test_err), RECORD_ITEM);
+    assert_memory_equal(item.data, "tw", item.size);
+}
+
 /* A clock that is set back does not hide what came before. A block each. */
 static void times_that_fall(void **state)
 {
@@ -525,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_said_comes_back, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(one_can_begin_anywhere, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(one_can_begin_at_the_last_lines, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_last_line_came_in_pieces, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(times_that_fall, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_large_event_is_cut_at_lines, rig_setup, rig_teardown),
         cmocka_unit_test(items_are_taken_apart_into_lines),
