@@ -16,6 +16,7 @@
     X(connectionNeedsPassword)                                                                     \
     X(status)                                                                                      \
     X(socket)                                                                                      \
+    X(serverVersion)                                                                               \
     X(errorMessage)                                                                                \
     X(finish)                                                                                      \
     X(setnonblocking)                                                                              \

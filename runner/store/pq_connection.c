@@ -119,6 +119,20 @@ static int connect_steps(const struct ctx *ctx, struct pq_connection *connection
     return 0;
 }
 
+/* A statement whose context has ended is not to go on in the server. Systems that cannot tell
+ * refuse this, and are used without. */
+static int notice_absence(const struct ctx *ctx, struct pq_connection *connection, struct err *err)
+{
+    const struct db_query query = {.sql = "SET client_connection_check_interval = 500"};
+
+    if (connection->pq->serverVersion(connection->handle) < 140000)
+        return 0;
+    if (pq_connection_run(ctx, connection, &query, err) < 0 && !connection->handle)
+        return -1;
+    connection->failure = PQ_FAILURE_NONE;
+    return 0;
+}
+
 static int start_session(const struct ctx *ctx, struct pq_connection *connection, struct err *err)
 {
     char sql[64];
@@ -126,7 +140,9 @@ static int start_session(const struct ctx *ctx, struct pq_connection *connection
     connection->pq->setnonblocking(connection->handle, 1);
     connection->pq->setNoticeProcessor(connection->handle, ignore_notice, NULL);
     snprintf(sql, sizeof(sql), "SET lock_timeout = %lld", (long long)connection->wait_ms);
-    return pq_connection_run(ctx, connection, &(struct db_query){.sql = sql}, err) < 0 ? -1 : 0;
+    if (pq_connection_run(ctx, connection, &(struct db_query){.sql = sql}, err) < 0)
+        return -1;
+    return notice_absence(ctx, connection, err);
 }
 
 /* What comes before the URL can be said otherwise by it. */
