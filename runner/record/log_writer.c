@@ -210,6 +210,12 @@ int log_writer_flush(struct log_writer *w, struct err *err)
     return w->block.len ? end_block(w, w->block.data, w->block.len, err) : 0;
 }
 
+void log_writer_skip(struct log_writer *w, uint64_t bytes)
+{
+    w->untold_bytes += bytes;
+    w->missing_bytes += bytes;
+}
+
 int log_writer_finish(struct log_writer *w, struct err *err)
 {
     int result = log_writer_flush(w, err);

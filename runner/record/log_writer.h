@@ -40,5 +40,7 @@ int log_writer_add(struct log_writer *w, const char *records, size_t size, struc
     __attribute__((warn_unused_result));
 /* Ends the block, so that all that came is in the files. */
 int log_writer_flush(struct log_writer *w, struct err *err) __attribute__((warn_unused_result));
+/* So much came behind the limit. */
+void log_writer_skip(struct log_writer *w, uint64_t bytes);
 /* Ends the log; says what is missing even if the limit has been reached. */
 int log_writer_finish(struct log_writer *w, struct err *err) __attribute__((warn_unused_result));

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -48,6 +49,10 @@ struct record_writer {
     /* Of the sink, which the bus calls under its lock. */
     const struct node *last_node; /* that `node` is the id of */
     struct buf node;
+    /* Once the log has reached its limit, output is counted and not queued: to copy it costs, too.
+     */
+    atomic_bool log_is_full;
+    atomic_uint_fast64_t uncopied;
     /* Of the queue's thread. */
     struct log_writer log;
     uint64_t next_seq;
@@ -132,6 +137,10 @@ static void queue_output(struct record_writer *w, const struct event *event)
     size_t left = event->size;
     bool continued = event->continued;
 
+    if (atomic_load_explicit(&w->log_is_full, memory_order_relaxed)) {
+        atomic_fetch_add_explicit(&w->uncopied, event->size, memory_order_relaxed);
+        return;
+    }
     while (left > 0) {
         size_t size = cut_at(at, left);
 
@@ -311,11 +320,15 @@ static json_t *log_totals(const struct record_writer *w)
 static int end(struct record_writer *w, const char *line, size_t size, struct err *err)
 {
     struct err why = ERR_INIT;
-    int result = log_result(w, log_writer_finish(&w->log, &why), &why, err);
+    int result;
     CLEANUP_BUF struct buf whole = BUF_INIT;
-    json_t *totals = log_totals(w);
-    char *text = json_dumps(totals, JSON_COMPACT);
+    json_t *totals;
+    char *text;
 
+    log_writer_skip(&w->log, atomic_load(&w->uncopied));
+    result = log_result(w, log_writer_finish(&w->log, &why), &why, err);
+    totals = log_totals(w);
+    text = json_dumps(totals, JSON_COMPACT);
     buf_add(&whole, line, size - strlen("}\n"));
     buf_addf(&whole, ",\"log\":%s}\n", text);
     add_line(w, whole.data, whole.len);
@@ -346,8 +359,12 @@ static int write_some(struct output_writer *output, int where, const char *data,
     struct err why = ERR_INIT;
 
     block_file_size_signal();
-    if (where == TO_LOG)
-        return log_result(w, log_writer_add(&w->log, data, size, &why), &why, err);
+    if (where == TO_LOG) {
+        int result = log_result(w, log_writer_add(&w->log, data, size, &why), &why, err);
+
+        atomic_store_explicit(&w->log_is_full, w->log.full, memory_order_relaxed);
+        return result;
+    }
     if (where == TO_END)
         return end(w, data, size, err);
     add_lines(w, data, size);
