@@ -84,12 +84,16 @@ static void read_log(const struct record *record)
     static const struct record_log_filter filter = {.node = "0.1", .streams = RECORD_STDOUT_BIT};
     struct record_log_totals totals;
     struct record_log *log;
+    uint64_t skip;
     struct err err = ERR_INIT;
 
     for (int filtered = 0; filtered < 2; filtered++) {
         record_log_open(record, filtered ? &filter : NULL, &log);
         read_items(log);
         if (record_log_seek_seq(log, 3, &err) < 0 || record_log_seek_time(log, 3, &err) < 0)
+            abort();
+        read_items(log);
+        if (record_log_seek_tail(log, 2, &skip, &err) < 0)
             abort();
         read_items(log);
         if (record_log_totals(log, &totals, &err) < 0)
