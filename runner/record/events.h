@@ -41,12 +41,6 @@ int record_events_read(const struct record *record, uint64_t after_seq,
                        int (*event)(void *arg, const struct record_event *event), void *arg,
                        struct err *err) __attribute__((warn_unused_result));
 
-/* Brings a tree up to date: *tree (NULL before "RunBegan") is what node_tree_to_json() had said
- * before the event, and becomes what it said behind it. Events that change nothing in the tree are
- * fine, and so are those that it knows already. ERR_PROTOCOL: this is no event of that tree. */
-int record_replay(json_t **tree, const json_t *event, struct err *err)
-    __attribute__((warn_unused_result));
-
 static inline void cleanup_record_events(struct record_events **events)
 {
     record_events_close(*events);

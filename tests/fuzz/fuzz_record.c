@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "event/read.h"
 #include "record/events.h"
 #include "record/files.h"
 #include "record/format.h"
@@ -35,12 +36,14 @@ static void read_events(const struct record *record)
     struct record_event item;
     struct err err = ERR_INIT;
     enum record_got got;
-    json_t *tree = NULL;
+    struct node tree = {0};
+    bool grown = false;
     uint64_t last = 0;
 
     record_events_open(record, 0, &events);
     while ((got = record_events_next(events, &item, &err)) != RECORD_END) {
         json_t *event;
+        int result = 0;
 
         if (got == RECORD_DAMAGED) {
             check_err(&err);
@@ -50,11 +53,17 @@ static void read_events(const struct record *record)
             abort();
         last = item.seq;
         event = json_loadb(item.json, item.size, 0, NULL);
-        if (event && record_replay(&tree, event, &err) < 0)
+        if (event && !grown) {
+            grown = true;
+            result = node_tree_from_json(json_object_get(event, "tree"), &tree, &err);
+        } else if (event) {
+            result = event_apply(event, &tree, &err);
+        }
+        if (event && result < 0)
             check_err(&err);
         json_decref(event);
     }
-    json_decref(tree);
+    node_release(&tree);
 }
 
 static void read_items(struct record_log *log)
