@@ -72,7 +72,11 @@ struct recording *cli_recorded_begin(const struct cli_history_options *options,
 
     record.source_size = strlen(record.source);
     if (recording_begin(options->dir, &record, &recording, &err) < 0) {
-        log_warn("history", "the run is not recorded: %s", err.message);
+        /* Where nothing can be written, nobody expects it unless they asked. */
+        if (options->dir)
+            log_warn("history", "the run is not recorded: %s", err.message);
+        else
+            log_info("history", "the run is not recorded: %s", err.message);
         return NULL;
     }
     return recording;

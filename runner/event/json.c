@@ -143,6 +143,31 @@ static void set_content(json_t *object, const struct event *event)
     json_decref(attempt);
 }
 
+void json_write_open(json_t *object, struct buf *out)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    if (text)
+        buf_add(out, text, strlen(text) - strlen("}"));
+    free(text);
+    json_decref(object);
+}
+
+void node_tree_write(const struct node *node, const char *run_id, struct buf *out)
+{
+    json_write_open(node_to_json(node, run_id), out);
+    if (node->level < NODE_STEP) {
+        buf_addf(out, ",\"%s\":[", children_keys[node->level]);
+        for (uint32_t i = 0; i < node->child_count; i++) {
+            if (i)
+                buf_addch(out, ',');
+            node_tree_write(&node->children[i], run_id, out);
+        }
+        buf_addch(out, ']');
+    }
+    buf_addch(out, '}');
+}
+
 json_t *event_to_json(const struct event *event, const char *run_id)
 {
     CLEANUP_BUF struct buf name = BUF_INIT;

@@ -13,6 +13,11 @@ json_t *node_to_json(const struct node *node, const char *run_id);
 /* The same with "stages", "jobs", "steps" below. */
 json_t *node_tree_to_json(const struct node *node, const char *run_id);
 
+/* Appends the text of an object without its last brace: for what is to come behind its members.
+ * Takes the object over; it has some. */
+void json_write_open(json_t *object, struct buf *out);
+/* Appends the text of that tree, without making the whole of it in memory as an object first. */
+void node_tree_write(const struct node *node, const char *run_id, struct buf *out);
 /* "event", "time", "id" and what the event says of its node, which for a state is all of
  * node_to_json(); of output, only what its lines have in common. A new reference. */
 json_t *event_to_json(const struct event *event, const char *run_id);

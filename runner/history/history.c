@@ -85,36 +85,37 @@ static int64_t version_of(const struct ctx *ctx, struct history *history, const 
     return -2;
 }
 
-static char *snapshot_of(const struct told *told, const char *run_id)
-{
-    json_t *tree = node_tree_to_json(&told->root, run_id);
-    char *text = json_dumps(tree, JSON_COMPACT);
-
-    json_decref(tree);
-    return text;
-}
-
 /* ERR_CONFLICT: somebody else was faster. */
 static int write_behind(const struct ctx *ctx, struct history *history, const struct told *told,
-                        const struct store_run *row, int64_t version, struct err *err)
+                        const struct record *record, const struct store_run *row, int64_t version,
+                        struct err *err)
 {
     bool ended = state_is_final(row->state);
-    CLEANUP_FREE char *snapshot = ended ? snapshot_of(told, row->id) : NULL;
-    int64_t known = version < 0 ? 0 : version;
+    uint64_t known = version < 0 ? 0 : (uint64_t)version;
+    CLEANUP_STRVEC struct strvec lines = {0};
+    CLEANUP_BUF struct buf snapshot = BUF_INIT;
     struct store_change change = {.id = row->id,
                                   .add = version < 0,
-                                  .version = known,
-                                  .run = row,
-                                  .snapshot = snapshot,
-                                  .drop_events = ended};
+                                  .version = (int64_t)known,
+                                  .run = row};
 
-    if ((size_t)known > told->lines.len)
+    if (known > told->last)
         return err_set(err, ERR_PROTOCOL, "the store knows more of run %s than its record",
                        row->id);
-    change.events = (const char *const *)told->lines.items + known;
-    change.event_count = told->lines.len - (size_t)known;
+    change.event_count = told->last - known;
     if (version >= 0 && !change.event_count)
         return 0;
+    if (ended) {
+        /* That tells all that the events did. */
+        node_tree_write(&told->root, row->id, &snapshot);
+        change.snapshot = snapshot.data;
+        change.drop_events = true;
+    } else {
+        if (told_lines(told, record, known, &lines, err) < 0)
+            return -1;
+        change.events = (const char *const *)lines.items;
+        change.event_count = lines.len;
+    }
     return store_append(ctx, history->store, &change, err);
 }
 
@@ -137,10 +138,10 @@ static int try_follow(const struct ctx *ctx, struct history *history, const char
     if (told_read(record, &told, err) < 0)
         return err_wrap(err, "the record %s", record_path(record));
     if (!told.ended && !written)
-        told_lost(&told, run_id);
+        told_lost(&told);
     told_row(&told, record, &row);
     *ret_ended = state_is_final(row.state) && (told.ended || !written);
-    return write_behind(ctx, history, &told, &row, version, err);
+    return write_behind(ctx, history, &told, record, &row, version, err);
 }
 
 int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,

@@ -8,6 +8,9 @@
 #include "event/json.h"
 #include "event/read.h"
 
+/* As much as a short run says. */
+enum { WAITING_MAX = 256 * 1024 };
+
 #define LOST_TEXT "the runner ended before it did: its outcome is unknown"
 
 static int64_t time_of(const json_t *event)
@@ -17,18 +20,7 @@ static int64_t time_of(const json_t *event)
     return clock_parse_rfc3339(json_at_string(event, "time"), &ms) < 0 ? 0 : ms;
 }
 
-static int apply(struct told *told, const char *line, struct err *err)
-{
-    json_t *event = json_loads(line, 0, NULL);
-    int result = 0;
-
-    if (!event)
-        return err_set(err, ERR_PROTOCOL, "event %zu is not JSON", told->lines.len);
-    if (told->grown)
-        result = event_apply(event, &told->root, err);
-    json_decref(event);
-    return result;
-}
+/* --- reading --- */
 
 static int grow(struct told *told, const json_t *event, struct err *err)
 {
@@ -36,56 +28,113 @@ static int grow(struct told *told, const json_t *event, struct err *err)
 
     if (!tree)
         return 0;
+    node_release(&told->root);
+    told->root = (struct node){0};
     told->grown = true;
     return node_tree_from_json(tree, &told->root, err);
 }
 
-/* The end has the whole tree: what lies between need not be understood. */
-static int make_tree(struct told *told, struct err *err)
+static int apply(struct told *told, const char *line, struct err *err)
 {
-    const struct strvec *lines = &told->lines;
+    json_t *event = json_loads(line, 0, NULL);
+    int result = 0;
 
-    if (!lines->len)
-        return 0;
-    told->began = json_loads(lines->items[0], 0, NULL);
-    if (strstr(lines->items[lines->len - 1], "\"RunEnded\""))
-        told->ended = json_loads(lines->items[lines->len - 1], 0, NULL);
-    if (json_at(told->ended, "tree"))
-        return grow(told, told->ended, err);
-    if (grow(told, told->began, err) < 0)
-        return -1;
-    for (size_t i = 1; i < lines->len; i++) {
-        if (apply(told, lines->items[i], err) < 0)
-            return -1;
-    }
-    return 0;
+    if (!event)
+        return err_set(err, ERR_PROTOCOL, "an event is not JSON");
+    told->time_ms = time_of(event);
+    if (told->grown)
+        result = event_apply(event, &told->root, err);
+    json_decref(event);
+    return result;
 }
 
-static int add_line(void *arg, const struct record_event *event)
+static int apply_waiting(struct told *told, struct err *err)
 {
-    struct told *told = arg;
+    int result = 0;
 
-    strvec_push(&told->lines, event->json);
-    return 0;
+    for (size_t i = 0; result == 0 && i < told->waiting.len; i++)
+        result = apply(told, told->waiting.items[i], err);
+    strvec_release(&told->waiting);
+    told->waiting_bytes = 0;
+    return result;
+}
+
+struct reading {
+    struct told *told;
+    struct err *err;
+    bool failed;
+};
+
+static int take_line(struct told *told, const struct record_event *event, struct err *err)
+{
+    told->last = event->seq;
+    if (event->seq == 1) {
+        told->began = json_loads(event->json, 0, NULL);
+        told->time_ms = time_of(told->began);
+        return grow(told, told->began, err);
+    }
+    if (strstr(event->json, "\"RunEnded\"")) {
+        told->ended = json_loads(event->json, 0, NULL);
+        told->time_ms = time_of(told->ended);
+        if (!json_at(told->ended, "tree"))
+            return apply_waiting(told, err);
+        strvec_release(&told->waiting);
+        return grow(told, told->ended, err);
+    }
+    strvec_push(&told->waiting, event->json);
+    told->waiting_bytes += event->size;
+    return told->waiting_bytes > WAITING_MAX ? apply_waiting(told, err) : 0;
+}
+
+static int on_line(void *arg, const struct record_event *event)
+{
+    struct reading *reading = arg;
+
+    reading->failed = take_line(reading->told, event, reading->err) < 0;
+    return reading->failed;
 }
 
 int told_read(const struct record *record, struct told *ret, struct err *err)
 {
+    struct reading reading = {ret, err, false};
     struct err why = ERR_INIT;
-    int damaged = record_events_read(record, 0, add_line, ret, &why);
+    int result = record_events_read(record, 0, on_line, &reading, &why);
 
-    if (make_tree(ret, err) < 0)
+    if (reading.failed || apply_waiting(ret, err) < 0)
         return -1;
     if (!ret->grown)
         ret->root.name = ret->root.own_name = json_at_dup(ret->began, "name");
-    if (damaged < 0 && !ret->lines.len)
+    if (result < 0 && !ret->last)
         return err_set(err, why.code, "%s", why.message);
     return 0;
 }
 
+struct gathering {
+    uint64_t last;
+    struct strvec *out;
+};
+
+static int gather(void *arg, const struct record_event *event)
+{
+    const struct gathering *gathering = arg;
+
+    if (event->seq > gathering->last)
+        return 1;
+    strvec_push(gathering->out, event->json);
+    return 0;
+}
+
+int told_lines(const struct told *told, const struct record *record, uint64_t after,
+               struct strvec *out, struct err *err)
+{
+    struct gathering gathering = {told->last, out};
+
+    return record_events_read(record, after, gather, &gathering, err) < 0 ? -1 : 0;
+}
+
 void told_release(struct told *told)
 {
-    strvec_release(&told->lines);
+    strvec_release(&told->waiting);
     json_decref(told->began);
     json_decref(told->ended);
     node_release(&told->root);
@@ -108,31 +157,11 @@ static void lose(struct node *node, int64_t now_ms)
         lose(&node->children[i], now_ms);
 }
 
-/* When something was heard last: nobody knows when the process ended. */
-static int64_t last_heard(const struct told *told)
+/* Nobody knows when the process ended: it is said to have when something was heard last. */
+void told_lost(struct told *told)
 {
-    json_t *event =
-        told->lines.len ? json_loads(told->lines.items[told->lines.len - 1], 0, NULL) : NULL;
-    int64_t ms = time_of(event);
-
-    json_decref(event);
-    return ms ? ms : clock_wall_ms();
-}
-
-void told_lost(struct told *told, const char *run_id)
-{
-    int64_t now_ms = last_heard(told);
-    char time[CLOCK_RFC3339_SIZE];
-    json_t *event;
-    char *line;
-
-    clock_rfc3339(now_ms, time);
-    lose(&told->root, now_ms);
-    event = json_pack("{s:I, s:s, s:s, s:s, s:s}", "seq", (json_int_t)told->lines.len + 1, "event",
-                      "RunLost", "time", time, "id", run_id, "status", "failed");
-    line = json_dumps(event, JSON_COMPACT);
-    strvec_push_owned(&told->lines, line);
-    json_decref(event);
+    told->last++;
+    lose(&told->root, told->time_ms ? told->time_ms : clock_wall_ms());
 }
 
 void told_row(const struct told *told, const struct record *record, struct store_run *ret)

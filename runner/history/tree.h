@@ -8,11 +8,15 @@
 
 /* What the events of a record say. */
 struct told {
-    struct strvec lines; /* all of them, the first has number 1 */
-    json_t *began;       /* the first; NULL: not even that */
-    json_t *ended;       /* the last, if it is the end */
+    uint64_t last;   /* the number of the last event */
+    json_t *began;   /* the first; NULL: not even that */
+    json_t *ended;   /* the last, if it is the end */
+    int64_t time_ms; /* of the last */
     struct node root;
     bool grown; /* root is there */
+    /* Events that have not been applied to it: the end may make that needless. */
+    struct strvec waiting;
+    size_t waiting_bytes;
 };
 
 #define CLEANUP_TOLD CLEANUP(told_release)
@@ -21,8 +25,11 @@ struct told {
 int told_read(const struct record *record, struct told *ret, struct err *err)
     __attribute__((warn_unused_result));
 void told_release(struct told *told);
-/* Nothing more will be told: what ran has lost its outcome, and what waited never ran. Adds an
- * event that says so. */
-void told_lost(struct told *told, const char *run_id);
+/* Adds the events behind `after`, up to the last that was told. */
+int told_lines(const struct told *told, const struct record *record, uint64_t after,
+               struct strvec *out, struct err *err) __attribute__((warn_unused_result));
+/* Nothing more will be told: what ran has lost its outcome, and what waited never ran. That is one
+ * more event, which the record has not got. */
+void told_lost(struct told *told);
 /* A row that borrows from both. */
 void told_row(const struct told *told, const struct record *record, struct store_run *ret);

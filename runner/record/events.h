@@ -3,7 +3,8 @@
  * Each line is an object of event/json.h with its number before all else: "seq" 1, 2, 3 … without a
  * gap. The first is "RunBegan", with "format" 1, "id", "origin", "owner", "user", "directory",
  * "name" (of the pipeline), "time" and "tree" (node_tree_to_json()); what is not known is absent.
- * The last is "RunEnded", with "status", "exit_code" (of the runner), "text", "tree", and "log",
+ * The last is "RunEnded", with "status", "exit_code" (of the runner), "text", "tree" again unless
+ * that is large, so that who wants the outcome alone need not read what lies between, and "log",
  * which counts "records", "lines", "bytes", "stored_bytes" and "missing_bytes".
  *
  * A line that is not complete, because it is being written or its writer died, is not there yet. */

@@ -30,6 +30,8 @@ enum {
     DELAY_MS = 100,
     /* Kept on the disk for the events of a run that fills it. */
     EVENTS_RESERVE = 64 * 1024,
+    /* In the tree of the last line. */
+    END_NODES_MAX = 1000,
     /* Of events that wait for a disk that is full. */
     EVENTS_WAIT_MAX = 8 << 20,
 };
@@ -152,31 +154,28 @@ static void queue_output(struct record_writer *w, const struct event *event)
     }
 }
 
-/* Takes the object over. The number comes when it is written. */
-static void queue_line(struct record_writer *w, json_t *object, int where)
+/* Takes the object over; the number comes when it is written. With the tree of `root` as its last
+ * member; NULL: none. */
+static void queue_line(struct record_writer *w, json_t *object, const struct node *root, int where)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
+    struct buf *out = output_queue_begin(w->queue);
 
-    if (text) {
-        struct buf *out = output_queue_begin(w->queue);
-
-        buf_addstr(out, text);
-        buf_addch(out, '\n');
-        output_queue_commit(w->queue, where);
+    json_write_open(object, out);
+    if (root) {
+        buf_addstr(out, ",\"tree\":");
+        node_tree_write(root, w->run_id, out);
     }
-    free(text);
-    json_decref(object);
+    buf_addstr(out, "}\n");
+    output_queue_commit(w->queue, where);
 }
 
 static void queue_begin(struct record_writer *w, const struct node *root)
 {
     json_t *begin = steal_ptr(&w->begin);
 
-    if (root) {
+    if (root)
         json_object_set_new(begin, "name", json_safe_string(root->name));
-        json_object_set_new(begin, "tree", node_tree_to_json(root, w->run_id));
-    }
-    queue_line(w, begin, TO_EVENTS);
+    queue_line(w, begin, root, TO_EVENTS);
 }
 
 static void handle(struct event_sink *sink, const struct event *event)
@@ -202,7 +201,7 @@ static void handle(struct event_sink *sink, const struct event *event)
         queue_record(w, event, RECORD_NOTE, event->text,
                      size < FORMAT_DATA_MAX ? size : FORMAT_DATA_MAX, false);
     }
-    queue_line(w, event_to_json(event, w->run_id), TO_EVENTS);
+    queue_line(w, event_to_json(event, w->run_id), NULL, TO_EVENTS);
 }
 
 static int room_fd(struct event_sink *sink)
@@ -579,19 +578,19 @@ static json_t *end_object(const struct record_writer *w, const struct record_end
     if (end->has_exit_code)
         json_object_set_new(object, "exit_code", json_integer(end->exit_code));
     set_text(object, "text", end->text);
-    if (end->root)
-        json_object_set_new(object, "tree", node_tree_to_json(end->root, w->run_id));
     return object;
 }
 
 int record_finish(struct record_writer *w, const struct record_end *end, struct err *err)
 {
+    const struct node *root = end->root;
     struct stat st;
     int result;
 
     if (w->begin)
-        queue_begin(w, end->root);
-    queue_line(w, end_object(w, end), TO_END);
+        queue_begin(w, root);
+    queue_line(w, end_object(w, end), root && root->last_number <= END_NODES_MAX ? root : NULL,
+               TO_END);
     result = output_queue_finish(w->queue, err);
     /* Gives back what was reserved. */
     if (fstat(w->events_fd, &st) == 0)

@@ -99,7 +99,8 @@ struct store_change {
     const struct store_run *run;
     /* The whole tree at version + event_count, or NULL. */
     const char *snapshot;
-    /* The events up to the snapshot of this change go; it tells what they did. */
+    /* The events up to the snapshot of this change go; it tells what they did. Those of the change
+     * are only counted then, and may be NULL. */
     bool drop_events;
     /* Set by store_write(): ERR_NONE, written; ERR_CONFLICT, it is there already or the version is
      * stale; ERR_NOT_FOUND, no such run. */

@@ -188,6 +188,11 @@ static int check_event(const char *event, size_t number, const char *id, struct 
     return 0;
 }
 
+static bool drops_events(const struct store_change *change)
+{
+    return change->snapshot && change->drop_events;
+}
+
 static int check_change(const struct store_change *change, struct err *err)
 {
     if (!change->id || !store_id_valid(change->id))
@@ -199,7 +204,7 @@ static int check_change(const struct store_change *change, struct err *err)
     if (change->snapshot && strlen(change->snapshot) > TEXT_MAX)
         return err_set(err, ERR_LIMIT, "the snapshot of run %s has more than %zu bytes", change->id,
                        TEXT_MAX);
-    for (size_t i = 0; i < change->event_count; i++) {
+    for (size_t i = 0; i < change->event_count && !drops_events(change); i++) {
         if (check_event(change->events[i], (size_t)change->version + 1 + i, change->id, err) < 0)
             return -1;
     }

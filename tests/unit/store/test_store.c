@@ -274,12 +274,8 @@ static void snapshots_stand_for_events(void **state)
     store_events_release(&found);
     found = (struct store_events){0};
 
-    change = (struct store_change){.id = "r1",
-                                   .version = 3,
-                                   .events = events + 3,
-                                   .event_count = 1,
-                                   .snapshot = "{\"at\":4}",
-                                   .drop_events = true};
+    change = (struct store_change){
+        .id = "r1", .version = 3, .event_count = 1, .snapshot = "{\"at\":4}", .drop_events = true};
     assert_ok(store_append(&test_ctx, store, &change, &test_err));
     assert_ok(append("r1", 4, events + 4, 1));
     for (int64_t after = 0; after < 4; after++) {
