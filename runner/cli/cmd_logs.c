@@ -14,6 +14,7 @@ struct logs_args {
     char *history;
     bool follow;
     bool timestamps;
+    int64_t *tail; /* NULL: all */
     const char *run;
     const char *step; /* NULL: all */
 };
@@ -22,6 +23,7 @@ struct logs_args {
 
 static const struct cli_option options[] = {
     {"follow", 'f', CLI_FLAG, AT(follow), NULL, "go on until the run has ended", NULL, NULL},
+    {"tail", 0, CLI_MAYBE_INT, AT(tail), "N", "begin with the last N lines", NULL, NULL},
     {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL,
      "put the time before each line, with the names of its stage, job and step", NULL, NULL},
     CLI_HISTORY_OPTION(AT(history)),
@@ -34,7 +36,8 @@ struct logs {
     struct node root;
     struct output_queue *queue;
     struct sink_plain plain;
-    bool raw; /* of one step: its bytes, and nothing else */
+    uint64_t skip; /* lines of the next item */
+    bool raw;      /* of one step: its bytes, and nothing else */
 };
 
 /* --- which step --- */
@@ -115,6 +118,28 @@ static void show_plain(struct logs *logs, const struct record_item *item)
     logs->plain.sink.handle(&logs->plain.sink, &event);
 }
 
+static void skip_lines(struct logs *logs, struct record_item *item)
+{
+    struct record_line line;
+    size_t at = 0;
+
+    while (logs->skip > 0 && record_log_line(item, &at, &line))
+        logs->skip--;
+    logs->skip = 0;
+    item->continued = item->continued && at == 0;
+    item->data += at;
+    item->size -= at;
+}
+
+static void show_item(struct logs *logs, struct record_item *item)
+{
+    skip_lines(logs, item);
+    if (logs->raw)
+        show_raw(logs, item);
+    else if (item->size)
+        show_plain(logs, item);
+}
+
 static void show_missing(struct logs *logs, const struct record_item *item)
 {
     buf_addf(output_queue_begin(logs->queue), "runner: %llu bytes of output are missing here\n",
@@ -142,10 +167,8 @@ static int show_all(const struct ctx *ctx, struct logs *logs, struct record_log 
         case RECORD_ITEM:
             if (item.stream == RECORD_MISSING)
                 show_missing(logs, &item);
-            else if (logs->raw)
-                show_raw(logs, &item);
             else
-                show_plain(logs, &item);
+                show_item(logs, &item);
             break;
         case RECORD_DAMAGED:
             buf_addf(output_queue_begin(logs->queue), "runner: %s\n", why.message);
@@ -180,6 +203,9 @@ static int show_log(const struct ctx *ctx, struct logs *logs, const struct histo
         return -1;
     record_watch_open(record, &watch);
     record_log_open(record, &filter, &log);
+    if (logs->args->tail &&
+        record_log_seek_tail(log, (uint64_t)*logs->args->tail, &logs->skip, err) < 0)
+        return -1;
     if (output_queue_new(&logs->queue, err) < 0)
         return -1;
     logs->raw = node && !logs->args->timestamps;

@@ -238,6 +238,24 @@ test_retention() {
     assert_eq 1 "$(jq length <<<"$stdout")" "the newest stays"
 }
 
+test_the_last_lines() {
+    cat >p.yaml <<'YAML'
+name: p
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "seq 1 50000"}, {name: b, command: "printf 'x\\ny'"}]}]}]
+YAML
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    run "$RUNNER" logs --tail 2 latest a
+    assert_eq "49999
+50000" "$stdout"
+    run "$RUNNER" logs --tail 2 latest
+    assert_eq "50000 x y" "$(sed 's/.*\] //' <<<"$stdout" | tr '\n' ' ' | sed 's/ $//')"
+    run "$RUNNER" logs --tail 0 latest a
+    assert_eq "" "$stdout"
+    run "$RUNNER" logs --tail 1000000 latest a
+    assert_eq "$(seq 1 50000 | sha256sum)" "$(sha256sum <"$case_dir/stdout")"
+}
+
 test_a_log_that_is_too_long() {
     cat >p.yaml <<'YAML'
 name: p
