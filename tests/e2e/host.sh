@@ -494,7 +494,7 @@ test_hangup_cancels() {
 
 test_missing_standard_descriptors() {
     pipeline '{name: a, command: "echo hello"}'
-    run bash -c "'$RUNNER' exec --keep p.yaml >&- <&-"
+    run bash -c "'$RUNNER' exec --keep --no-history p.yaml >&- <&-"
     assert_eq 1 "$status" "exit status"
     assert_contains "$stderr" "cannot write to standard output: write failed: Bad file descriptor"
     ! grep -rq hello "$case_dir/home" "$case_dir/runtime" || fail "output went into a journal"
