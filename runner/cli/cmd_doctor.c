@@ -1,6 +1,7 @@
 /* `runner doctor`: what works here, and how to mend what does not. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "cli/prepare.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
+#include "history/history.h"
 #include "objstore/open.h"
 #include "own/own.h"
 
@@ -198,12 +200,33 @@ static void check_given_store(const struct ctx *ctx, const struct doctor *doctor
         &err);
 }
 
+/* Runs go on without one: a warning. */
+static void check_history(const struct ctx *ctx, const struct doctor *doctor,
+                          struct finding *finding)
+{
+    CLEANUP_HISTORY struct history *history = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    struct err err = ERR_INIT;
+
+    (void)doctor;
+    if (history_open(ctx, getenv("RUNNER_HISTORY"), &history, &err) < 0 ||
+        history_update(ctx, history, &err) < 0 ||
+        store_list(ctx, history->store, &(struct store_query){.limit = 1}, &runs, &err) < 0) {
+        not_well(finding, LEVEL_WARN, &err,
+                 "without it runs are not recorded, or not found again: choose another directory "
+                 "with RUNNER_HISTORY, or record nothing with RUNNER_NO_HISTORY=1");
+        return;
+    }
+    buf_addf(&finding->text, "%lld run%s recorded in %s", (long long)runs.total,
+             runs.total == 1 ? " is" : "s are", history->dir);
+}
+
 static const struct check {
     const char *name;
     void (*run)(const struct ctx *ctx, const struct doctor *doctor, struct finding *finding);
 } checks[] = {
     {"state", check_state},         {"archives", check_archives}, {"cache", check_cache},
-    {"artifacts", check_artifacts}, {"store", check_given_store},
+    {"artifacts", check_artifacts}, {"history", check_history},   {"store", check_given_store},
 };
 
 enum { CHECK_COUNT = sizeof(checks) / sizeof(*checks) };
@@ -468,7 +491,7 @@ static int run(void *args, const struct strvec *operands)
 
 const struct cli_command cmd_doctor = {
     .name = "doctor",
-    .operands = "[ENGINE|state|archives|cache|artifacts|store]...",
+    .operands = "[ENGINE|state|archives|cache|artifacts|history|store]...",
     .summary = "show what works here, and how to mend what does not",
     .description =
         "Looks at everything, or at what is named: an engine as a pipeline file has it, or "

@@ -36,6 +36,7 @@ test_everything_works() {
     finding archives ok "files can be packed"
     finding cache ok "$case_dir/home/.cache/runner can be written and read$"
     finding artifacts ok "$case_dir/home/.local/state/runner/artifacts can be written and read$"
+    finding history ok "0 runs are recorded in $case_dir/home/.local/state/runner$"
     finding host ok "local processes"
     finding ssh n/a "not available: no host is named: "
     finding idp n/a "not available: no agent is named: "
