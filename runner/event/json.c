@@ -149,6 +149,8 @@ void json_write_open(json_t *object, struct buf *out)
 
     if (text)
         buf_add(out, text, strlen(text) - strlen("}"));
+    else
+        buf_addstr(out, "{\"error\":\"out of memory\"");
     free(text);
     json_decref(object);
 }

@@ -14,7 +14,8 @@ json_t *node_to_json(const struct node *node, const char *run_id);
 json_t *node_tree_to_json(const struct node *node, const char *run_id);
 
 /* Appends the text of an object without its last brace: for what is to come behind its members.
- * Takes the object over; it has some. */
+ * Takes the object over; it has some. What there is no memory for is told in its place, so that the
+ * whole is JSON. */
 void json_write_open(json_t *object, struct buf *out);
 /* Appends the text of that tree, without making the whole of it in memory as an object first. */
 void node_tree_write(const struct node *node, const char *run_id, struct buf *out);

@@ -38,17 +38,39 @@ static struct node_attempt read_attempt(const json_t *object)
                                  .error = text_at(object, "error")};
 }
 
-static void read_attempts(const json_t *object, struct node *node)
+/* Those before the current one, which only a final state tells. */
+struct earlier {
+    struct node_attempt *items;
+    size_t len;
+};
+
+static struct earlier steal_attempts(struct node *node)
+{
+    size_t len = node->attempt > 1 ? node->attempt - 1 : 0;
+
+    node->attempt = 0;
+    return (struct earlier){steal_ptr(&node->attempts), len};
+}
+
+static void read_attempts(const json_t *object, struct earlier earlier, struct node *node)
 {
     const json_t *list = json_at(object, "attempts");
-    size_t count = json_array_size(list);
+    size_t told = json_array_size(list);
+    size_t len;
 
     node->attempt = (uint32_t)json_at_int(object, "attempt");
-    if (node->attempt > 1)
-        node->attempts = xcalloc(node->attempt - 1, sizeof(*node->attempts));
-    for (size_t i = 0; i < count && i + 1 < node->attempt; i++) {
-        node->attempts[i] = read_attempt(json_array_get(list, i));
+    len = node->attempt > 1 ? node->attempt - 1 : 0;
+    if (len)
+        node->attempts = xcalloc(len, sizeof(*node->attempts));
+    for (size_t i = 0; i < len; i++) {
+        if (i < told)
+            node->attempts[i] = read_attempt(json_array_get(list, i));
+        else if (!list && i < earlier.len)
+            node->attempts[i] = earlier.items[i];
     }
+    for (size_t i = list ? 0 : len; i < earlier.len; i++)
+        free(earlier.items[i].error);
+    free(earlier.items);
 }
 
 /* More of them than anybody makes would be memory for nothing. */
@@ -58,10 +80,12 @@ int node_from_json(const json_t *object, struct node *node, struct err *err)
 {
     int state = state_find(json_at_string(object, "status"));
     int64_t attempt = json_at_int(object, "attempt");
+    struct earlier earlier;
 
     if (state < 0 || attempt < 0 || attempt > ATTEMPTS_MAX)
         return err_set(err, ERR_PROTOCOL, "the state of %s \"%s\" makes no sense",
                        node_level_name((enum node_level)node->level), node->name);
+    earlier = steal_attempts(node);
     node_clear(node);
     node->state = (uint8_t)state;
     node->reason = (uint8_t)reason_at(object);
@@ -69,7 +93,7 @@ int node_from_json(const json_t *object, struct node *node, struct err *err)
     node->exit_code = (int)json_at_int(object, "exit_code");
     node->allowed = json_at_bool(object, "allowed_failure");
     node->by_engine = json_at_bool(object, "by_engine");
-    read_attempts(object, node);
+    read_attempts(object, earlier, node);
     node->started_at_ms = time_at(object, "started_at");
     for (size_t i = 0; i < sizeof(end_keys) / sizeof(*end_keys) && !node->ended_at_ms; i++)
         node->ended_at_ms = time_at(object, end_keys[i]);
@@ -104,21 +128,53 @@ int node_tree_from_json(const json_t *tree, struct node *ret, struct err *err)
     return read_node(tree, ret, err);
 }
 
-struct node *node_find(struct node *root, const char *id)
+/* The names that load/ lets a service have: those of hosts, which are no numbers. */
+static bool is_service_name(const char *name)
 {
+    return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name) &&
+           !strchr("-_.", *name) && strspn(name, "0123456789.") < strlen(name);
+}
+
+/* Goes one index down; NULL: there is none in the text, or no such child. */
+static struct node *find_child(const struct node *node, const char *text, const char **ret_behind)
+{
+    unsigned long index = 0;
+    char *end = NULL;
+
+    if (*text < '0' || *text > '9' || (*text == '0' && text[1] >= '0' && text[1] <= '9'))
+        return NULL;
+    index = strtoul(text, &end, 10);
+    *ret_behind = end;
+    return (*end && *end != '.') || index >= node->child_count ? NULL : &node->children[index];
+}
+
+struct node *node_find_service(struct node *root, const char *id, const char **ret_service)
+{
+    const char *at = strchrnul(id, '.');
     struct node *node = root;
-    const char *at = strchr(id, '.');
 
-    while (at && at[1] >= '0' && at[1] <= '9') {
-        char *end;
-        unsigned long index = strtoul(at + 1, &end, 10);
+    *ret_service = NULL;
+    while (*at) {
+        const char *behind = NULL;
+        struct node *child = find_child(node, at + 1, &behind);
 
-        if (index >= node->child_count || (*end && *end != '.'))
-            return NULL;
-        node = &node->children[index];
-        at = *end ? end : NULL;
+        if (!child) {
+            bool may_have = node->level == NODE_PIPELINE || node->level == NODE_JOB;
+
+            *ret_service = at + 1;
+            return may_have && is_service_name(at + 1) ? node : NULL;
+        }
+        node = child;
+        at = behind;
     }
     return node;
+}
+
+struct node *node_find(struct node *root, const char *id)
+{
+    const char *service = NULL;
+
+    return node_find_service(root, id, &service);
 }
 
 static int apply_retry(const json_t *event, struct node *node, struct err *err)

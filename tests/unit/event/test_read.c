@@ -69,6 +69,11 @@ static void assert_same(const struct node *a, const struct node *b)
 
 static void a_tree_comes_back(void **state)
 {
+    static const char *const nowhere[] = {
+        RUN ".",      RUN ".0..0",    RUN ".0.0.",      RUN ".0.0.-db", RUN ".0.0.0.db",
+        RUN ".0.0.7", RUN ".0.0.Zzz", RUN ".0.0.db\x1b", RUN ".00",      RUN ".0.database",
+    };
+    const char *service;
     struct event_bus bus = EVENT_BUS_INIT;
     struct node root = {0}, again = {0};
     json_t *json;
@@ -85,6 +90,17 @@ static void a_tree_comes_back(void **state)
     assert_ptr_equal(node_find(&again, RUN ".0.1.0"), &again.children[0].children[1].children[0]);
     assert_ptr_equal(node_find(&again, RUN), &again);
     assert_ptr_equal(node_find(&again, RUN ".0.0.database"), &again.children[0].children[0]);
+    assert_ptr_equal(node_find(&again, RUN ".cache.local"), &again);
+    assert_ptr_equal(node_find_service(&again, RUN ".0.0.0x.local", &service),
+                     &again.children[0].children[0]);
+    assert_string_equal(service, "0x.local");
+    assert_ptr_equal(node_find_service(&again, RUN ".0.0.1", &service),
+                     &again.children[0].children[0].children[1]);
+    assert_null(service);
+    for (size_t i = 0; i < sizeof(nowhere) / sizeof(*nowhere); i++) {
+        if (node_find(&again, nowhere[i]))
+            fail_msg("%s was found", nowhere[i]);
+    }
     assert_null(node_find(&again, RUN ".0.2"));
     assert_null(node_find(&again, RUN ".0.0x"));
     assert_null(node_find(&again, RUN ".99999999999999999999"));
@@ -128,6 +144,46 @@ static void events_lead_to_the_same_tree(void **state)
     node_release(&root);
 }
 
+/* A running state does not tell what came before it. */
+static void earlier_attempts_stay(void **state)
+{
+    struct node root = {.name = "p", .attempt = 3};
+    json_t *running = json_pack("{s:s, s:s, s:i}", "id", "R", "status", "running", "attempt", 3);
+    json_t *ended = json_pack("{s:s, s:s, s:i, s:[{s:s}]}", "id", "R", "status", "failed",
+                              "attempt", 2, "attempts", "error", "new");
+
+    (void)state;
+    root.attempts = xcalloc(2, sizeof(*root.attempts));
+    root.attempts[0] = (struct node_attempt){.reason = REASON_LOST, .error = xstrdup("old")};
+    root.attempts[1] = (struct node_attempt){.duration_ms = 5};
+    assert_int_equal(event_apply(running, &root, NULL), 0);
+    assert_string_equal(root.attempts[0].error, "old");
+    assert_int_equal(root.attempts[0].reason, REASON_LOST);
+    assert_int_equal(root.attempts[1].duration_ms, 5);
+    json_object_set_new(running, "attempt", json_integer(2));
+    assert_int_equal(event_apply(running, &root, NULL), 0);
+    assert_string_equal(root.attempts[0].error, "old");
+    assert_int_equal(event_apply(ended, &root, NULL), 0);
+    assert_string_equal(root.attempts[0].error, "new");
+    json_decref(running);
+    json_decref(ended);
+    node_release(&root);
+}
+
+/* As where jansson has got no memory. */
+static void what_cannot_be_written_leaves_an_object(void **state)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    json_t *object;
+
+    (void)state;
+    json_write_open(NULL, &text);
+    buf_addstr(&text, ",\"tree\":{}}");
+    object = json_loads(text.data, 0, NULL);
+    assert_non_null(object);
+    json_decref(object);
+}
+
 static void nonsense_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -157,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tree_comes_back),
         cmocka_unit_test(events_lead_to_the_same_tree),
+        cmocka_unit_test(earlier_attempts_stay),
+        cmocka_unit_test(what_cannot_be_written_leaves_an_object),
         cmocka_unit_test(nonsense_is_refused),
     };
 
