@@ -36,8 +36,9 @@ struct logs {
     struct node root;
     struct output_queue *queue;
     struct sink_plain plain;
-    uint64_t skip; /* lines of the next item */
-    bool raw;      /* of one step: its bytes, and nothing else */
+    uint64_t skip;    /* lines of the next item */
+    uint64_t missing; /* bytes, to be told */
+    bool raw;         /* of one step: its bytes, and nothing else */
 };
 
 /* --- which step --- */
@@ -55,25 +56,67 @@ static void find_named(const struct node *node, const char *name, struct strvec 
         find_named(&node->children[i], name, ids, run_id);
 }
 
-/* The path of indices of what is called so, or has that path or id itself. */
-static int find_step(const struct logs *logs, char **ret, struct err *err)
+/* Services are not in the tree, but in the log if they have said something: adds those that have
+ * that name, or that path. */
+static void find_services(const struct logs *logs, const struct record *record, const char *path,
+                          struct strvec *ids)
+{
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    CLEANUP_FREE char *last = NULL;
+    struct record_item item;
+    enum record_got got;
+
+    record_log_open(record, NULL, &log);
+    while ((got = record_log_next(log, &item, NULL)) == RECORD_ITEM || got == RECORD_DAMAGED) {
+        CLEANUP_FREE char *id = NULL;
+        const char *service = NULL;
+
+        if (got == RECORD_DAMAGED || (last && strcmp(last, item.node) == 0))
+            continue;
+        free(last);
+        last = xstrdup(item.node);
+        id = xasprintf("%s.%s", logs->run->id, item.node);
+        if (node_find_service((struct node *)&logs->root, id, &service) && service &&
+            (strcmp(service, logs->args->step) == 0 || strcmp(item.node, path) == 0) &&
+            !strvec_has(ids, id))
+            strvec_push(ids, id);
+    }
+}
+
+/* What has that path or id, or is a service there: of one that goes on, maybe only later. */
+static void find_placed(const struct logs *logs, const struct record *record, struct strvec *ids)
+{
+    const char *name = logs->args->step;
+    size_t run_size = strlen(logs->run->id);
+    bool whole = strncmp(name, logs->run->id, run_size) == 0 && name[run_size] == '.';
+    CLEANUP_FREE char *id = whole ? xstrdup(name) : xasprintf("%s.%s", logs->run->id, name);
+    const char *service = NULL;
+    const struct node *node = node_find_service((struct node *)&logs->root, id, &service);
+
+    if (node && !service) {
+        strvec_push(ids, id);
+        return;
+    }
+    find_services(logs, record, id + run_size + 1, ids);
+    if (!ids->len && node && node->parent && logs->args->follow && record_is_written(record))
+        strvec_push(ids, id);
+}
+
+/* The path of what is called so, or has that path or id itself. */
+static int find_step(const struct logs *logs, const struct record *record, char **ret,
+                     struct err *err)
 {
     const char *name = logs->args->step;
     size_t run_size = strlen(logs->run->id);
     CLEANUP_STRVEC struct strvec ids = {0};
 
     find_named(&logs->root, name, &ids, logs->run->id);
-    if (!ids.len) {
-        bool whole = strncmp(name, logs->run->id, run_size) == 0 && name[run_size] == '.';
-        CLEANUP_FREE char *id = whole ? xstrdup(name) : xasprintf("%s.%s", logs->run->id, name);
-
-        if (name[strspn(name, ".0123456789")] == '\0' || whole) {
-            if (node_find((struct node *)&logs->root, id))
-                strvec_push(&ids, id);
-        }
-    }
     if (!ids.len)
-        return err_set(err, ERR_NOT_FOUND, "run %s has no step \"%s\"; runner show %s lists them",
+        find_placed(logs, record, &ids);
+    if (!ids.len)
+        return err_set(err, ERR_NOT_FOUND,
+                       "run %s has no step \"%s\", nor is there output of a service of that name; "
+                       "runner show %s lists the steps",
                        logs->run->id, name, logs->run->id);
     if (ids.len > 1)
         return err_set(err, ERR_INVALID, "run %s has %zu of the name \"%s\": name one by %s or %s",
@@ -96,25 +139,22 @@ static void show_raw(struct logs *logs, const struct record_item *item)
 static void show_plain(struct logs *logs, const struct record_item *item)
 {
     CLEANUP_FREE char *id = xasprintf("%s.%s", logs->run->id, item->node);
-    struct node *node = *item->node ? node_find(&logs->root, id) : &logs->root;
-    const char *name = strrchr(item->node, '.');
-    struct node service = {.parent = node, .level = NODE_SERVICE};
-    struct event event = {.type = item->stream == RECORD_NOTE ? EVENT_NOTE : EVENT_LOG,
-                          .node = node,
+    CLEANUP_FREE char *note = item->stream == RECORD_NOTE ? xstrndup(item->data, item->size) : NULL;
+    struct node service = {.level = NODE_SERVICE};
+    struct node *node =
+        *item->node ? node_find_service(&logs->root, id, &service.name) : &logs->root;
+    struct event event = {.type = note ? EVENT_NOTE : EVENT_LOG,
+                          .node = service.name ? &service : node,
                           .time_ms = item->time_ms,
                           .stream = item->stream == RECORD_STDERR ? EVENT_STDERR : EVENT_STDOUT,
                           .data = item->data,
                           .size = item->size,
-                          .continued = item->continued};
+                          .continued = item->continued,
+                          .text = note};
 
     if (!node)
         return;
-    if (name && (name[1] < '0' || name[1] > '9')) {
-        service.name = name + 1;
-        event.node = &service;
-    }
-    if (item->stream == RECORD_NOTE)
-        event.text = item->data;
+    service.parent = node;
     logs->plain.sink.handle(&logs->plain.sink, &event);
 }
 
@@ -140,11 +180,15 @@ static void show_item(struct logs *logs, struct record_item *item)
         show_plain(logs, item);
 }
 
-static void show_missing(struct logs *logs, const struct record_item *item)
+/* What is missing in one place may be told in parts. */
+static void show_missing(struct logs *logs)
 {
+    if (!logs->missing)
+        return;
     buf_addf(output_queue_begin(logs->queue), "runner: %llu bytes of output are missing here\n",
-             (unsigned long long)item->missing_bytes);
+             (unsigned long long)logs->missing);
     output_queue_commit(logs->queue, STDERR_FILENO);
+    logs->missing = 0;
 }
 
 static int wait_for_room(const struct ctx *ctx, struct logs *logs, struct err *err)
@@ -154,35 +198,52 @@ static int wait_for_room(const struct ctx *ctx, struct logs *logs, struct err *e
     return room.fd < 0 ? ctx_check(ctx, err) : ctx_poll(ctx, &room, 1, -1, err);
 }
 
-static int show_all(const struct ctx *ctx, struct logs *logs, struct record_log *log,
-                    struct record_watch *watch, struct err *err)
+/* 1: there may be more later. */
+static int show_some(const struct ctx *ctx, struct logs *logs, struct record_log *log,
+                     struct err *err)
 {
     struct record_item item;
     struct err why = ERR_INIT;
 
     for (;;) {
+        enum record_got got;
+
         if (wait_for_room(ctx, logs, err) < 0)
             return -1;
-        switch (record_log_next(log, &item, &why)) {
+        got = record_log_next(log, &item, &why);
+        if (got == RECORD_ITEM && item.stream == RECORD_MISSING) {
+            logs->missing += item.missing_bytes;
+            continue;
+        }
+        show_missing(logs);
+        switch (got) {
         case RECORD_ITEM:
-            if (item.stream == RECORD_MISSING)
-                show_missing(logs, &item);
-            else
-                show_item(logs, &item);
+            show_item(logs, &item);
             break;
         case RECORD_DAMAGED:
             buf_addf(output_queue_begin(logs->queue), "runner: %s\n", why.message);
             output_queue_commit(logs->queue, STDERR_FILENO);
             break;
         case RECORD_NONE_YET:
-            if (!logs->args->follow)
-                return 0;
-            if (record_watch_wait(watch, ctx, -1, err) < 0)
-                return -1;
-            break;
+            return 1;
         case RECORD_END:
             return 0;
         }
+    }
+}
+
+static int show_all(const struct ctx *ctx, struct logs *logs, struct record_log *log,
+                    struct record_watch *watch, struct err *err)
+{
+    for (;;) {
+        int more = show_some(ctx, logs, log, err);
+
+        if (more <= 0)
+            return more;
+        if (!logs->args->follow)
+            return 0;
+        if (record_watch_wait(watch, ctx, -1, err) < 0)
+            return -1;
     }
 }
 
@@ -196,11 +257,11 @@ static int show_log(const struct ctx *ctx, struct logs *logs, const struct histo
     struct record_log_filter filter = {0};
     int result;
 
-    if (logs->args->step && find_step(logs, &node, err) < 0)
-        return -1;
-    filter.node = node;
     if (record_open(history->runs, logs->run->id, &record, err) < 0)
         return -1;
+    if (logs->args->step && find_step(logs, record, &node, err) < 0)
+        return -1;
+    filter.node = node;
     record_watch_open(record, &watch);
     record_log_open(record, &filter, &log);
     if (logs->args->tail &&
@@ -216,6 +277,31 @@ static int show_log(const struct ctx *ctx, struct logs *logs, const struct histo
     return result;
 }
 
+/* A run that has just begun has none yet: who follows it waits for that. */
+static int get_tree(const struct ctx *ctx, struct logs *logs, struct history *history,
+                    struct err *err)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_WATCH struct record_watch *watch = NULL;
+    bool last = !logs->args->follow || state_is_final(logs->run->state);
+    struct err why = ERR_INIT;
+
+    for (;;) {
+        if (history_tree(ctx, history, logs->run, &logs->root, &why) == 0)
+            return 0;
+        if (last || why.code != ERR_NOT_FOUND)
+            return err_set(err, why.code, "%s", why.message);
+        if (!record) {
+            if (record_open(history->runs, logs->run->id, &record, err) < 0)
+                return -1;
+            record_watch_open(record, &watch);
+        } else if (record_watch_wait(watch, ctx, -1, err) < 0) {
+            return -1;
+        }
+        last = !record_is_written(record); /* what it wrote last may have come after the look */
+    }
+}
+
 static int logs(const struct ctx *ctx, void *arg, struct err *err)
 {
     CLEANUP_HISTORY struct history *history = NULL;
@@ -227,7 +313,7 @@ static int logs(const struct ctx *ctx, void *arg, struct err *err)
         cli_runs_get(ctx, history, logs.args->run, &runs, err) < 0)
         return -1;
     logs.run = &runs.items[0];
-    if (history_tree(ctx, history, logs.run, &logs.root, err) == 0)
+    if (get_tree(ctx, &logs, history, err) == 0)
         result = show_log(ctx, &logs, history, err);
     node_release(&logs.root);
     return result;
@@ -254,9 +340,9 @@ const struct cli_command cmd_logs = {
     .operands = "RUN [STEP]",
     .summary = "show what a run has printed",
     .description =
-        "RUN is an id, the beginning of one, or \"latest\". STEP is the name of a stage, job "
-        "or step, or its place, such as 0.1.2; its output comes as it was, on standard "
-        "output and standard error.",
+        "RUN is an id, the beginning of one, or \"latest\". STEP is the name of a stage, job, "
+        "step or service, or its place, such as 0.1.2 or 0.1.db; its output comes as it was, on "
+        "standard output and standard error.",
     .options = options,
     .args_size = sizeof(struct logs_args),
     .run = run,

@@ -121,6 +121,19 @@ YAML
     assert_eq "" "$stdout" "files with the secret"
 }
 
+test_notes_are_in_the_log() {
+    cat >p.yaml <<'YAML'
+name: p
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: 'echo abc >"$PIPELINE_MASK"'}, {name: b, command: echo behind it}]}]}]
+YAML
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    local shown
+    shown=$(grep 'a value in' "$case_dir/stderr")
+    run "$RUNNER" logs latest
+    assert_eq "$shown" "$(grep 'a value in' "$case_dir/stderr" "$case_dir/stdout" -h)"
+}
+
 # --- a run that goes on --------------------------------------------------------------------------
 
 # A run that prints "ready", and ends when there is a file `go`.
@@ -160,6 +173,28 @@ test_a_run_that_goes_on_is_seen() {
     finish
     wait "$follower" || fail "the follower ended with $?"
     assert_eq "ready went last" "$(sed 's/.*\] //' followed | tr '\n' ' ' | sed 's/ $//')"
+}
+
+# A record is written by hand: one whose run has a name and a tree a moment later.
+test_a_run_that_has_just_begun_is_followed() {
+    runner list >/dev/null
+    local record=$state/runs/01handmade
+    mkdir -m 700 -p "$state/runs" "$record" "$state/open"
+    touch "$record/log" "$record/log.index" "$state/open/01handmade"
+    exec 9>>"$record/events"
+    flock 9
+    printf '%s\n' '{"seq":1,"event":"RunBegan","format":1,"time":"2026-03-01T08:00:12.000Z","id":"01handmade","origin":"exec"}' >&9
+    run "$RUNNER" logs latest
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'has not begun yet'
+    "${case_env[@]}" "$RUNNER" logs --follow latest >followed 2>&1 9>&- &
+    local follower=$!
+    wait_for 30 grep -qrs inotify "/proc/$follower/fdinfo"
+    printf '%s\n' '{"seq":2,"event":"RunPlanned","time":"2026-03-01T08:00:12.000Z","id":"01handmade","name":"p","tree":{"id":"01handmade","name":"p","status":"pending"}}' >&9
+    printf '%s\n' '{"seq":3,"event":"RunEnded","time":"2026-03-01T08:00:12.000Z","id":"01handmade","status":"succeeded","tree":{"id":"01handmade","name":"p","status":"succeeded"}}' >&9
+    exec 9>&-
+    wait "$follower" || fail "the follower ended with $?: $(<followed)"
+    assert_eq "" "$(<followed)"
 }
 
 test_cancel() {
@@ -208,6 +243,14 @@ test_names_of_runs() {
     run "$RUNNER" logs latest nothing
     assert_eq 1 "$status"
     assert_match "$stderr" 'has no step "nothing"'
+    local place
+    for place in "" . 0. 0..0 0.0.7 9 00 0.0.0.0 0.0.nothing "$id" "$id." "$id.7"; do
+        run "$RUNNER" logs latest "$place"
+        assert_eq 1 "$status" "logs of the place \"$place\""
+        assert_contains "$stderr" "has no step \"$place\""
+    done
+    run "$RUNNER" logs latest "$id.0.0.1"
+    assert_eq tested "$stdout"
     run "$RUNNER" show
     assert_eq 2 "$status"
     run "$RUNNER" list --status sad

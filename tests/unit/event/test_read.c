@@ -70,7 +70,7 @@ static void assert_same(const struct node *a, const struct node *b)
 static void a_tree_comes_back(void **state)
 {
     static const char *const nowhere[] = {
-        RUN ".",      RUN ".0..0",    RUN ".0.0.",      RUN ".0.0.-db", RUN ".0.0.0.db",
+        RUN ".",      RUN ".0..0",    RUN ".0.0.",       RUN ".0.0.-db", RUN ".0.0.0.db",
         RUN ".0.0.7", RUN ".0.0.Zzz", RUN ".0.0.db\x1b", RUN ".00",      RUN ".0.database",
     };
     const char *service;
