@@ -209,7 +209,7 @@ static void check_history(const struct ctx *ctx, const struct doctor *doctor,
     struct err err = ERR_INIT;
 
     (void)doctor;
-    if (history_open(ctx, getenv("RUNNER_HISTORY"), &history, &err) < 0 ||
+    if (history_open(ctx, getenv("RUNNER_HISTORY"), NULL, &history, &err) < 0 ||
         history_update(ctx, history, &err) < 0 ||
         store_list(ctx, history->store, &(struct store_query){.limit = 1}, &runs, &err) < 0) {
         not_well(finding, LEVEL_WARN, &err,

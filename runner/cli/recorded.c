@@ -17,7 +17,7 @@
 
 enum {
     RUNS_DEFAULT = 1000,
-    END_MS = 10000, /* for all that is to be done with the store */
+    END_MS = 2000, /* for all that is to be done with the store */
 };
 
 int cli_history_options(const struct cli_history_args *args, struct cli_history_options *ret,
@@ -35,6 +35,9 @@ int cli_history_options(const struct cli_history_args *args, struct cli_history_
         return err_wrap(err, "--history-size");
     if (args->log && parse_size_bytes(args->log, &ret->log_bytes, err) < 0)
         return err_wrap(err, "--history-log");
+    if (!ret->log_bytes)
+        return err_set(err, ERR_INVALID,
+                       "--history-log 0 would keep no log; --no-history records nothing");
     ret->keep.max_runs = runs ? runs : -1;
     ret->keep.max_log_bytes = size ? size : -1;
     return 0;

@@ -8,7 +8,7 @@
 
 int cli_runs_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
 {
-    if (history_open(ctx, dir, ret, err) < 0)
+    if (history_open(ctx, dir, NULL, ret, err) < 0)
         return -1;
     return history_update(ctx, *ret, err);
 }

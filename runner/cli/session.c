@@ -274,22 +274,23 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
         sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
     if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
-    cli_recorded_end(s->options->history, steal_ptr(&s->recording), &s->root, status);
     return finish_output(s, status);
 }
 
-static void end(struct session *s)
+/* The record ends last: whoever waits for the run waits until it has cleaned up. */
+static void end(struct session *s, int status)
 {
     signals_stop(s->signals);
     sink_tty_finish(s->tty);
     output_queue_finish(s->queue, NULL);
     log_spool_free(s->logs);
-    node_release(&s->root);
     if (s->options->keep)
         own_run_abandon(s->run);
     else
         own_run_end(s->run);
     keeper_stop(s->keeper);
+    cli_recorded_end(s->options->history, s->recording, &s->root, status);
+    node_release(&s->root);
     ctx_release(&s->ctx);
     ctx_signal_release(&s->hurry);
 }
@@ -304,6 +305,8 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
     int status = CLI_EXIT_FAILED;
 
     s.bus.mask = options->mask;
+    /* Before the file is recorded. */
+    (void)exec_mask_known(plan, options->mask);
     if (begin(&s, &err) < 0) {
         fprintf(stderr, "runner: %s\n", err.message);
     } else {
@@ -323,6 +326,6 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
         log_debug("cli", "run %s ends: %s, exit status %d", own_run_id(s.run),
                   state_name(verdict.state), status);
     }
-    end(&s);
+    end(&s, status);
     return status;
 }

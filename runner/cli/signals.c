@@ -37,6 +37,9 @@ void signals_block(void)
     sigset_t set;
 
     signal_set(&set);
+    /* A file that may not grow (ulimit) is an error of the write, and not the end of the program.
+     */
+    sigaddset(&set, SIGXFSZ);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 

@@ -198,6 +198,14 @@ const char *node_message(const struct node *node)
     return node->message ? node->message : node->error;
 }
 
+void node_move(struct node *to, struct node *from)
+{
+    *to = *from;
+    for (uint32_t i = 0; i < to->child_count; i++)
+        to->children[i].parent = to;
+    *from = (struct node){0};
+}
+
 void node_release(struct node *node)
 {
     for (uint32_t i = 0; i < node->child_count; i++)

@@ -105,5 +105,7 @@ void node_add_outputs(struct event_bus *bus, struct node *node, const struct str
 bool node_has_failed(const struct node *node);
 /* What to tell people about a failure; NULL when there is nothing. */
 const char *node_message(const struct node *node);
+/* Moves a root to another place. */
+void node_move(struct node *to, struct node *from);
 /* Frees what is below and inside the node, not the node. */
 void node_release(struct node *node);

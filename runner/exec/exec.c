@@ -303,9 +303,13 @@ void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_option
     int64_t timeout_ms = plan_timeout_ms(&plan->scope);
     struct own_group *group = NULL;
     CLEANUP_FREE char *label = NULL;
+    bool masked;
 
-    secrets_mask_known(&run);
+    masked = exec_mask_known(plan, run.bus->mask);
     name_nodes(run.bus, root, plan);
+    /* Nothing is emitted of a tree without names. */
+    if (!masked)
+        secrets_say_too_large(&run);
     label = timeout_label(root);
     ctx_init(&own, ctx);
     if (enter_group(&run, ctx, root, &group)) {

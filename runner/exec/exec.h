@@ -49,6 +49,10 @@ struct exec_verdict {
     bool engine_unavailable; /* nothing ran, because an engine could not be reached */
 };
 
+/* Adds to the mask (NULL: none) the passwords that the file holds, of registries, engines and
+ * repositories. exec_run() does it, too: who shows or keeps the file before does it first. False:
+ * one is too large to be masked. */
+bool exec_mask_known(const struct plan *plan, struct mask *mask);
 /* Fills `root`, a zeroed node, which the caller releases; it borrows from the plan. `ctx` is a
  * root context: cancelling it cancels the pipeline. */
 void exec_run(struct ctx *ctx, const struct plan *plan, const struct exec_options *options,

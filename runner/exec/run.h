@@ -52,8 +52,7 @@ void job_run(struct run *run, const struct ctx *ctx, const struct plan_job *job,
              enum plan_post outcome, struct fan_out *fan_out);
 
 /* secrets.c: has the run's mask hide more than the secrets that were known before the run. */
-/* Passwords that the pipeline holds, as far as they are known beforehand. */
-void secrets_mask_known(const struct run *run);
+void secrets_say_too_large(const struct run *run);
 /* Those that a step which is about to start will use: all, whatever they are made of. */
 void secrets_mask_step(const struct run *run, const char *engine_url,
                        const struct step_lowered *lowered);

@@ -4,23 +4,40 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "exec/exec.h"
 #include "exec/run.h"
 
-static void mask_password(const struct run *run, const char *password)
+/* What goes into the mask, and whether all of it could. */
+struct masking {
+    const struct plan *plan;
+    struct mask *mask;
+    bool too_large;
+};
+
+static void mask_password(struct masking *masking, const char *password)
 {
-    if (password && mask_add(run->bus->mask, password, strlen(password)) == MASK_TOO_LARGE)
-        event_bus_note(run->bus, run->root, "a password is too long to be masked");
+    if (password && mask_add(masking->mask, password, strlen(password)) == MASK_TOO_LARGE)
+        masking->too_large = true;
+}
+
+void secrets_say_too_large(const struct run *run)
+{
+    event_bus_note(run->bus, run->root, "a password is too long to be masked");
 }
 
 void secrets_mask_step(const struct run *run, const char *engine_url,
                        const struct step_lowered *lowered)
 {
-    if (!run->bus->mask)
+    struct masking masking = {run->plan, run->bus->mask, false};
+
+    if (!masking.mask)
         return;
-    mask_add_url(run->bus->mask, engine_url);
-    mask_password(run, lowered->shape.source.password);
+    mask_add_url(masking.mask, engine_url);
+    mask_password(&masking, lowered->shape.source.password);
     for (size_t i = 0; i < lowered->passwords.len; i++)
-        mask_password(run, lowered->passwords.items[i]);
+        mask_password(&masking, lowered->passwords.items[i]);
+    if (masking.too_large)
+        secrets_say_too_large(run);
 }
 
 static bool may_hold_password(const struct spec_str *engine)
@@ -28,34 +45,35 @@ static bool may_hold_password(const struct spec_str *engine)
     return engine->text && (strchr(engine->text, '@') || strstr(engine->text, "${"));
 }
 
-static void mask_scope(const struct run *run, const struct plan_scope *scope)
+static void mask_scope(struct masking *masking, const struct plan_scope *scope)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     const struct spec_common *common = scope->common;
     bool late = false;
 
     if ((!common->image_registry_password.text && !may_hold_password(&common->engine)) ||
-        plan_settings_resolve(run->plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
+        plan_settings_resolve(masking->plan, scope, NULL, &settings, &late, NULL, NULL) < 0)
         return;
-    mask_password(run, settings.image_registry_password);
-    mask_add_url(run->bus->mask, settings.engine);
+    mask_password(masking, settings.image_registry_password);
+    mask_add_url(masking->mask, settings.engine);
 }
 
-static void mask_plugin(const struct run *run, const struct plan_step *step)
+static void mask_plugin(struct masking *masking, const struct plan_step *step)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     CLEANUP_FREE char *password = NULL;
     bool late = false;
 
     if (!step->spec->plugin || !step->spec->plugin->image_registry_password.text ||
-        plan_settings_resolve(run->plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0 ||
-        plan_expand(run->plan, &settings, &step->spec->plugin->image_registry_password, &password,
-                    &late, NULL, NULL) < 0)
+        plan_settings_resolve(masking->plan, &step->scope, NULL, &settings, &late, NULL, NULL) <
+            0 ||
+        plan_expand(masking->plan, &settings, &step->spec->plugin->image_registry_password,
+                    &password, &late, NULL, NULL) < 0)
         return;
-    mask_password(run, password);
+    mask_password(masking, password);
 }
 
-static void mask_config(const struct run *run, const struct plan_step *step)
+static void mask_config(struct masking *masking, const struct plan_step *step)
 {
     CLEANUP_PLAN_SETTINGS struct plan_settings settings = {0};
     const struct spec_config *config = step->spec->config;
@@ -64,40 +82,41 @@ static void mask_config(const struct run *run, const struct plan_step *step)
     bool late = false;
 
     if (!config || (!config->password.text && !config->repository.text) ||
-        plan_settings_resolve(run->plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
+        plan_settings_resolve(masking->plan, &step->scope, NULL, &settings, &late, NULL, NULL) < 0)
         return;
-    if (plan_expand(run->plan, &settings, &config->password, &password, &late, NULL, NULL) == 0)
-        mask_password(run, password);
-    if (plan_expand(run->plan, &settings, &config->repository, &repository, &late, NULL, NULL) ==
-            0 &&
+    if (plan_expand(masking->plan, &settings, &config->password, &password, &late, NULL, NULL) == 0)
+        mask_password(masking, password);
+    if (plan_expand(masking->plan, &settings, &config->repository, &repository, &late, NULL,
+                    NULL) == 0 &&
         repository)
-        mask_add_url(run->bus->mask, repository);
+        mask_add_url(masking->mask, repository);
 }
 
-static void mask_job(const struct run *run, const struct plan_job *job)
+static void mask_job(struct masking *masking, const struct plan_job *job)
 {
-    mask_scope(run, &job->scope);
+    mask_scope(masking, &job->scope);
     for (uint32_t i = 0; i < job->step_count; i++) {
-        mask_scope(run, &job->steps[i].scope);
-        mask_plugin(run, &job->steps[i]);
-        mask_config(run, &job->steps[i]);
+        mask_scope(masking, &job->steps[i].scope);
+        mask_plugin(masking, &job->steps[i]);
+        mask_config(masking, &job->steps[i]);
     }
 }
 
-void secrets_mask_known(const struct run *run)
+bool exec_mask_known(const struct plan *plan, struct mask *mask)
 {
-    const struct plan *plan = run->plan;
+    struct masking masking = {plan, mask, false};
 
-    if (!run->bus->mask)
-        return;
+    if (!mask)
+        return true;
     if (plan->inputs.engine)
-        mask_add_url(run->bus->mask, plan->inputs.engine);
-    mask_scope(run, &plan->scope);
+        mask_add_url(mask, plan->inputs.engine);
+    mask_scope(&masking, &plan->scope);
     for (uint32_t i = 0; i < plan->stage_count; i++) {
-        mask_scope(run, &plan->stages[i].scope);
+        mask_scope(&masking, &plan->stages[i].scope);
         for (uint32_t j = 0; j < plan->stages[i].job_count; j++)
-            mask_job(run, &plan->stages[i].jobs[j]);
+            mask_job(&masking, &plan->stages[i].jobs[j]);
     }
+    return !masking.too_large;
 }
 
 /* A value that cannot be hidden is either no secret, or the step must not go on as if it were. */

@@ -39,7 +39,8 @@ char *history_dir(const char *given, struct err *err)
     return NULL;
 }
 
-int history_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
+int history_open(const struct ctx *ctx, const char *dir, const struct store_options *options,
+                 struct history **ret, struct err *err)
 {
     CLEANUP_HISTORY struct history *history = xcalloc(1, sizeof(*history));
     CLEANUP_FREE char *file = NULL;
@@ -49,7 +50,7 @@ int history_open(const struct ctx *ctx, const char *dir, struct history **ret, s
         return err_wrap(err, "there is no place for the history of runs");
     history->runs = fs_join(history->dir, "runs");
     file = fs_join(history->dir, STORE_NAME);
-    if (store_open(ctx, file, NULL, &history->store, err) < 0)
+    if (store_open(ctx, file, options, &history->store, err) < 0)
         return -1;
     *ret = steal_ptr(&history);
     return 0;
@@ -111,12 +112,22 @@ static int write_behind(const struct ctx *ctx, struct history *history, const st
         change.snapshot = snapshot.data;
         change.drop_events = true;
     } else {
-        if (told_lines(told, record, known, &lines, err) < 0)
-            return -1;
+        told_lines(told, record, known, &lines);
         change.events = (const char *const *)lines.items;
         change.event_count = lines.len;
     }
     return store_append(ctx, history->store, &change, err);
+}
+
+/* What a run that goes on has not come to yet: its states may be final before it has ended, while
+ * it cleans up. */
+static void still_runs(struct store_run *row)
+{
+    if (!state_is_final(row->state))
+        return;
+    row->state = STATE_RUNNING;
+    row->reason = REASON_NONE;
+    row->ended_ms = 0;
 }
 
 static int try_follow(const struct ctx *ctx, struct history *history, const char *run_id,
@@ -135,13 +146,41 @@ static int try_follow(const struct ctx *ctx, struct history *history, const char
     if (record_open(history->runs, run_id, &record, err) < 0)
         return -1;
     written = record_is_written(record); /* asked first: what it wrote last is read behind it */
-    if (told_read(record, &told, err) < 0)
-        return err_wrap(err, "the record %s", record_path(record));
+    told_read(record, &told);
     if (!told.ended && !written)
-        told_lost(&told);
+        told_lost(&told, record);
     told_row(&told, record, &row);
-    *ret_ended = state_is_final(row.state) && (told.ended || !written);
+    if (!told.ended && written)
+        still_runs(&row);
+    *ret_ended = state_is_final(row.state);
+    /* Deleted meanwhile. */
+    if (version < 0 && !fs_is_directory(record_path(record)))
+        return err_set(err, ERR_NOT_FOUND, "run %s is gone", run_id);
     return write_behind(ctx, history, &told, record, &row, version, err);
+}
+
+/* The row of a run whose record is gone can get no other end. */
+static int close_row(const struct ctx *ctx, struct history *history, const char *run_id,
+                     struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    static const char *const event = "{\"event\":\"RunLost\"}";
+    struct store_change change = {.id = run_id, .events = &event, .event_count = 1};
+    struct store_run row;
+    struct err why = ERR_INIT;
+
+    if (store_get(ctx, history->store, run_id, &runs, &why) < 0)
+        return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
+    row = runs.items[0];
+    if (state_is_final(row.state))
+        return 0;
+    change.version = row.version;
+    row.state = STATE_FAILED;
+    row.reason = REASON_LOST;
+    row.error = "the record of the run is gone";
+    row.ended_ms = row.started_ms ? row.started_ms : row.submitted_ms;
+    change.run = &row;
+    return store_append(ctx, history->store, &change, err);
 }
 
 int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,
@@ -153,12 +192,17 @@ int history_follow(const struct ctx *ctx, struct history *history, const char *r
 
     for (int i = 0; result < 0 && i < TRIES_MAX; i++) {
         result = try_follow(ctx, history, run_id, &ended, &why);
+        ended = ended && result == 0;
         if (result < 0 && why.code != ERR_CONFLICT)
             break;
     }
-    /* A record that was removed with its mark left behind. */
-    if (result < 0 && why.code == ERR_NOT_FOUND)
-        ended = true;
+    if (result < 0 && why.code == ERR_NOT_FOUND && mark_is_left(history->dir, run_id)) {
+        CLEANUP_RECORD struct record *record = NULL;
+
+        /* It may have come between the look and the question. */
+        ended = record_open(history->runs, run_id, &record, NULL) < 0 &&
+                close_row(ctx, history, run_id, &why) == 0;
+    }
     if (ended)
         mark_remove(history->dir, run_id);
     return result < 0 ? err_set(err, why.code, "%s", why.message) : 0;
@@ -178,7 +222,9 @@ static int mark_unknown(const struct ctx *ctx, struct history *history, struct e
     if (record_list_add(&records, history->runs, err) < 0)
         return -1;
     vec_foreach (struct record_entry *, record, &records) {
-        if (mark_add(history->dir, record->run_id, err) < 0)
+        CLEANUP_FD int mark = mark_add(history->dir, record->run_id, err);
+
+        if (mark < 0)
             return -1;
     }
     return 0;
@@ -195,8 +241,12 @@ int history_update(const struct ctx *ctx, struct history *history, struct err *e
 
         if (ctx_check(ctx, err) < 0)
             return -1;
-        if (history_follow(ctx, history, open.items[i], &why) < 0 && why.code != ERR_NOT_FOUND)
-            log_warn("history", "run %s: %s", open.items[i], why.message);
+        if (history_follow(ctx, history, open.items[i], &why) == 0 || why.code == ERR_NOT_FOUND)
+            continue;
+        /* The store, which the others need as well. */
+        if (why.code == ERR_UNAVAILABLE || why.code == ERR_TIMEOUT || why.code == ERR_CANCELLED)
+            return err_set(err, why.code, "%s", why.message);
+        log_warn("history", "run %s: %s", open.items[i], why.message);
     }
     return 0;
 }
@@ -220,14 +270,6 @@ static int tree_in_store(const struct ctx *ctx, struct history *history,
     return result;
 }
 
-static void move_tree(struct node *to, struct node *from)
-{
-    *to = *from;
-    for (uint32_t i = 0; i < to->child_count; i++)
-        to->children[i].parent = to;
-    *from = (struct node){0};
-}
-
 int history_tree(const struct ctx *ctx, struct history *history, const struct store_run *run,
                  struct node *ret, struct err *err)
 {
@@ -237,11 +279,12 @@ int history_tree(const struct ctx *ctx, struct history *history, const struct st
     /* Once it has ended the store has all of it, the loss of a run included. */
     if (state_is_final(run->state))
         return tree_in_store(ctx, history, run, ret, err);
-    if (record_open(history->runs, run->id, &record, err) < 0 || told_read(record, &told, err) < 0)
+    if (record_open(history->runs, run->id, &record, err) < 0)
         return -1;
+    told_read(record, &told);
     if (!told.grown)
         return err_set(err, ERR_NOT_FOUND, "run %s has not begun yet", run->id);
-    move_tree(ret, &told.root);
+    node_move(ret, &told.root);
     return 0;
 }
 
@@ -263,16 +306,19 @@ int history_prune(const struct ctx *ctx, struct history *history,
                   const struct store_retention *keep, int64_t *ret_removed, struct err *err)
 {
     CLEANUP_STORE_RUNS struct store_runs excess = {0};
+    int result = 0;
 
     if (ret_removed)
         *ret_removed = 0;
     if (store_list_excess(ctx, history->store, keep, 0, &excess, err) < 0)
         return -1;
     vec_foreach (struct store_run *, run, &excess) {
-        if (history_remove(ctx, history, run, err) < 0)
-            return -1;
-        if (ret_removed)
+        int removed = history_remove(ctx, history, run, result == 0 ? err : NULL);
+
+        if (removed < 0)
+            result = -1;
+        else if (ret_removed)
             ++*ret_removed;
     }
-    return 0;
+    return result;
 }

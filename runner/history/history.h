@@ -7,7 +7,7 @@
  *
  * DIR is that of --history, else the first of state_dirs() that can be used.
  *
- *     history_open(ctx, NULL, &history, err)
+ *     history_open(ctx, NULL, NULL, &history, err)
  *     history_update(ctx, history, err)              what others have left to do
  *     store_list(ctx, history->store, &query, …)     look around
  *     history_tree(ctx, history, run, &root, err)    one run, as its displays want it
@@ -32,8 +32,9 @@ struct history {
 /* The directory that is used, made if need be; the caller's. `given` NULL: the user's own. */
 char *history_dir(const char *given, struct err *err);
 
-int history_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
-    __attribute__((warn_unused_result));
+/* `options` of the store may be NULL. */
+int history_open(const struct ctx *ctx, const char *dir, const struct store_options *options,
+                 struct history **ret, struct err *err) __attribute__((warn_unused_result));
 /* NULL is fine. */
 void history_close(struct history *history);
 static inline void history_cleanup(struct history **history)
@@ -45,8 +46,8 @@ static inline void history_cleanup(struct history **history)
  * whose process is gone, has failed: its outcome is lost. */
 int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,
                    struct err *err) __attribute__((warn_unused_result));
-/* The same for all runs that the store may not know the end of. A record that is damaged is said in
- * the log, and keeps none of the others from being read. */
+/* The same for all runs that the store may not know the end of. What keeps one of them from being
+ * followed is said in the log, and is nothing to the others, unless it is the store itself. */
 int history_update(const struct ctx *ctx, struct history *history, struct err *err)
     __attribute__((warn_unused_result));
 
@@ -57,7 +58,8 @@ int history_tree(const struct ctx *ctx, struct history *history, const struct st
 /* Removes a run that has ended. ERR_CONFLICT: it has not. */
 int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
                    struct err *err) __attribute__((warn_unused_result));
-/* Removes the runs that are too many; *ret_removed (may be NULL) counts them. */
+/* Removes the runs that are too many, all that can be: the first failure is the error. *ret_removed
+ * (may be NULL) counts them. */
 int history_prune(const struct ctx *ctx, struct history *history,
                   const struct store_retention *keep, int64_t *ret_removed, struct err *err)
     __attribute__((warn_unused_result));
@@ -71,8 +73,8 @@ struct recording;
 int recording_begin(const char *dir, const struct record_options *options, struct recording **ret,
                     struct err *err) __attribute__((warn_unused_result));
 struct event_sink *recording_sink(struct recording *recording);
-/* Ends the record, has the store follow it, and removes what is too many by `keep` (NULL: nothing);
- * frees. What could not be done is done by the next one who updates the history. */
+/* Ends the record and frees; -1: something is missing in it. One call in many has the store follow
+ * all that has ended, and removes what is too many by `keep` (NULL: nothing). */
 int recording_end(const struct ctx *ctx, struct recording *recording, const struct record_end *end,
                   const struct store_retention *keep, struct err *err)
     __attribute__((warn_unused_result));

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -24,8 +25,18 @@ int mark_add(const char *dir, const char *run_id, struct err *err)
 
     if (fs_mkdir_p(marks, 0700, err) < 0)
         return -1;
-    fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return fd < 0 ? err_errno(err, "cannot create %s", path) : 0;
+    fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return err_errno(err, "cannot create %s", path);
+    return steal_fd(&fd);
+}
+
+bool mark_is_left(const char *dir, const char *run_id)
+{
+    CLEANUP_FREE char *path = path_of(dir, run_id);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? errno == ENOENT : flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
 void mark_remove(const char *dir, const char *run_id)

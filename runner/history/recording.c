@@ -3,11 +3,16 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/logger.h"
 #include "history/history.h"
 #include "history/mark.h"
+#include "record/record.h"
 
 /* So many runs may wait for the store to follow them. */
-enum { OPEN_MAX = 32 };
+enum {
+    OPEN_MAX = 32,
+    WAIT_MS = 100, /* for the store, which others may have locked */
+};
 
 struct recording {
     char *dir;
@@ -28,10 +33,13 @@ int recording_begin(const char *dir, const struct record_options *options, struc
     struct recording *recording = xcalloc(1, sizeof(*recording));
     struct record_options own = *options;
     CLEANUP_FREE char *runs = NULL;
+    CLEANUP_FD int mark = -1;
 
     recording->dir = history_dir(dir, err);
     recording->run_id = xstrdup(options->run_id);
-    if (recording->dir && mark_add(recording->dir, own.run_id, err) == 0) {
+    if (recording->dir)
+        mark = mark_add(recording->dir, own.run_id, err);
+    if (mark >= 0) {
         own.runs_dir = runs = fs_join(recording->dir, "runs");
         if (record_create(&own, &recording->writer, err) == 0) {
             *ret = recording;
@@ -48,32 +56,48 @@ struct event_sink *recording_sink(struct recording *recording)
     return record_sink(recording->writer);
 }
 
-/* One of many brings the store up to date, for all of them: to open it costs more than a short run.
- */
-static int follow(const struct ctx *ctx, const struct recording *recording,
-                  const struct store_retention *keep, struct err *err)
+/* Runs that have ended, and that the store may not know. */
+static size_t count_ended(const struct recording *recording)
+{
+    CLEANUP_STRVEC struct strvec open = {0};
+    CLEANUP_FREE char *runs = fs_join(recording->dir, "runs");
+    size_t ended = 0;
+
+    if (marks_list(recording->dir, &open, NULL) < 0 || open.len < OPEN_MAX)
+        return 0;
+    for (size_t i = 0; i < open.len; i++) {
+        CLEANUP_RECORD struct record *record = NULL;
+
+        ended += record_open(runs, open.items[i], &record, NULL) < 0 || !record_is_written(record);
+    }
+    return ended;
+}
+
+/* One of many brings the store up to date, for all of them: to open it costs more than a short run
+ * does. What cannot be done at once the next one does. */
+static void follow(const struct ctx *ctx, const struct recording *recording,
+                   const struct store_retention *keep)
 {
     CLEANUP_HISTORY struct history *history = NULL;
-    CLEANUP_STRVEC struct strvec open = {0};
+    struct err err = ERR_INIT;
 
-    if (marks_list(recording->dir, &open, err) < 0)
-        return -1;
-    if (open.len < OPEN_MAX)
-        return 0;
-    if (history_open(ctx, recording->dir, &history, err) < 0 ||
-        history_update(ctx, history, err) < 0)
-        return -1;
-    return keep ? history_prune(ctx, history, keep, NULL, err) : 0;
+    if (count_ended(recording) < OPEN_MAX)
+        return;
+    if (history_open(ctx, recording->dir, &(struct store_options){.wait_ms = WAIT_MS}, &history,
+                     &err) < 0 ||
+        history_update(ctx, history, &err) < 0 ||
+        (keep && history_prune(ctx, history, keep, NULL, &err) < 0))
+        log_debug("history", "the store does not follow: %s", err.message);
 }
 
 int recording_end(const struct ctx *ctx, struct recording *recording, const struct record_end *end,
                   const struct store_retention *keep, struct err *err)
 {
-    int written = record_finish(recording->writer, end, err);
-    int followed = follow(ctx, recording, keep, written < 0 ? NULL : err);
+    int result = record_finish(recording->writer, end, err);
 
+    follow(ctx, recording, keep);
     release(recording);
-    return written < 0 || followed < 0 ? -1 : 0;
+    return result;
 }
 
 void recording_discard(struct recording *recording)

@@ -2,11 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/json_at.h"
 #include "event/json.h"
 #include "event/read.h"
+#include "record/log.h"
 
 /* As much as a short run says. */
 enum { WAITING_MAX = 256 * 1024 };
@@ -22,114 +25,112 @@ static int64_t time_of(const json_t *event)
 
 /* --- reading --- */
 
-static int grow(struct told *told, const json_t *event, struct err *err)
+static void grow(struct told *told, const json_t *event)
 {
     const json_t *tree = json_at(event, "tree");
+    struct node root = {0};
 
-    if (!tree)
-        return 0;
+    if (!tree || node_tree_from_json(tree, &root, NULL) < 0) {
+        node_release(&root);
+        return;
+    }
     node_release(&told->root);
-    told->root = (struct node){0};
+    node_move(&told->root, &root);
     told->grown = true;
-    return node_tree_from_json(tree, &told->root, err);
 }
 
-static int apply(struct told *told, const char *line, struct err *err)
+static void apply(struct told *told, const char *line)
 {
     json_t *event = json_loads(line, 0, NULL);
-    int result = 0;
 
-    if (!event)
-        return err_set(err, ERR_PROTOCOL, "an event is not JSON");
-    told->time_ms = time_of(event);
-    if (told->grown)
-        result = event_apply(event, &told->root, err);
+    if (time_of(event))
+        told->time_ms = time_of(event);
+    if (json_at(event, "tree"))
+        grow(told, event);
+    else if (event && told->grown)
+        (void)!event_apply(event, &told->root, NULL);
     json_decref(event);
-    return result;
 }
 
-static int apply_waiting(struct told *told, struct err *err)
+static void apply_waiting(struct told *told)
 {
-    int result = 0;
-
-    for (size_t i = 0; result == 0 && i < told->waiting.len; i++)
-        result = apply(told, told->waiting.items[i], err);
+    for (size_t i = 0; i < told->waiting.len; i++)
+        apply(told, told->waiting.items[i]);
     strvec_release(&told->waiting);
     told->waiting_bytes = 0;
-    return result;
 }
 
-struct reading {
-    struct told *told;
-    struct err *err;
-    bool failed;
-};
+/* Takes it as the last if it is. */
+static bool take_end(struct told *told, const char *line)
+{
+    json_t *event = strstr(line, "\"RunEnded\"") ? json_loads(line, 0, NULL) : NULL;
 
-static int take_line(struct told *told, const struct record_event *event, struct err *err)
+    if (strcmp(json_at_string(event, "event"), "RunEnded") != 0) {
+        json_decref(event);
+        return false;
+    }
+    json_decref(told->ended);
+    told->ended = event;
+    told->time_ms = time_of(event);
+    if (json_at(event, "tree"))
+        strvec_release(&told->waiting);
+    apply_waiting(told);
+    grow(told, event);
+    return true;
+}
+
+static void take_line(struct told *told, const struct record_event *event)
 {
     told->last = event->seq;
     if (event->seq == 1) {
         told->began = json_loads(event->json, 0, NULL);
-        told->time_ms = time_of(told->began);
-        return grow(told, told->began, err);
+        apply(told, event->json);
+        return;
     }
-    if (strstr(event->json, "\"RunEnded\"")) {
-        told->ended = json_loads(event->json, 0, NULL);
-        told->time_ms = time_of(told->ended);
-        if (!json_at(told->ended, "tree"))
-            return apply_waiting(told, err);
-        strvec_release(&told->waiting);
-        return grow(told, told->ended, err);
-    }
+    if (take_end(told, event->json))
+        return;
     strvec_push(&told->waiting, event->json);
     told->waiting_bytes += event->size;
-    return told->waiting_bytes > WAITING_MAX ? apply_waiting(told, err) : 0;
+    if (told->waiting_bytes > WAITING_MAX)
+        apply_waiting(told);
 }
 
-static int on_line(void *arg, const struct record_event *event)
+void told_read(const struct record *record, struct told *ret)
 {
-    struct reading *reading = arg;
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event event;
+    enum record_got got;
 
-    reading->failed = take_line(reading->told, event, reading->err) < 0;
-    return reading->failed;
-}
-
-int told_read(const struct record *record, struct told *ret, struct err *err)
-{
-    struct reading reading = {ret, err, false};
-    struct err why = ERR_INIT;
-    int result = record_events_read(record, 0, on_line, &reading, &why);
-
-    if (reading.failed || apply_waiting(ret, err) < 0)
-        return -1;
+    record_events_open(record, 0, &events);
+    while ((got = record_events_next(events, &event, NULL)) == RECORD_ITEM ||
+           got == RECORD_DAMAGED) {
+        if (got == RECORD_ITEM)
+            take_line(ret, &event);
+    }
+    apply_waiting(ret);
     if (!ret->grown)
         ret->root.name = ret->root.own_name = json_at_dup(ret->began, "name");
-    if (result < 0 && !ret->last)
-        return err_set(err, why.code, "%s", why.message);
-    return 0;
 }
 
-struct gathering {
-    uint64_t last;
-    struct strvec *out;
-};
-
-static int gather(void *arg, const struct record_event *event)
+void told_lines(const struct told *told, const struct record *record, uint64_t after,
+                struct strvec *out)
 {
-    const struct gathering *gathering = arg;
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event event;
+    enum record_got got;
+    uint64_t next = after + 1;
 
-    if (event->seq > gathering->last)
-        return 1;
-    strvec_push(gathering->out, event->json);
-    return 0;
-}
-
-int told_lines(const struct told *told, const struct record *record, uint64_t after,
-               struct strvec *out, struct err *err)
-{
-    struct gathering gathering = {told->last, out};
-
-    return record_events_read(record, after, gather, &gathering, err) < 0 ? -1 : 0;
+    record_events_open(record, after, &events);
+    while (next <= told->last && ((got = record_events_next(events, &event, NULL)) == RECORD_ITEM ||
+                                  got == RECORD_DAMAGED)) {
+        if (got == RECORD_DAMAGED)
+            continue;
+        for (; next < event.seq && next <= told->last; next++)
+            strvec_push(out, "{}");
+        if (next <= told->last)
+            strvec_push(out, event.json);
+        next++;
+    }
 }
 
 void told_release(struct told *told)
@@ -157,11 +158,34 @@ static void lose(struct node *node, int64_t now_ms)
         lose(&node->children[i], now_ms);
 }
 
-/* Nobody knows when the process ended: it is said to have when something was heard last. */
-void told_lost(struct told *told)
+/* Nobody knows when the process ended: it is said to have when something was heard last, an event
+ * or output. */
+static int64_t last_heard(const struct told *told, const struct record *record)
+{
+    CLEANUP_FREE char *index = fs_join(record_path(record), "log.index");
+    struct stat st;
+    int64_t ms = told->time_ms;
+
+    if (stat(index, &st) == 0 && st.st_size > 0 && st.st_mtim.tv_sec * INT64_C(1000) > ms)
+        ms = st.st_mtim.tv_sec * INT64_C(1000) + st.st_mtim.tv_nsec / 1000000;
+    return ms ? ms : clock_wall_ms();
+}
+
+void told_lost(struct told *told, const struct record *record)
 {
     told->last++;
-    lose(&told->root, told->time_ms ? told->time_ms : clock_wall_ms());
+    lose(&told->root, last_heard(told, record));
+}
+
+static int64_t log_bytes(const struct told *told, const struct record *record)
+{
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    struct record_log_totals totals = {0};
+
+    if (told->ended)
+        return json_at_int(told->ended, "log.stored_bytes");
+    record_log_open(record, NULL, &log);
+    return record_log_totals(log, &totals, NULL) < 0 ? 0 : (int64_t)totals.stored_bytes;
 }
 
 void told_row(const struct told *told, const struct record *record, struct store_run *ret)
@@ -181,7 +205,7 @@ void told_row(const struct told *told, const struct record *record, struct store
         .ended_ms = root->ended_at_ms,
         .error = root->error,
         .exit_status = code ? json_integer_value(code) : -1,
-        .log_bytes = json_at_int(told->ended, "log.stored_bytes"),
+        .log_bytes = log_bytes(told, record),
         .directory = record_path(record),
     };
 }

@@ -21,15 +21,14 @@ struct told {
 
 #define CLEANUP_TOLD CLEANUP(told_release)
 
-/* Zeroed before. What is damaged ends it: what came before it counts. */
-int told_read(const struct record *record, struct told *ret, struct err *err)
-    __attribute__((warn_unused_result));
+/* Zeroed before. What is damaged is left out: a run without a row could not be found at all. */
+void told_read(const struct record *record, struct told *ret);
 void told_release(struct told *told);
-/* Adds the events behind `after`, up to the last that was told. */
-int told_lines(const struct told *told, const struct record *record, uint64_t after,
-               struct strvec *out, struct err *err) __attribute__((warn_unused_result));
+/* Adds the events behind `after`, up to the last that was told; "{}" for those that are damaged. */
+void told_lines(const struct told *told, const struct record *record, uint64_t after,
+                struct strvec *out);
 /* Nothing more will be told: what ran has lost its outcome, and what waited never ran. That is one
  * more event, which the record has not got. */
-void told_lost(struct told *told);
+void told_lost(struct told *told, const struct record *record);
 /* A row that borrows from both. */
 void told_row(const struct told *told, const struct record *record, struct store_run *ret);

@@ -134,6 +134,30 @@ YAML
     assert_eq "$shown" "$(grep 'a value in' "$case_dir/stderr" "$case_dir/stdout" -h)"
 }
 
+test_no_password_of_the_file_is_recorded() {
+    cat >p.yaml <<'YAML'
+name: p
+image_registry_password: hunter2-hunter2
+stages:
+- name: s
+  jobs:
+  - name: j
+    steps: [{name: a, engine: host, command: "echo hello"}]
+YAML
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    run "$RUNNER" show latest --format yaml
+    assert_contains "$stdout" "image_registry_password: ***"
+    assert_eq "" "$(grep -rla hunter2 "$state" || true)" "files with the password"
+    # One that no mask takes is said, and is no reason to fall over.
+    sed -i "s/hunter2-hunter2/$(head -c 20000 /dev/zero | tr '\0' x)/" p.yaml
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    assert_contains "$stderr" "a password is too long to be masked"
+    run "$RUNNER" list --format json
+    assert_eq succeeded "$(jq -r '.[0].status' <<<"$stdout")"
+}
+
 # --- a run that goes on --------------------------------------------------------------------------
 
 # A run that prints "ready", and ends when there is a file `go`.
@@ -226,6 +250,49 @@ test_a_runner_that_is_killed() {
     run "$RUNNER" delete latest
     assert_eq 0 "$status"
     assert_eq "" "$(ls "$state/runs" "$state/open" | grep -v : || true)" "what is left"
+}
+
+# What is called like an event of the record is none.
+test_a_killed_run_with_a_strange_name() {
+    begin_waiting
+    finish_it() { touch go; finish; rm go; }
+    finish_it
+    sed -i 's/name: b/name: RunEnded/; s/name: a/name: \x27"RunEnded"\x27/' p.yaml
+    spawn "$RUNNER" exec p.yaml
+    wait_for 30 grep -q ready "$case_dir/stdout"
+    wait_for 30 grep -q '"StepStarted"' "$(printf '%s\n' "$state"/runs/* | tail -n 1)/events"
+    kill -KILL "$spawned"
+    wait "$spawned" 2>/dev/null || true
+    run "$RUNNER" list --format json
+    assert_eq "lost succeeded" "$(jq -r '[.[0].reason, .[1].status] | join(" ")' <<<"$stdout")"
+}
+
+# Runs that begin while others look are found all the same.
+test_looking_at_runs_that_begin() {
+    simple
+    while [[ ! -e enough ]]; do runner list >/dev/null 2>&1; done &
+    local looking=$!
+    for _ in {1..12}; do runner exec p.yaml >/dev/null 2>&1; done
+    touch enough
+    wait "$looking"
+    run "$RUNNER" list --format json
+    assert_eq 12 "$(jq length <<<"$stdout")" "runs"
+    assert_eq 12 "$(jq '[.[] | select(.status == "succeeded" and .exit_status == 0)] | length' <<<"$stdout")"
+}
+
+test_a_record_that_is_gone() {
+    begin_waiting
+    wait_for 30 logged ready
+    rm -rf "$state"/runs/*
+    touch go
+    finish
+    run "$RUNNER" list --format json
+    assert_eq "failed lost" "$(jq -r '.[0] | "\(.status) \(.reason)"' <<<"$stdout")"
+    run "$RUNNER" show latest
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'the record of run .* is gone'
+    run "$RUNNER" delete latest
+    assert_eq 0 "$status"
 }
 
 # --- which run -----------------------------------------------------------------------------------
@@ -333,6 +400,60 @@ test_a_store_that_is_damaged() {
     rm "$state/runs.db"
     run "$RUNNER" list --format json
     assert_eq 2 "$(jq length <<<"$stdout")"
+}
+
+# Lines that make no sense are left out; the end says how it was.
+test_a_record_that_is_damaged() {
+    simple
+    runner exec p.yaml >/dev/null 2>&1
+    runner exec p.yaml >/dev/null 2>&1
+    local records=("$state"/runs/*/events)
+    sed -i '4s/.*/nonsense/' "${records[0]}"
+    sed -i '4s/"id":"/"id":"x/; 5s/"status":"/"status":"un/' "${records[1]}"
+    run "$RUNNER" list --format json
+    assert_eq "succeeded succeeded" "$(jq -r '[.[].status] | join(" ")' <<<"$stdout")"
+    assert_eq "" "$stderr"
+}
+
+test_the_status_is_that_of_the_process() {
+    simple
+    status=0
+    runner exec p.yaml >/dev/full 2>/dev/null || status=$?
+    assert_eq 1 "$status"
+    run "$RUNNER" list --format json
+    assert_eq 1 "$(jq '.[0].exit_status' <<<"$stdout")"
+}
+
+# Neither a store that another has locked nor a limit of files changes how a run ends.
+test_a_store_that_is_locked() {
+    simple
+    runner exec p.yaml >/dev/null 2>&1
+    runner list >/dev/null
+    python3 - "$state/runs.db" <<'PY' &
+import os, sqlite3, sys, time
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("BEGIN IMMEDIATE")
+open("locked", "w").close()
+while not os.path.exists("done"):
+    time.sleep(0.05)
+PY
+    local locking=$!
+    wait_for 30 test -e locked
+    # So many that the next run has the store follow.
+    for i in {10..41}; do
+        mkdir "$state/runs/01m80000000000000000$i"
+        echo '{"seq":1,"event":"RunBegan","time":"2100-01-01T00:00:00.000Z"}' >"$state/runs/01m80000000000000000$i/events"
+        touch "$state/runs/01m80000000000000000$i/"log{,.index} "$state/open/01m80000000000000000$i"
+    done
+    run "$RUNNER" exec p.yaml
+    assert_eq 0 "$status"
+    assert_not_contains "$stderr" "record"
+    touch done
+    wait "$locking"
+    run bash -c "ulimit -f 20; exec '$RUNNER' exec p.yaml"
+    assert_eq 0 "$status"
+    run "$RUNNER" list --limit 100 --format json
+    assert_eq 35 "$(jq length <<<"$stdout")" "all of them"
 }
 
 test_no_place_for_it() {

@@ -62,7 +62,11 @@ every_stream() {
     local -x TOKEN=$secret RUNNER_OTHER=hunter2hunter HUNTER=hunter2
     write all.sh <<'END'
 echo "plain: $TOKEN|"
+# All of standard error before the line that comes in two parts: the streams have no order between them.
 echo "error: $TOKEN|" >&2
+set -x
+: "$TOKEN"
+set +x
 printf 'other: %s|\n' "$OTHER"
 printf 'pieces: '
 rest=$TOKEN
@@ -77,9 +81,6 @@ printf 'base64: '; printf %s "usr:$TOKEN" | base64 | tr -d '\n'; echo '|'
 printf 'base64: '; printf %s "us:$TOKEN" | base64 | tr '+/' '-_' | tr -d '\n'; echo '|'
 echo "$MULTI" | sed 's/^/> /'
 echo "multi: $MULTI|"
-set -x
-: "$TOKEN"
-set +x
 exit 7
 END
     pipeline "$1" all.sh
