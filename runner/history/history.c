@@ -183,6 +183,28 @@ static int close_row(const struct ctx *ctx, struct history *history, const char 
     return store_append(ctx, history->store, &change, err);
 }
 
+/* Whether the mark is one without a record; then, if that is wanted, it is removed. */
+static bool is_left_over(struct history *history, const char *run_id, bool remove)
+{
+    CLEANUP_FD int mark = mark_take(history->dir, run_id);
+    CLEANUP_RECORD struct record *record = NULL;
+
+    /* It may have come between the look and the question. */
+    if (mark < 0 || record_open(history->runs, run_id, &record, NULL) == 0)
+        return false;
+    if (remove)
+        mark_remove(history->dir, run_id);
+    return true;
+}
+
+/* Unless the record is on its way, it is gone. The store is not waited for with the mark held,
+ * which a run waits for that begins. */
+static void drop_mark(const struct ctx *ctx, struct history *history, const char *run_id)
+{
+    if (is_left_over(history, run_id, false) && close_row(ctx, history, run_id, NULL) == 0)
+        (void)is_left_over(history, run_id, true);
+}
+
 int history_follow(const struct ctx *ctx, struct history *history, const char *run_id,
                    struct err *err)
 {
@@ -196,13 +218,8 @@ int history_follow(const struct ctx *ctx, struct history *history, const char *r
         if (result < 0 && why.code != ERR_CONFLICT)
             break;
     }
-    if (result < 0 && why.code == ERR_NOT_FOUND && mark_is_left(history->dir, run_id)) {
-        CLEANUP_RECORD struct record *record = NULL;
-
-        /* It may have come between the look and the question. */
-        ended = record_open(history->runs, run_id, &record, NULL) < 0 &&
-                close_row(ctx, history, run_id, &why) == 0;
-    }
+    if (result < 0 && why.code == ERR_NOT_FOUND)
+        drop_mark(ctx, history, run_id);
     if (ended)
         mark_remove(history->dir, run_id);
     return result < 0 ? err_set(err, why.code, "%s", why.message) : 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -12,31 +13,43 @@
 
 #define MARKS_NAME "open"
 
+enum { TRIES_MAX = 100 };
+
 static char *path_of(const char *dir, const char *run_id)
 {
     return xasprintf("%s/" MARKS_NAME "/%s", dir, run_id);
+}
+
+/* Between creation and lock somebody may have taken the mark for one that was left behind, and
+ * removed it: then it has no link any more, and the next try makes another. */
+static int add(const char *path, struct err *err)
+{
+    for (int attempt = 0; attempt < TRIES_MAX; attempt++) {
+        CLEANUP_FD int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        struct stat st;
+
+        if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
+            return err_errno(err, "cannot create %s", path);
+        if (st.st_nlink > 0)
+            return steal_fd(&fd);
+    }
+    return err_set(err, ERR_CONFLICT, "%s disappears as it is made", path);
 }
 
 int mark_add(const char *dir, const char *run_id, struct err *err)
 {
     CLEANUP_FREE char *marks = fs_join(dir, MARKS_NAME);
     CLEANUP_FREE char *path = path_of(dir, run_id);
-    CLEANUP_FD int fd = -1;
 
-    if (fs_mkdir_p(marks, 0700, err) < 0)
-        return -1;
-    fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return err_errno(err, "cannot create %s", path);
-    return steal_fd(&fd);
+    return fs_mkdir_p(marks, 0700, err) < 0 ? -1 : add(path, err);
 }
 
-bool mark_is_left(const char *dir, const char *run_id)
+int mark_take(const char *dir, const char *run_id)
 {
     CLEANUP_FREE char *path = path_of(dir, run_id);
     CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-    return fd < 0 ? errno == ENOENT : flock(fd, LOCK_SH | LOCK_NB) == 0;
+    return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -1 : steal_fd(&fd);
 }
 
 void mark_remove(const char *dir, const char *run_id)

@@ -2,8 +2,6 @@
  * Internal to history/. */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/err.h"
 #include "base/vec.h"
 
@@ -12,8 +10,9 @@
 int mark_add(const char *dir, const char *run_id, struct err *err)
     __attribute__((warn_unused_result));
 void mark_remove(const char *dir, const char *run_id);
-/* Whether no record is on the way. */
-bool mark_is_left(const char *dir, const char *run_id);
+/* A descriptor of a mark that no record is on the way for, and none can be as long as it is open;
+ * -1: there is no such mark. */
+int mark_take(const char *dir, const char *run_id);
 /* Adds the ids of all; none of a history that nothing was ever recorded in. */
 int marks_list(const char *dir, struct strvec *out, struct err *err)
     __attribute__((warn_unused_result));
