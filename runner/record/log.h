@@ -23,7 +23,8 @@ enum record_stream {
     RECORD_STDOUT,
     RECORD_STDERR,
     RECORD_NOTE,    /* a remark of the runner, one line without its newline */
-    RECORD_MISSING, /* `missing_bytes` of output are not here; no filter leaves that out */
+    RECORD_MISSING, /* `missing_bytes` of output are not here; no filter leaves that out. Several
+                     * may follow each other: they add up */
 };
 
 enum {

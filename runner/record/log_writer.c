@@ -12,11 +12,16 @@
  * less time. */
 enum { ACCELERATION = 2 };
 
+static void begin_entry(struct log_writer *w)
+{
+    w->entry = (struct format_entry){.magic = FORMAT_MAGIC};
+    w->last_node_size = SIZE_MAX;
+}
+
 static void begin_block(struct log_writer *w)
 {
     buf_reset(&w->block);
-    w->entry = (struct format_entry){.magic = FORMAT_MAGIC};
-    w->last_node_size = SIZE_MAX;
+    begin_entry(w);
 }
 
 void log_writer_init(struct log_writer *w, int log_fd, int index_fd, int64_t limit)
@@ -130,29 +135,6 @@ static int tell_missing(struct log_writer *w, struct err *err)
     return result;
 }
 
-static int end_block(struct log_writer *w, const char *records, size_t size, struct err *err)
-{
-    bool was_full = w->full;
-    int result = 0;
-
-    if (was_full)
-        result = -1;
-    else if (w->untold_bytes)
-        result = tell_missing(w, err);
-    if (result == 0)
-        result = store(w, records, size, false, err);
-    if (result < 0) {
-        if (!w->untold_bytes)
-            w->untold_ms = w->entry.last_ms;
-        w->untold_bytes += w->entry.bytes;
-        w->missing_bytes += w->entry.bytes;
-        /* Behind the limit there is nothing new to say. */
-        result = was_full ? 0 : -1;
-    }
-    begin_block(w);
-    return result;
-}
-
 /* Adds one record to what the entry says; returns its size. */
 static size_t account(struct log_writer *w, const char *record)
 {
@@ -179,6 +161,62 @@ static size_t account(struct log_writer *w, const char *record)
     e->bytes += header.size;
     e->record_count++;
     return sizeof(header) + header.node_size + header.size;
+}
+
+/* The limit is reached with this block: half of its records may have room, or half of those. Leaves
+ * the entry as that of what was stored; returns the bytes of data in it. */
+static uint64_t store_some(struct log_writer *w, const char *records)
+{
+    uint32_t count = w->entry.record_count;
+
+    while (count > 1) {
+        size_t size = 0;
+
+        count /= 2;
+        begin_entry(w);
+        for (uint32_t i = 0; i < count; i++)
+            size += account(w, records + size);
+        if (store(w, records, size, false, NULL) == 0)
+            return w->entry.bytes;
+    }
+    return 0;
+}
+
+/* What is lost is told when something can be written again; at the limit that is now, and once more
+ * when the log ends: whoever is killed before that leaves no log that looks whole. */
+static void lose(struct log_writer *w, uint64_t bytes, int64_t last_ms)
+{
+    if (!w->untold_bytes)
+        w->untold_ms = last_ms;
+    w->untold_bytes += bytes;
+    w->missing_bytes += bytes;
+}
+
+static int end_block(struct log_writer *w, const char *records, size_t size, struct err *err)
+{
+    bool was_full = w->full;
+    int64_t last_ms = w->entry.last_ms;
+    uint64_t bytes = w->entry.bytes;
+    int result = 0;
+
+    if (was_full) {
+        lose(w, bytes, last_ms); /* behind the limit there is nothing new to say */
+        begin_block(w);
+        return 0;
+    }
+    if (w->untold_bytes)
+        result = tell_missing(w, err);
+    if (result == 0)
+        result = store(w, records, size, false, err);
+    if (result < 0) {
+        if (w->full && !w->untold_bytes)
+            bytes -= store_some(w, records);
+        lose(w, bytes, last_ms);
+        if (w->full)
+            (void)!tell_missing(w, NULL);
+    }
+    begin_block(w);
+    return result;
 }
 
 int log_writer_add(struct log_writer *w, const char *records, size_t size, struct err *err)

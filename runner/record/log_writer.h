@@ -15,7 +15,7 @@ struct log_writer {
     int log_fd;
     int index_fd;
     int64_t limit; /* of the file */
-    bool full;     /* the limit has been reached: nothing is written any more */
+    bool full;     /* the limit has been reached: nothing is written but what is missing */
     uint64_t offset;
     uint64_t index_offset;
     uint64_t next_seq;

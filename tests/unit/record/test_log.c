@@ -434,6 +434,23 @@ static struct told hear_all(const struct rig *r)
     return told;
 }
 
+static int wait_for_note(void *arg, const struct record_event *event)
+{
+    (void)arg;
+    return strstr(event->json, "output is missing") != NULL;
+}
+
+/* Until the writer has met the disk's end. */
+static void await_missing(const struct rig *r)
+{
+    CLEANUP_RECORD struct record *record = rig_open(r);
+    CLEANUP_RECORD_WATCH struct record_watch *watch = NULL;
+
+    record_watch_open(record, &watch);
+    while (record_events_read(record, 0, wait_for_note, NULL, &test_err) == 0)
+        assert_int_equal(record_watch_wait(watch, &test_ctx, -1, &test_err), 1);
+}
+
 static void beyond_the_limit_is_counted(void **state)
 {
     struct rig *r = *state;
@@ -450,8 +467,9 @@ static void beyond_the_limit_is_counted(void **state)
     a = read_all(r);
     assert_int_equal(a.bytes + a.missing, 3000000);
     assert_in_range(a.bytes, 500000, 1000000);
-    assert_int_equal(a.missing_items, 1);
-    assert_int_equal(a.first_missing, a.items);
+    /* Where the limit was reached, and at the end. */
+    assert_int_equal(a.missing_items, 2);
+    assert_int_equal(a.first_missing, a.items - 1);
     told = hear_all(r);
     assert_int_equal(told.missing, a.missing);
     assert_string_equal(told.notes.data, "the log of the run has reached its limit of 1000000 "
@@ -460,21 +478,49 @@ static void beyond_the_limit_is_counted(void **state)
     free(noise);
 }
 
-static int wait_for_note(void *arg, const struct record_event *event)
+/* Nobody takes the log of a run that is killed then for whole. */
+static void the_limit_is_told_at_once(void **state)
 {
-    (void)arg;
-    return strstr(event->json, "output is missing") != NULL;
+    struct rig *r = *state;
+    char *noise = make_data(100000, false);
+    struct account a;
+
+    rig_create(r, 150000);
+    for (int i = 0; i < 3; i++)
+        rig_print_sized(r, &r->root, EVENT_STDOUT, noise, 100000, false);
+    await_missing(r);
+    a = read_all(r);
+    assert_int_equal(a.bytes, 100000);
+    assert_int_equal(a.missing, 200000);
+    assert_int_equal(a.first_missing, 2);
+    assert_ok(rig_finish(r));
+    free(noise);
 }
 
-/* Until the writer has met the disk's end. */
-static void await_missing(const struct rig *r)
+/* The limit is smaller than a block, and than some records. */
+static void a_small_limit_keeps_what_it_can(void **state)
 {
-    CLEANUP_RECORD struct record *record = rig_open(r);
-    CLEANUP_RECORD_WATCH struct record_watch *watch = NULL;
+    struct rig *r = *state;
+    char *noise = make_data(200000, false);
+    struct account a;
 
-    record_watch_open(record, &watch);
-    while (record_events_read(record, 0, wait_for_note, NULL, &test_err) == 0)
-        assert_int_equal(record_watch_wait(watch, &test_ctx, -1, &test_err), 1);
+    rig_create(r, 30000);
+    for (int i = 0; i < 200; i++)
+        rig_print_sized(r, &r->root, EVENT_STDOUT, noise + i * 1000, 1000, false);
+    assert_ok(rig_finish(r));
+    a = read_all(r);
+    assert_int_equal(a.bytes + a.missing, 200000);
+    assert_true(a.bytes >= 1000);
+    assert_int_equal(a.first_missing, a.bytes / 1000 + 1);
+    assert_ok(record_remove(r->runs, RUN, &test_err));
+    rig_create(r, 500);
+    for (int i = 0; i < 3; i++)
+        rig_print_sized(r, &r->root, EVENT_STDOUT, noise + i * 1000, 900, false);
+    assert_ok(rig_finish(r));
+    a = read_all(r);
+    assert_int_equal(a.bytes, 0);
+    assert_int_equal(a.missing, 2700);
+    free(noise);
 }
 
 static void limit_files(rlim_t size)
@@ -552,6 +598,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_event_is_cut_at_lines, rig_setup, rig_teardown),
         cmocka_unit_test(items_are_taken_apart_into_lines),
         cmocka_unit_test_setup_teardown(beyond_the_limit_is_counted, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_limit_is_told_at_once, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_small_limit_keeps_what_it_can, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_costs_output_and_no_run, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(events_outlast_a_full_disk, rig_setup, rig_teardown),
