@@ -1,11 +1,13 @@
 /* The events of a run, read from its record.
  *
  * Each line is an object of event/json.h with its number before all else: "seq" 1, 2, 3 … without a
- * gap. The first is "RunBegan", with "format" 1, "id", "origin", "owner", "user", "directory",
- * "name" (of the pipeline), "time" and "tree" (node_tree_to_json()); what is not known is absent.
- * The last is "RunEnded", with "status", "exit_code" (of the runner), "text", "tree" again unless
- * that is large, so that who wants the outcome alone need not read what lies between, and "log",
- * which counts "records", "lines", "bytes", "stored_bytes" and "missing_bytes".
+ * gap. The first is "RunBegan", with "format" 1, "id", "origin", "owner", "user", "directory" and
+ * "time"; what is not known is absent. It is there as soon as the record is. Before all other
+ * events comes "RunPlanned", with "name" (of the pipeline) and "tree" (node_tree_to_json()); a run
+ * that ended before there was a tree has none. The last is "RunEnded", with "status", "exit_code"
+ * (of the runner), "text", "tree" again unless that is large, so that who wants the outcome alone
+ * need not read what lies between, and "log", which counts "records", "lines", "bytes",
+ * "stored_bytes" and "missing_bytes".
  *
  * A line that is not complete, because it is being written or its writer died, is not there yet. */
 #pragma once

@@ -43,12 +43,12 @@ struct record_writer {
     char *run_id;
     char *path;
     char *runs_dir;
-    json_t *begin; /* of the first line; NULL once it has been queued */
     int runs_fd;
     int events_fd;
     int log_fd;
     int index_fd;
     /* Of the sink, which the bus calls under its lock. */
+    bool planned;                 /* the tree has been queued */
     const struct node *last_node; /* that `node` is the id of */
     struct buf node;
     /* Once the log has reached its limit, output is counted and not queued: to copy it costs, too.
@@ -169,25 +169,36 @@ static void queue_line(struct record_writer *w, json_t *object, const struct nod
     output_queue_commit(w->queue, where);
 }
 
-static void queue_begin(struct record_writer *w, const struct node *root)
+static void set_time(json_t *object)
 {
-    json_t *begin = steal_ptr(&w->begin);
+    char text[CLOCK_RFC3339_SIZE];
 
-    if (root)
-        json_object_set_new(begin, "name", json_safe_string(root->name));
-    queue_line(w, begin, root, TO_EVENTS);
+    clock_rfc3339(clock_wall_ms(), text);
+    json_object_set_new(object, "time", json_string(text));
+}
+
+static void queue_plan(struct record_writer *w, const struct node *root)
+{
+    json_t *plan = json_object();
+
+    json_object_set_new(plan, "event", json_string("RunPlanned"));
+    set_time(plan);
+    json_object_set_new(plan, "id", json_string(w->run_id));
+    json_object_set_new(plan, "name", json_safe_string(root->name));
+    queue_line(w, plan, root, TO_EVENTS);
+    w->planned = true;
 }
 
 static void handle(struct event_sink *sink, const struct event *event)
 {
     struct record_writer *w = (struct record_writer *)sink;
 
-    if (w->begin) {
+    if (!w->planned) {
         const struct node *root = event->node;
 
         while (root->parent)
             root = root->parent;
-        queue_begin(w, root);
+        queue_plan(w, root);
     }
     if (event->type == EVENT_LOG) {
         queue_output(w, event);
@@ -210,14 +221,6 @@ static int room_fd(struct event_sink *sink)
 }
 
 /* --- the queue's thread --- */
-
-static void set_time(json_t *object)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    clock_rfc3339(clock_wall_ms(), text);
-    json_object_set_new(object, "time", json_string(text));
-}
 
 /* A line as it was queued, an object, gets its number. */
 static void add_line(struct record_writer *w, const char *line, size_t size)
@@ -244,20 +247,18 @@ static void add_lines(struct record_writer *w, const char *data, size_t size)
 static void say_missing(struct record_writer *w, const struct err *why)
 {
     json_t *note = json_object();
-    char *text = xasprintf("%s; output is missing in the record from here", why->message);
-    char *line;
+    CLEANUP_FREE char *text =
+        xasprintf("%s; output is missing in the record from here", why->message);
+    CLEANUP_BUF struct buf line = BUF_INIT;
 
     w->said = true;
     json_object_set_new(note, "event", json_string("PipelineNote"));
     set_time(note);
     json_object_set_new(note, "id", json_string(w->run_id));
     json_object_set_new(note, "text", json_safe_string(text));
-    line = json_dumps(note, JSON_COMPACT);
-    add_line(w, line, strlen(line));
-    buf_addch(&w->events, '\n');
-    free(line);
-    free(text);
-    json_decref(note);
+    json_write_open(note, &line);
+    buf_addstr(&line, "}\n");
+    add_line(w, line.data, line.len);
 }
 
 /* What a full disk does not take waits for the next time. */
@@ -321,18 +322,14 @@ static int end(struct record_writer *w, const char *line, size_t size, struct er
     struct err why = ERR_INIT;
     int result;
     CLEANUP_BUF struct buf whole = BUF_INIT;
-    json_t *totals;
-    char *text;
 
     log_writer_skip(&w->log, atomic_load(&w->uncopied));
     result = log_result(w, log_writer_finish(&w->log, &why), &why, err);
-    totals = log_totals(w);
-    text = json_dumps(totals, JSON_COMPACT);
     buf_add(&whole, line, size - strlen("}\n"));
-    buf_addf(&whole, ",\"log\":%s}\n", text);
+    buf_addstr(&whole, ",\"log\":");
+    json_write_open(log_totals(w), &whole);
+    buf_addstr(&whole, "}}\n");
     add_line(w, whole.data, whole.len);
-    free(text);
-    json_decref(totals);
     return result;
 }
 
@@ -406,6 +403,41 @@ static int write_source(int dir_fd, const struct record_writer *w,
     return 0;
 }
 
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text)
+        json_object_set_new(object, key, json_safe_string(text));
+}
+
+static json_t *begin_object(const struct record_options *options)
+{
+    json_t *begin = json_object();
+
+    json_object_set_new(begin, "event", json_string("RunBegan"));
+    json_object_set_new(begin, "format", json_integer(RECORD_FORMAT));
+    set_time(begin);
+    set_text(begin, "id", options->run_id);
+    set_text(begin, "origin", options->origin);
+    set_text(begin, "owner", options->owner);
+    set_text(begin, "user", options->user);
+    set_text(begin, "directory", options->directory);
+    return begin;
+}
+
+/* At once: whoever finds the record knows whose it is. */
+static int write_begin(const struct record_writer *w, const struct record_options *options,
+                       struct err *err)
+{
+    CLEANUP_BUF struct buf object = BUF_INIT;
+    CLEANUP_BUF struct buf line = BUF_INIT;
+
+    json_write_open(begin_object(options), &object);
+    buf_addf(&line, "{\"seq\":1,%s}\n", object.data + strlen("{"));
+    if (fs_write_all(w->events_fd, line.data, line.len, err) < 0)
+        return err_wrap(err, "%s/" EVENTS_NAME, w->path);
+    return 0;
+}
+
 static int fill(const char *name, struct record_writer *w, const struct record_options *options,
                 struct err *err)
 {
@@ -419,6 +451,8 @@ static int fill(const char *name, struct record_writer *w, const struct record_o
         return -1;
     if (flock(w->events_fd, LOCK_EX | LOCK_NB) < 0)
         return err_errno(err, "cannot lock %s/" EVENTS_NAME, w->path);
+    if (write_begin(w, options, err) < 0)
+        return -1;
     w->log_fd = create_file(dir_fd, w, LOG_NAME, err);
     if (w->log_fd < 0)
         return -1;
@@ -482,34 +516,12 @@ static int create_somewhere(const char *runs_dir, struct record_writer *w,
     return -1;
 }
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-    if (text)
-        json_object_set_new(object, key, json_safe_string(text));
-}
-
-static json_t *begin_object(const struct record_options *options)
-{
-    json_t *begin = json_object();
-
-    json_object_set_new(begin, "event", json_string("RunBegan"));
-    json_object_set_new(begin, "format", json_integer(RECORD_FORMAT));
-    set_time(begin);
-    set_text(begin, "id", options->run_id);
-    set_text(begin, "origin", options->origin);
-    set_text(begin, "owner", options->owner);
-    set_text(begin, "user", options->user);
-    set_text(begin, "directory", options->directory);
-    return begin;
-}
-
 static void free_writer(struct record_writer *w)
 {
     close_files(w);
     log_writer_release(&w->log);
     buf_release(&w->events);
     buf_release(&w->node);
-    json_decref(w->begin);
     free(w->run_id);
     free(w->path);
     free(w);
@@ -529,13 +541,12 @@ int record_create(const struct record_options *options, struct record_writer **r
                                            .enough = FORMAT_BLOCK_SIZE,
                                            .delay_ms = DELAY_MS},
                                 .run_id = xstrdup(options->run_id),
-                                .begin = begin_object(options),
                                 .runs_fd = -1,
                                 .events_fd = -1,
                                 .log_fd = -1,
                                 .index_fd = -1,
                                 .node = BUF_INIT,
-                                .next_seq = 1,
+                                .next_seq = 2,
                                 .events = BUF_INIT};
     if (create_somewhere(options->runs_dir, w, options, err) < 0) {
         free_writer(w);
@@ -587,8 +598,8 @@ int record_finish(struct record_writer *w, const struct record_end *end, struct 
     struct stat st;
     int result;
 
-    if (w->begin)
-        queue_begin(w, root);
+    if (!w->planned && root)
+        queue_plan(w, root);
     queue_line(w, end_object(w, end), root && root->last_number <= END_NODES_MAX ? root : NULL,
                TO_END);
     result = output_queue_finish(w->queue, err);

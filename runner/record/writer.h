@@ -5,11 +5,11 @@
  *     ...
  *     record_finish(writer, &end, err)              behind the last event
  *
- * The first event brings the first line of `events`, which holds the whole tree as it is then.
- * State changes, retries and notes become lines; output and notes go into the log, progress
- * nowhere. All of it is written by a thread: what has come is in the files 100 ms later, and output
- * before any event that came behind it. The sink never waits; it has no room (event_sink) while
- * more than a megabyte has not been written.
+ * The first line of `events` is there from the beginning. The first event brings the second, with
+ * the whole tree as it is then. State changes, retries and notes become lines; output and notes go
+ * into the log, progress nowhere. All of it is written by a thread: what has come is in the files
+ * 100 ms later, and output before any event that came behind it. The sink never waits; it has no
+ * room (event_sink) while more than a megabyte has not been written.
  *
  * Whatever happens to the disk, the run goes on. Output that could not be written, or is beyond the
  * limit, is missing: a note among the events says so at once, an item of the log says where it was
@@ -47,7 +47,9 @@ struct record_end {
     const char *text; /* how the run ended, for people; NULL: the states say it */
 };
 
-/* Makes and locks the record. ERR_CONFLICT: there is one already. */
+/* Makes and locks the record, and writes its first event. ERR_CONFLICT: there is one already. Now
+ * and then also removes what an earlier removal, or a creation, has left behind because its process
+ * died. */
 int record_create(const struct record_options *options, struct record_writer **ret, struct err *err)
     __attribute__((warn_unused_result));
 struct event_sink *record_sink(struct record_writer *writer);

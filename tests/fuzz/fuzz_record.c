@@ -53,10 +53,10 @@ static void read_events(const struct record *record)
             abort();
         last = item.seq;
         event = json_loadb(item.json, item.size, 0, NULL);
-        if (event && !grown) {
+        if (event && !grown && json_object_get(event, "tree")) {
             grown = true;
             result = node_tree_from_json(json_object_get(event, "tree"), &tree, &err);
-        } else if (event) {
+        } else if (event && grown) {
             result = event_apply(event, &tree, &err);
         }
         if (event && result < 0)

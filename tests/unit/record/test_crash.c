@@ -271,8 +271,8 @@ static void check_killed(const struct rig *r)
     }
     assert_int_equal(record_log_next(log, &item, &test_err), RECORD_END);
     assert_ok(record_events_read(record, 0, check_event, &events, &test_err));
-    /* The beginning, the start, and those. */
-    assert_true(events <= notes + 2);
+    /* The beginning, the plan, the start, and those. */
+    assert_true(events <= notes + 3);
 }
 
 static void killed_at_any_time(void **state)

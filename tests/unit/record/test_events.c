@@ -68,7 +68,6 @@ static void check_begin(const json_t *begin)
     assert_string_equal(text_at(begin, "owner"), "boot/1/2/3");
     assert_string_equal(text_at(begin, "user"), "ann");
     assert_string_equal(text_at(begin, "directory"), "/src");
-    assert_string_equal(text_at(begin, "name"), "demo");
     assert_int_equal(strlen(text_at(begin, "time")), 24);
 }
 
@@ -108,6 +107,11 @@ static void events_make_the_tree_again(void **state)
         ended = strcmp(text_at(event, "event"), "RunEnded") == 0;
         if (seq == 1) {
             check_begin(event);
+        } else if (seq == 2) {
+            assert_string_equal(text_at(event, "event"), "RunPlanned");
+            assert_string_equal(text_at(event, "id"), RUN);
+            assert_string_equal(text_at(event, "name"), "demo");
+            assert_int_equal(strlen(text_at(event, "time")), 24);
             assert_ok(node_tree_from_json(json_object_get(event, "tree"), &tree, &test_err));
         } else if (ended) {
             /* What the changes alone have made of it. */
@@ -148,9 +152,9 @@ static void reading_begins_behind_a_number(void **state)
     assert_string_equal(got.data, "1 2 3 4 ");
     buf_reset(&got);
     assert_int_equal(record_events_read(record, 4, collect, &got, &test_err), 0);
-    assert_string_equal(got.data, "5 6 ");
+    assert_string_equal(got.data, "5 6 7 ");
     buf_reset(&got);
-    assert_int_equal(record_events_read(record, 6, collect, &got, &test_err), 0);
+    assert_int_equal(record_events_read(record, 7, collect, &got, &test_err), 0);
     assert_string_equal(got.data, "");
 }
 
@@ -180,7 +184,7 @@ static void a_torn_line_is_not_there_yet(void **state)
     assert_int_equal(ftruncate(fd, st.st_size - 1), 0);
     record = rig_open(r);
     assert_int_equal(record_events_read(record, 0, collect, &got, &test_err), 0);
-    assert_string_equal(got.data, "1 2 ");
+    assert_string_equal(got.data, "1 2 3 ");
 }
 
 static void a_damaged_line_is_told_and_left_out(void **state)
@@ -210,7 +214,28 @@ static void a_damaged_line_is_told_and_left_out(void **state)
     assert_message(place);
     assert_int_equal(record_events_next(events, &item, &test_err), RECORD_ITEM);
     assert_int_equal(item.seq, 3);
+    assert_int_equal(record_events_next(events, &item, &test_err), RECORD_ITEM);
     assert_int_equal(record_events_next(events, &item, &test_err), RECORD_END);
+}
+
+/* Without any event, and before the writer's thread has done anything. */
+static void the_beginning_is_there_at_once(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event item;
+    json_t *begin;
+
+    rig_create(r, 0);
+    record = rig_open(r);
+    record_events_open(record, 0, &events);
+    assert_int_equal(record_events_next(events, &item, &test_err), RECORD_ITEM);
+    begin = load(&item);
+    check_begin(begin);
+    assert_null(json_object_get(begin, "tree"));
+    json_decref(begin);
+    assert_int_equal(record_events_next(events, &item, &test_err), RECORD_NONE_YET);
 }
 
 /* A run that nothing has happened in, and one that there was no tree of. */
@@ -227,6 +252,14 @@ static void a_run_without_events_has_a_beginning_and_an_end(void **state)
     record = rig_open(r);
     assert_int_equal(record_events_read(record, 0, collect, &got, &test_err), 0);
     assert_string_equal(got.data, "1 2 ");
+    record_close(steal_ptr(&record));
+    assert_ok(record_remove(r->runs, RUN, &test_err));
+    buf_reset(&got);
+    rig_create(r, 0);
+    assert_ok(rig_finish(r));
+    record = rig_open(r);
+    assert_int_equal(record_events_read(record, 0, collect, &got, &test_err), 0);
+    assert_string_equal(got.data, "1 2 3 ");
 }
 
 int main(void)
@@ -237,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_torn_line_is_not_there_yet, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_damaged_line_is_told_and_left_out, rig_setup,
                                         rig_teardown),
+        cmocka_unit_test_setup_teardown(the_beginning_is_there_at_once, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_run_without_events_has_a_beginning_and_an_end, rig_setup,
                                         rig_teardown),
     };
