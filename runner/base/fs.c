@@ -159,6 +159,8 @@ static int remove_entry(int dir_fd, const char *name, dev_t device, struct err *
     fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == EACCES && fchmodat(dir_fd, name, 0700, 0) == 0)
         fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0; /* another who removes it was faster */
     if (fd < 0)
         return err_errno(err, "cannot open %s to remove it", name);
     if (fstat(fd, &st) < 0 || st.st_dev != device) {

@@ -15,7 +15,7 @@
 #include "record/files.h"
 
 /* Pipeline files are a few kilobytes; more than this is none of ours. */
-enum { PIPELINE_MAX = 64 << 20, NEW_AGE_S = 3600 };
+enum { PIPELINE_MAX = 64 << 20, NEW_AGE_S = 3600, TRIES_MAX = 3 };
 
 void record_dirs(const char *runs_dir, struct strvec *out)
 {
@@ -318,6 +318,21 @@ void record_sweep(int runs_fd)
     closedir(dir);
 }
 
+/* 1: it is out of the way; 0: somebody else was faster. What an earlier removal has left there
+ * goes, which others may be at as well. */
+static int take_away(int runs_fd, const char *run_id, const char *gone, struct err *err)
+{
+    for (int i = 0;; i++) {
+        if (renameat(runs_fd, run_id, runs_fd, gone) == 0)
+            return 1;
+        if (errno == ENOENT)
+            return 0;
+        if ((errno != EEXIST && errno != ENOTEMPTY) || i == TRIES_MAX)
+            return err_errno(err, "cannot rename it");
+        fs_remove_tree_at(runs_fd, gone, NULL);
+    }
+}
+
 /* 1: removed; 0: not there. A record that cannot be opened for reading can be removed all the same.
  */
 static int remove_below(const char *runs_dir, const char *run_id, struct err *err)
@@ -327,12 +342,12 @@ static int remove_below(const char *runs_dir, const char *run_id, struct err *er
     CLEANUP_FD int runs_fd = open_runs_dir(runs_dir, &why);
     CLEANUP_FD int dir_fd = -1;
     CLEANUP_FD int events_fd = -1;
+    int taken;
 
     if (runs_fd < 0 && why.code == ERR_NOT_FOUND)
         return 0;
     if (runs_fd < 0)
         return err_set(err, why.code, "%s", why.message);
-    record_sweep(runs_fd);
     dir_fd = openat(runs_fd, run_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0 && errno == ENOENT)
         return 0;
@@ -341,9 +356,10 @@ static int remove_below(const char *runs_dir, const char *run_id, struct err *er
     events_fd = openat(dir_fd, EVENTS_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (events_fd >= 0 && record_lock_is_held(events_fd))
         return err_set(err, ERR_CONFLICT, "run %s is still going on: its record stays", run_id);
-    if (renameat(runs_fd, run_id, runs_fd, gone) < 0)
-        return err_errno(err, "cannot remove the record %s/%s", runs_dir, run_id);
-    return fs_remove_tree_at(runs_fd, gone, err) < 0 ? -1 : 1;
+    taken = take_away(runs_fd, run_id, gone, err);
+    if (taken < 0 || (taken > 0 && fs_remove_tree_at(runs_fd, gone, err) < 0))
+        return err_wrap(err, "the record %s/%s", runs_dir, run_id);
+    return taken;
 }
 
 int record_remove(const char *runs_dir, const char *run_id, struct err *err)

@@ -84,8 +84,7 @@ int record_list_add(struct record_list *list, const char *runs_dir, struct err *
     __attribute__((warn_unused_result));
 void record_list_release(struct record_list *list);
 
-/* Removes a record; who has it open can read on. ERR_CONFLICT: its writer lives. Also removes what
- * an earlier removal, or a creation, has left behind because its process died. */
+/* Removes a record; who has it open can read on. ERR_CONFLICT: its writer lives. */
 int record_remove(const char *runs_dir, const char *run_id, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,11 +204,12 @@ static void a_record_that_goes_can_be_read_on(void **state)
 }
 
 /* Of a removal and of a creation, long ago and just now. */
-static void what_the_dead_left_goes_with_the_next(void **state)
+static void what_the_dead_left_goes_with_one_of_the_next(void **state)
 {
     static const char *const left[] = {"a.gone", "b.new", "c.new", "other.thing"};
     struct rig *r = *state;
     const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct record_writer *writer;
 
     rig_create(r, 0);
     assert_ok(rig_finish(r));
@@ -218,10 +220,81 @@ static void what_the_dead_left_goes_with_the_next(void **state)
         if (i == 1)
             assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
     }
-    assert_ok(record_remove(r->runs, RUN, &test_err));
-    assert_int_equal(entries_of(r->runs), 2);
+    create_run(r, "01no", &writer);
+    record_discard(writer);
+    assert_int_equal(entries_of(r->runs), 5);
+    create_run(r, "01sweeps0", &writer);
+    record_discard(writer);
+    assert_int_equal(entries_of(r->runs), 3);
+    mode_of(r, RUN);
     mode_of(r, "c.new");
     mode_of(r, "other.thing");
+}
+
+enum { AT_ONCE = 4, TO_REMOVE = 60 };
+
+static void make_by_hand(const struct rig *r, int number, const char *suffix)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%da%s", r->runs, number, suffix);
+    CLEANUP_FREE char *below = fs_join(path, "below");
+    CLEANUP_FREE char *events = fs_join(path, "events");
+
+    assert_ok(fs_mkdir_p(below, 0700, &test_err));
+    assert_ok(fs_write_file(events, "", 0, 0600, &test_err));
+}
+
+/* What the removals came to: how many went well, and what else than "not there" was said. */
+struct removals {
+    const struct rig *rig;
+    pthread_barrier_t *begin;
+    int removed;
+    struct err err;
+};
+
+static void *remove_all(void *arg)
+{
+    struct removals *removals = arg;
+
+    for (int i = 0; i < TO_REMOVE; i++) {
+        char id[16];
+        struct err err = ERR_INIT;
+
+        snprintf(id, sizeof(id), "%da", i);
+        pthread_barrier_wait(removals->begin);
+        if (record_remove(removals->rig->runs, id, &err) == 0)
+            removals->removed++;
+        else if (err.code != ERR_NOT_FOUND)
+            removals->err = err;
+    }
+    return NULL;
+}
+
+/* One of them does it, and none fails; nor is what another left behind in the way. */
+static void some_may_remove_at_once(void **state)
+{
+    struct rig *r = *state;
+    pthread_barrier_t begin;
+    pthread_t threads[AT_ONCE];
+    struct removals removals[AT_ONCE];
+    int removed = 0;
+
+    for (int i = 0; i < TO_REMOVE; i++)
+        make_by_hand(r, i, "");
+    make_by_hand(r, 7, ".gone");
+    pthread_barrier_init(&begin, NULL, AT_ONCE);
+    for (int i = 0; i < AT_ONCE; i++) {
+        removals[i] = (struct removals){.rig = r, .begin = &begin};
+        assert_int_equal(pthread_create(&threads[i], NULL, remove_all, &removals[i]), 0);
+    }
+    for (int i = 0; i < AT_ONCE; i++) {
+        pthread_join(threads[i], NULL);
+        if (removals[i].err.code)
+            fail_msg("%s", removals[i].err.message);
+        removed += removals[i].removed;
+    }
+    assert_int_equal(removed, TO_REMOVE);
+    assert_int_equal(entries_of(r->runs), 0);
+    pthread_barrier_destroy(&begin);
 }
 
 static void a_record_can_be_taken_back(void **state)
@@ -285,8 +358,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_cannot_be_trusted, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_file_must_be_one, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_record_that_goes_can_be_read_on, rig_setup, rig_teardown),
-        cmocka_unit_test_setup_teardown(what_the_dead_left_goes_with_the_next, rig_setup,
+        cmocka_unit_test_setup_teardown(what_the_dead_left_goes_with_one_of_the_next, rig_setup,
                                         rig_teardown),
+        cmocka_unit_test_setup_teardown(some_may_remove_at_once, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_record_can_be_taken_back, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(records_are_where_state_is, rig_setup, rig_teardown),
     };
