@@ -97,7 +97,7 @@ static void show_text(const struct store_runs *runs, const struct history *histo
     printf("%-22s  %-9s  %-20s  %8s  %s\n", "RUN", "STATE", "BEGAN", "DURATION", "PIPELINE");
     vec_foreach (struct store_run *, run, runs)
         show_row(run);
-    if ((int64_t)runs->len < runs->total)
+    if ((int64_t)runs->len + runs->left_out < runs->total)
         printf("%zu of %lld; --limit and --offset show the others\n", runs->len,
                (long long)runs->total);
 }
@@ -115,6 +115,10 @@ static int list(const struct ctx *ctx, void *arg, struct err *err)
         show_json(&runs);
     else
         show_text(&runs, history);
+    fflush(stdout);
+    if (runs.left_out)
+        fprintf(stderr, "runner list: %lld runs are left out: a newer runner has recorded them\n",
+                (long long)runs.left_out);
     return CLI_EXIT_OK;
 }
 

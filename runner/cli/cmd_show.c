@@ -47,13 +47,15 @@ static void show_json(const struct store_run *run, const struct node *root)
 static int show_text(const struct store_run *run, const struct node *root, struct err *err)
 {
     CLEANUP_BUF struct buf name = BUF_INIT;
+    CLEANUP_BUF struct buf origin = BUF_INIT;
     struct sink_plain plain;
     struct output_queue *queue;
     char began[CLOCK_RFC3339_SIZE];
 
     clock_rfc3339(run->submitted_ms, began);
     utf8_add_visible(&name, run->name);
-    printf("pipeline %s, begun %s by %s\n", name.data, began, run->origin);
+    utf8_add_visible(&origin, run->origin);
+    printf("pipeline %s, begun %s by %s\n", name.data, began, origin.data);
     fflush(stdout);
     if (output_queue_new(&queue, err) < 0)
         return -1;

@@ -18,6 +18,10 @@ static int get_latest(const struct ctx *ctx, struct history *history, struct sto
 {
     if (store_list(ctx, history->store, &(struct store_query){.limit = 1}, ret, err) < 0)
         return -1;
+    if (ret->left_out)
+        return err_set(err, ERR_PROTOCOL,
+                       "the latest run in %s was recorded by a newer runner: use that",
+                       history->dir);
     return ret->len ? 0 : err_set(err, ERR_NOT_FOUND, "no run is recorded in %s", history->dir);
 }
 

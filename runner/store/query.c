@@ -18,39 +18,45 @@ static void ask(struct asked *asked, const char *before, struct db_value value, 
     buf_addf(&asked->where, "%s$%zu%s", before, asked->count, after);
 }
 
+struct listing {
+    struct asked asked;
+    const char *count_sql; /* NULL: no total */
+    const char *rows_sql;
+    struct store_runs found;
+    struct err unread; /* of the first row that is left out */
+};
+
+/* One that a newer program has written does not hide the others. */
 static int take_run(void *arg, const struct db_value *row, struct err *err)
 {
-    struct store_runs *runs = arg;
+    struct listing *listing = arg;
+    struct store_runs *runs = &listing->found;
     struct store_run run;
 
-    if (row_read(row, &runs->arena, &run, err) < 0)
-        return -1;
-    vec_push(runs, run);
+    (void)err;
+    if (row_read(row, &runs->arena, &run, runs->left_out ? NULL : &listing->unread) < 0)
+        runs->left_out++;
+    else
+        vec_push(runs, run);
     return 0;
 }
 
 static int take_total(void *arg, const struct db_value *row, struct err *err)
 {
     (void)err;
-    ((struct store_runs *)arg)->total = row[0].number;
+    ((struct listing *)arg)->found.total = row[0].number;
     return 0;
 }
-
-struct listing {
-    struct asked asked;
-    const char *count_sql; /* NULL: no total */
-    const char *rows_sql;
-    struct store_runs found;
-};
 
 /* The last two parameters are limit and offset, which the total is without. */
 static int list_body(const struct ctx *ctx, struct db *db, void *arg, bool again, struct err *err)
 {
     struct listing *listing = arg;
-    struct db_query query = {.params = listing->asked.params, .arg = &listing->found};
+    struct db_query query = {.params = listing->asked.params, .arg = listing};
 
     (void)again;
     store_runs_release(&listing->found);
+    listing->found.left_out = 0;
     if (listing->count_sql) {
         query.sql = listing->count_sql;
         query.param_count = listing->asked.count - 2;
@@ -169,6 +175,8 @@ int store_get(const struct ctx *ctx, struct store *store, const char *id, struct
         if (list(ctx, store, &listing, &found, err) < 0)
             return -1;
     }
+    if (!found.len && found.left_out)
+        return err_set(err, listing.unread.code, "%s", listing.unread.message);
     if (!found.len)
         return err_set(err, ERR_NOT_FOUND, "there is no run %s in the store", id);
     /* The whole id comes first, whatever begins with it. */

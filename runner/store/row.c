@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "spec/state.h"
+#include "store/inside.h"
 
 static const struct column {
     enum { TEXT, NUMBER, STATE, REASON } kind;
@@ -119,6 +120,8 @@ int row_read(const struct db_value *row, struct arena *arena, struct store_run *
                            "newer one",
                            run.id, row[i].text);
     }
+    if (!store_id_valid(run.id))
+        return err_set(err, ERR_PROTOCOL, "\"%s\" in the store is not the id of a run", run.id);
     *ret = run;
     return 0;
 }

@@ -14,7 +14,7 @@ enum { ROW_COLUMN_COUNT = 16, ROW_VERSION = 11 };
 /* Texts that had to be changed are in the arena. */
 void row_params(const struct store_run *run, struct arena *arena,
                 struct db_value params[ROW_COLUMN_COUNT]);
-/* ERR_PROTOCOL for a state or reason that this program does not know. */
+/* ERR_PROTOCOL for a state or reason that this program does not know, and for what is no id. */
 int row_read(const struct db_value *row, struct arena *arena, struct store_run *ret,
              struct err *err);
 /* A parameter of text that is valid UTF-8, whatever it was. */

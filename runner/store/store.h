@@ -124,7 +124,8 @@ struct store_runs {
     struct store_run *items;
     size_t len;
     size_t cap;
-    int64_t total; /* how many there are without limit and offset */
+    int64_t total;    /* how many there are without limit and offset */
+    int64_t left_out; /* rows that this program cannot make sense of: a newer one wrote them */
     struct arena arena;
 };
 
@@ -132,7 +133,7 @@ struct store_runs {
 void store_runs_release(struct store_runs *runs);
 
 /* The run with that id, or the only one whose id begins so, as ret->items[0]. ERR_NOT_FOUND;
- * ERR_INVALID, with some of them, if there are several. */
+ * ERR_INVALID, with some of them, if there are several; ERR_PROTOCOL: its row makes no sense. */
 int store_get(const struct ctx *ctx, struct store *store, const char *id, struct store_runs *ret,
               struct err *err) __attribute__((warn_unused_result));
 

@@ -456,6 +456,48 @@ PY
     assert_eq 35 "$(jq length <<<"$stdout")" "all of them"
 }
 
+# dream CONDITION: those runs are in a state that a newer runner may know.
+dream() {
+    python3 -c 'import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as d: d.execute("UPDATE runner_runs SET state = \"dreaming\" WHERE " + sys.argv[2])' \
+        "$state/runs.db" "$1"
+}
+
+# By hand, as somebody else may have written it, or a newer runner.
+test_what_others_wrote_reaches_no_terminal() {
+    runner list >/dev/null
+    mkdir -m 700 -p "$state/runs" "$state/runs/01strange" "$state/open"
+    touch "$state/runs/01strange/log" "$state/runs/01strange/log.index" "$state/open/01strange"
+    local time='"time":"2026-03-01T08:00:12.000Z","id":"01strange"' red='\u001b[31m'
+    printf '%s\n' "{\"seq\":1,\"event\":\"RunBegan\",\"format\":1,$time,\"origin\":\"${red}o\"}" \
+        "{\"seq\":2,\"event\":\"RunPlanned\",$time,\"name\":\"${red}n\",\"tree\":{\"name\":\"${red}n\",\"status\":\"succeeded\"}}" \
+        "{\"seq\":3,\"event\":\"RunEnded\",$time,\"status\":\"succeeded\"}" >"$state/runs/01strange/events"
+    local command
+    for command in list "show latest" "logs latest" "logs latest $red" "cancel latest"; do
+        # shellcheck disable=SC2086
+        run "$RUNNER" $command
+        assert_not_contains "$stdout$stderr" $'\e'
+    done
+    run "$RUNNER" show latest
+    assert_contains "$stdout" 'pipeline \x1b[31mn, begun 2026-03-01T08:00:12.000Z by \x1b[31mo'
+    simple
+    runner exec p.yaml >/dev/null 2>&1
+    runner list >/dev/null
+    dream "id = '01strange'"
+    run "$RUNNER" list
+    assert_eq 0 "$status"
+    assert_contains "$stdout" "ship it"
+    assert_not_contains "$stdout" 01strange
+    assert_eq "runner list: 1 runs are left out: a newer runner has recorded them" "$stderr"
+    run "$RUNNER" show 01strange
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'run 01strange is "dreaming" in the store'
+    dream "id <> '01strange'"
+    run "$RUNNER" show latest
+    assert_eq 1 "$status"
+    assert_match "$stderr" 'was recorded by a newer runner: use that'
+}
+
 test_no_place_for_it() {
     simple
     touch file

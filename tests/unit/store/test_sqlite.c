@@ -160,6 +160,32 @@ static void a_newer_store(void **state)
                    "1: use the newer one, or name another file");
 }
 
+/* They are left out, and whoever asks for one of them is told why. */
+static void rows_that_make_no_sense(void **state)
+{
+    CLEANUP_STORE struct store *store = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0}, one = {0};
+
+    (void)state;
+    make_store(4);
+    sql(path, "UPDATE runner_runs SET state = 'dreaming' WHERE id = 'r1'");
+    sql(path, "UPDATE runner_runs SET reason = 'whim' WHERE id = 'r2'");
+    sql(path, "UPDATE runner_runs SET id = 'r3' || char(27) WHERE id = 'r3'");
+    assert_ok(open_wait(path, 0, &store));
+    assert_ok(store_list(&test_ctx, store, &(struct store_query){0}, &runs, &test_err));
+    assert_int_equal(runs.len, 1);
+    assert_string_equal(runs.items[0].id, "r0");
+    assert_int_equal(runs.total, 4);
+    assert_int_equal(runs.left_out, 3);
+    assert_error(store_get(&test_ctx, store, "r1", &one, &test_err), ERR_PROTOCOL);
+    assert_message("run r1 is \"dreaming\" in the store");
+    assert_error(store_get(&test_ctx, store, "r2", &one, &test_err), ERR_PROTOCOL);
+    assert_message("run r2 is \"whim\" in the store");
+    assert_error(store_get(&test_ctx, store, "r3", &one, &test_err), ERR_PROTOCOL);
+    assert_message("\"r3?\" in the store is not the id of a run");
+    assert_ok(store_get(&test_ctx, store, "r0", &one, &test_err));
+}
+
 static void a_damaged_file(void **state)
 {
     CLEANUP_STORE struct store *store = NULL;
@@ -420,6 +446,7 @@ int main(void)
         EACH(a_file_that_is_no_database),
         EACH(an_empty_file_becomes_a_store),
         EACH(a_newer_store),
+        EACH(rows_that_make_no_sense),
         EACH(a_damaged_file),
         EACH(a_file_of_somebody_else),
         EACH(a_directory_of_somebody_else),
