@@ -12,13 +12,24 @@ ask='wget -q -O - http://web:8080/'
 
 test_name_of_a_service_in_container_steps() {
     job 'image: busybox:1.36' "web: {$web}" "{name: a, command: '$ask'}, {name: b, command: '$ask', isolation: job}"
-    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_exit 0 "$RUNNER" exec --history kept p.yaml
     assert_contains "$stdout" "[step(1/2): a] hello from the image"
     assert_contains "$stdout" "[step(2/2): b] hello from the image"
     # Its output is all there, beside that of the steps.
     assert_contains "$stdout" "[job(1/1): j][service: web] starting
 [stage(1/1): s][job(1/1): j][service: web] listening on 8080"
     assert_contains "$stderr" "[job(1/1): j][service: web] ready"
+    local place
+    for place in web 0.0.web; do
+        assert_exit 0 "$RUNNER" logs --history kept latest "$place"
+        assert_eq "starting
+listening on 8080" "$(head -2 <<<"$stdout")" "what $place has printed"
+        assert_not_contains "$stdout" "[service"
+    done
+    assert_exit 1 "$RUNNER" logs --history kept latest 0.0.db
+    assert_contains "$stderr" 'has no step "0.0.db", nor is there output of a service of that name'
+    assert_exit 0 "$RUNNER" logs --history kept latest
+    assert_contains "$stdout" "[job(1/1): j][service: web] listening on 8080"
 }
 
 test_keys_of_a_service() {
