@@ -192,10 +192,18 @@ test_a_run_that_goes_on_is_seen() {
     assert_match "$stderr" 'has not ended: cancel it first'
     runner logs --follow latest >followed 2>&1 &
     local follower=$!
+    # A service may say something later.
+    "${case_env[@]}" "$RUNNER" logs --follow latest 0.0.db >silent 2>&1 &
+    local other=$!
     wait_for 30 grep -q ready followed
+    wait_for 30 grep -qrs inotify "/proc/$other/fdinfo"
     touch go
     finish
     wait "$follower" || fail "the follower ended with $?"
+    wait "$other" || fail "the other ended with $?: $(<silent)"
+    assert_eq "" "$(<silent)" "the log of no service"
+    run "$RUNNER" logs --follow latest 0.0.db
+    assert_eq 1 "$status" "nothing can come any more"
     assert_eq "ready went last" "$(sed 's/.*\] //' followed | tr '\n' ' ' | sed 's/ $//')"
 }
 
