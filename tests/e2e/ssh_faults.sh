@@ -280,20 +280,19 @@ test_no_shell_there() {
 # net_begin: the server in a network of its own at the other end of a cable; commands behind "${net[@]}" are
 # at this end. Its connections are in this script's processes only.
 net_begin() {
-    local near far holder
+    local near far
     sshd_begin
     sshd_end
-    unshare --net sleep 1000 &
-    holder=$!
-    unshare --net sleep 1000 &
+    # What is in its namespace says so: before, /proc may show another than it is in.
+    unshare --net bash -c ': >near.ready; exec sleep 1000' &
+    near=$!
+    unshare --net bash -c ': >far.ready; exec sleep 1000' &
     far=$!
-    near=$holder
     # shellcheck disable=SC2064
     trap "sshd_end; kill $near $far" EXIT
     net=(nsenter -t "$near" -n)
     far_net=(nsenter -t "$far" -n)
-    wait_for 20 bash -c "[[ \$(readlink /proc/$near/ns/net) != \$(readlink /proc/$$/ns/net) &&
-        \$(readlink /proc/$far/ns/net) != \$(readlink /proc/$$/ns/net) ]]"
+    wait_for 20 test -e near.ready -a -e far.ready
     "${net[@]}" ip link add near type veth peer name far netns "$far"
     "${net[@]}" ip addr add 10.213.0.1/24 dev near
     "${net[@]}" ip link set near up
