@@ -234,7 +234,7 @@ static int mark_unknown(const struct ctx *ctx, struct history *history, struct e
 
     if (store_list(ctx, history->store, &(struct store_query){.limit = 1}, &any, err) < 0)
         return -1;
-    if (any.len || !fs_is_directory(history->runs))
+    if (any.total || !fs_is_directory(history->runs))
         return 0;
     if (record_list_add(&records, history->runs, err) < 0)
         return -1;
