@@ -44,7 +44,7 @@ test_everything_works() {
     assert_eq "" "$(find "$case_dir/home" -type f -path '*doctor*')" "objects"
     assert_eq "" "$stderr"
     assert_exit 0 "$RUNNER" doctor --format json
-    assert_eq "state archives cache artifacts host docker" \
+    assert_eq "state archives cache artifacts history host docker" \
         "$(jq -r '[.[] | select(.state == "ok") | .check] - ["kubernetes"] | join(" ")' <<<"$stdout")"
     assert_exit 0 "$RUNNER" doctor docker state
     assert_match "$stdout" $'^ok +docker .*\nok +state [^\n]*$'
@@ -151,7 +151,7 @@ while c.recv(65536):
     finish
     listen_end
     assert_eq 130 "$status"
-    assert_eq "state archives cache artifacts host" "$(jq -r '[.[].check] | join(" ")' <<<"$stdout")"
+    assert_eq "state archives cache artifacts history host" "$(jq -r '[.[].check] | join(" ")' <<<"$stdout")"
     assert_eq "runner doctor: cancelled" "$stderr"
 }
 
