@@ -1,7 +1,7 @@
 #include "cli/recorded.h"
 
 #include <limits.h>
-#include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,14 +43,14 @@ int cli_history_options(const struct cli_history_args *args, struct cli_history_
     return 0;
 }
 
+/* As the environment has it: to ask for the name of a user may go over the network. */
 static char *user_name(void)
 {
-    char space[4096];
-    struct passwd entry, *found = NULL;
+    const char *name = getenv("LOGNAME");
 
-    if (getpwuid_r(geteuid(), &entry, space, sizeof(space), &found) == 0 && found)
-        return xstrdup(entry.pw_name);
-    return xasprintf("%ld", (long)geteuid());
+    if (!name || !*name)
+        name = getenv("USER");
+    return name && *name ? xstrdup(name) : xasprintf("%ld", (long)geteuid());
 }
 
 struct recording *cli_recorded_begin(const struct cli_history_options *options,

@@ -10,7 +10,7 @@
 
 /* So many runs may wait for the store to follow them. */
 enum {
-    OPEN_MAX = 32,
+    OPEN_MAX = 256,
     WAIT_MS = 100, /* for the store, which others may have locked */
 };
 
