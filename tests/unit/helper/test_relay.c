@@ -185,7 +185,11 @@ static void a_flood_lets_the_other_stream_through(void **state)
     assert_int_equal(fs_write_file(go, "", 0, 0600, NULL), 0);
     await_bytes(errors, 5);
     make_room(&rig, output, ROUNDS);
-    assert_int_equal(rig.output[1].len, 5);
+    /* It is there, if maybe in part: what comes in is cut anywhere. */
+    assert_int_not_equal(rig.output[1].len, 0);
+    while (rig.output[1].len < 5)
+        assert_true(rig_move_all(&rig));
+    assert_string_equal(rig.output[1].data, "late\n");
     assert_int_equal(unlink(go), 0);
     assert_int_equal(rig_quit(&rig), 0);
     rig_release(&rig);
