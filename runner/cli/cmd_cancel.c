@@ -96,12 +96,9 @@ static int run(void *arguments, const struct strvec *operands)
 {
     struct cancel_args *args = arguments;
 
-    if (operands->len != 1) {
-        fputs("runner cancel: takes one RUN: its id, the beginning of that, or \"latest\"\n",
-              stderr);
+    args->run = cli_runs_operand("cancel", operands);
+    if (!args->run)
         return CLI_EXIT_USAGE;
-    }
-    args->run = operands->items[0];
     return cli_runs_run("cancel", cancel, args);
 }
 

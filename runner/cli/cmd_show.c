@@ -111,11 +111,9 @@ static int run(void *arguments, const struct strvec *operands)
 {
     struct show_args *args = arguments;
 
-    if (operands->len != 1) {
-        fputs("runner show: takes one RUN: its id, the beginning of that, or \"latest\"\n", stderr);
+    args->run = cli_runs_operand("show", operands);
+    if (!args->run)
         return CLI_EXIT_USAGE;
-    }
-    args->run = operands->items[0];
     return cli_runs_run("show", show, args);
 }
 

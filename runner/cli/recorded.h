@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/ctx.h"
-#include "cli/option.h"
+#include "cli/runs.h"
 #include "history/history.h"
 #include "mask/mask.h"
 #include "own/own.h"
@@ -22,9 +22,7 @@ struct cli_history_args {
 #define CLI_HISTORY_OPTIONS(of)                                                                    \
     {"no-history", 0, CLI_FLAG, offsetof(of, history.none), NULL, "do not record the run", NULL,    \
      ((const char *const[]){"RUNNER_NO_HISTORY", NULL})},                                          \
-    {"history", 0, CLI_STRING, offsetof(of, history.dir), "DIR",                                   \
-     "where runs are recorded (~/.local/state/runner)", NULL,                                      \
-     ((const char *const[]){"RUNNER_HISTORY", NULL})},                                             \
+    CLI_HISTORY_OPTION(offsetof(of, history.dir)),                                                 \
     {"history-age", 0, CLI_STRING, offsetof(of, history.age), "DURATION",                          \
      "remove runs that are older (30d; 0: no limit)", NULL,                                        \
      ((const char *const[]){"RUNNER_HISTORY_AGE", NULL})},                                         \

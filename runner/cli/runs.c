@@ -35,6 +35,16 @@ int cli_runs_get(const struct ctx *ctx, struct history *history, const char *nam
     return 0;
 }
 
+const char *cli_runs_operand(const char *command, const struct strvec *operands)
+{
+    if (operands->len == 1)
+        return operands->items[0];
+    fprintf(stderr,
+            "runner %s: takes one RUN: its id, the beginning of that, or \"" CLI_RUN_LATEST "\"\n",
+            command);
+    return NULL;
+}
+
 int64_t cli_run_duration(const struct store_run *run)
 {
     int64_t end_ms = run->ended_ms ? run->ended_ms : clock_wall_ms();

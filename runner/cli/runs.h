@@ -23,6 +23,8 @@ int cli_runs_open(const struct ctx *ctx, const char *dir, struct history **ret, 
 /* The run of an id, of its unique beginning, or "latest", as ret->items[0]. */
 int cli_runs_get(const struct ctx *ctx, struct history *history, const char *name,
                  struct store_runs *ret, struct err *err) __attribute__((warn_unused_result));
+/* The only operand of a command on one run; NULL, and that has been said: there is not one. */
+const char *cli_runs_operand(const char *command, const struct strvec *operands);
 /* The row as JSON, as `list` and `show` give it. A new reference. */
 json_t *cli_run_to_json(const struct store_run *run);
 /* How long it took, or has taken until now; 0: it has not started. */

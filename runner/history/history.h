@@ -78,5 +78,3 @@ struct event_sink *recording_sink(struct recording *recording);
 int recording_end(const struct ctx *ctx, struct recording *recording, const struct record_end *end,
                   const struct store_retention *keep, struct err *err)
     __attribute__((warn_unused_result));
-/* Instead: nothing has begun. NULL is fine. */
-void recording_discard(struct recording *recording);

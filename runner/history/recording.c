@@ -99,12 +99,3 @@ int recording_end(const struct ctx *ctx, struct recording *recording, const stru
     release(recording);
     return result;
 }
-
-void recording_discard(struct recording *recording)
-{
-    if (!recording)
-        return;
-    record_discard(recording->writer);
-    mark_remove(recording->dir, recording->run_id);
-    release(recording);
-}
