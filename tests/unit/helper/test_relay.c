@@ -647,250 +647,8 @@ static void a_backlog_does_not_hold_a_program_up(void **state)
     assert_int_equal(fs_remove_tree(directory, NULL), 0);
 }
 
-/* --- lease --- */
-
-static void assert_gone(const char *pids, size_t count)
-{
-    char *end;
-
-    for (size_t i = 0; i < count; i++) {
-        long pid = strtol(pids, &end, 10);
-
-        assert_true(pid > 1);
-        assert_int_equal(kill((pid_t)pid, 0), -1);
-        assert_int_equal(errno, ESRCH);
-        pids = end;
-    }
-}
-
-/* One in the foreground that ignores signals, one in a session of its own, one forked twice. */
-static const char escapees[] = "trap '' TERM HUP INT; "
-                               "setsid sh -c 'trap \"\" TERM HUP; echo $$; exec sleep 1000' & "
-                               "(sh -c 'echo $$; exec sleep 1000' & ) & "
-                               "(setsid sh -c '(echo $$; exec sleep 1000) & ' & ) & "
-                               "echo $$; while :; do sleep 1; done";
-
-static size_t line_count(const struct buf *text)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < text->len; i++)
-        count += text->data[i] == '\n';
-    return count;
-}
-
-static void start_escapees(struct rig *rig)
-{
-    rig_connect(rig);
-    rig_run(rig, escapees);
-    while (line_count(&rig->output[0]) < 4)
-        assert_true(rig_move_all(rig));
-}
-
-static void the_end_of_the_lease_ends_everything(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, RIG_LONG_MS);
-    start_escapees(&rig);
-    channel_renew(&rig.channel, 300);
-    while (rig_move_all(&rig))
-        ;
-    assert_int_equal(rig_wait_for(rig.relay), HELPER_EXIT_ABANDONED);
-    assert_gone(rig.output[0].data, 4);
-    rig_release(&rig);
-}
-
-static void so_does_that_of_one_nobody_came_to(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, 200);
-    assert_int_equal(rig_wait_for(rig.relay), HELPER_EXIT_ABANDONED);
-    rig_release(&rig);
-}
-
-static int run_in_tree(const char *command, const char *tree)
-{
-    CLEANUP_FREE char *directory = xasprintf("%s/relay", tree);
-    char *const argv[] = {rig_program, (char *)command, directory, "100", (char *)tree, NULL};
-
-    return rig_wait_for(rig_start_program(argv, NULL));
-}
-
-static void the_last_removes_what_they_share(void **state)
-{
-    char tree[] = "/tmp/test-tree-XXXXXX", kept[] = "/tmp/test-kept-XXXXXX";
-    CLEANUP_FREE char *link = NULL;
-    CLEANUP_FREE char *deep = NULL;
-    CLEANUP_FREE char *file = NULL;
-    int held;
-
-    (void)state;
-    assert_non_null(mkdtemp(tree));
-    assert_non_null(mkdtemp(kept));
-    link = xasprintf("%s/link", tree);
-    deep = xasprintf("%s/a/b", tree);
-    file = xasprintf("%s/\xff odd", deep);
-    assert_int_equal(fs_mkdir_p(deep, 0755, NULL), 0);
-    assert_int_equal(fs_write_file(file, "x", 1, 0400, NULL), 0);
-    assert_int_equal(symlink(kept, link), 0);
-    assert_int_equal(chmod(deep, 0500), 0);
-    held = open(tree, O_RDONLY | O_CLOEXEC);
-    assert_int_equal(flock(held, LOCK_SH), 0);
-    assert_int_equal(run_in_tree("relay", tree), HELPER_EXIT_ABANDONED);
-    assert_int_equal(access(file, F_OK), 0);
-    close(held);
-    assert_int_equal(run_in_tree("relay", tree), HELPER_EXIT_ABANDONED);
-    assert_int_equal(access(tree, F_OK), -1);
-    assert_int_equal(rmdir(kept), 0);
-    assert_int_equal(run_in_tree("lane", tree), HELPER_EXIT_CANNOT);
-}
-
-static void a_lease_is_renewed(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, 3000);
-    rig_connect(&rig);
-    rig_sync(&rig);
-    rig_run(&rig, "sleep 3.5; echo still there");
-    rig_finish(&rig);
-    assert_string_equal(rig.output[0].data, "still there\n");
-    assert_int_equal(rig_quit(&rig), 0);
-    rig_release(&rig);
-}
-
-static void quitting_ends_everything(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, RIG_LONG_MS);
-    start_escapees(&rig);
-    assert_int_equal(rig_quit(&rig), 0);
-    assert_gone(rig.output[0].data, 4);
-    rig_release(&rig);
-}
-
-/* The end of the rig_program is not stuck in output that nobody takes, and its files go. */
-static void quitting_ends_what_is_stuck(void **state)
-{
-    CLEANUP_BUF struct buf request = BUF_INIT;
-    struct rig rig;
-    size_t to = RIG_ALL, from = 20000;
-    CLEANUP_FREE char *path = xasprintf("%s.files/data", rig_program);
-
-    (void)state;
-    rig_start(&rig, RIG_LONG_MS);
-    rig_connect(&rig);
-    rig_begin_reply(&rig);
-    rig_begin_script(&request, "exec cat /dev/zero");
-    helper_request_string(&request, HELPER_DIRECTORY, rig_files_name());
-    helper_request_file(&request, "data", "a", 1, false);
-    rig_ask(&rig, &request);
-    while (from > 0)
-        assert_true(rig_move(&rig, &to, &from));
-    rig_cut(&rig);
-    assert_true(fs_exists(path));
-    assert_int_equal(rig_quit(&rig), 0);
-    assert_false(fs_exists(path));
-    rig_release(&rig);
-}
-
-/* --- deadlines --- */
-
-static void a_deadline_holds_without_a_runner(void **state)
-{
-    CLEANUP_BUF struct buf request = BUF_INIT;
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, RIG_LONG_MS);
-    rig_begin_reply(&rig);
-    rig_begin_script(&request, "trap '' TERM; echo begun; while :; do sleep 0.05; done");
-    helper_request_deadline(&request, 1500, 100);
-    rig_ask(&rig, &request);
-    rig_connect(&rig);
-    while (channel_pending(&rig.channel))
-        assert_true(rig_move_all(&rig));
-    rig_cut(&rig);
-    rig_connect(&rig);
-    rig_finish(&rig);
-    assert_string_equal(rig.output[0].data, "begun\n");
-    assert_true(helper_reply_timed_out(&rig.reply));
-    assert_int_equal(helper_reply_code(&rig.reply), 128 + SIGKILL);
-    rig_run(&rig, "echo next");
-    rig_finish(&rig);
-    assert_false(helper_reply_timed_out(&rig.reply));
-    assert_string_equal(rig.output[0].data, "next\n");
-    assert_int_equal(rig_quit(&rig), 0);
-    rig_release(&rig);
-}
-
-/* Who obeys has a second to begin in: what it would do after that is not looked at. */
-static void a_deadline_is_told_from_an_end(void **state)
-{
-    static const struct {
-        const char *script;
-        int64_t deadline_ms, grace_ms;
-        bool timed_out;
-        int code;
-        const char *output;
-    } cases[] = {
-        {"exit 9", RIG_LONG_MS, RIG_LONG_MS, false, 9, ""},
-        {"sleep 1000", 50, RIG_LONG_MS, true, 128 + SIGTERM, ""},
-        {"trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done", 1000, RIG_LONG_MS, true,
-         128 + SIGTERM, "bye\n"},
-        {"trap 'echo bye; exit 4' TERM; while :; do sleep 0.05; done", 1000, RIG_LONG_MS, true, 4,
-         "bye\n"},
-        {"setsid sleep 1000; echo ended", 1000, RIG_LONG_MS, true, 128 + SIGTERM, ""},
-        {"setsid sh -c 'trap \"echo bye; exit\" TERM; while :; do sleep 0.05; done' & trap '' "
-         "TERM; "
-         "wait; echo over; exit 7",
-         1000, RIG_LONG_MS, true, 7, "bye\nover\n"},
-        {"trap '' TERM; while :; do sleep 0.05; done", 1000, 0, true, 128 + SIGKILL, ""},
-    };
-    struct rig rig;
-
-    (void)state;
-    rig_start(&rig, RIG_LONG_MS);
-    rig_connect(&rig);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        CLEANUP_BUF struct buf request = BUF_INIT;
-
-        rig_begin_reply(&rig);
-        rig_begin_script(&request, cases[i].script);
-        helper_request_deadline(&request, cases[i].deadline_ms, cases[i].grace_ms);
-        rig_ask(&rig, &request);
-        rig_finish(&rig);
-        assert_int_equal(helper_reply_timed_out(&rig.reply), cases[i].timed_out);
-        assert_int_equal(helper_reply_code(&rig.reply), cases[i].code);
-        assert_string_equal(rig.output[0].len ? rig.output[0].data : "", cases[i].output);
-    }
-    assert_int_equal(rig_quit(&rig), 0);
-    rig_release(&rig);
-}
-
 /* --- another architecture --- */
 
-static int set_up_foreign(void **state)
-{
-    const char *architecture = strcmp(helper_architecture(), "amd64") == 0 ? "arm64" : "amd64";
-
-    *state = rig_set_up(architecture) == 0 ? rig_program : NULL;
-    return 0;
-}
-
-static int tear_down_foreign(void **state)
-{
-    return *state ? rig_tear_down() : 0;
-}
-
-/* Not those of what detaches itself: the rig_emulator makes nobody a subreaper. */
 static void works_on_another_architecture(void **state)
 {
     if (!*state)
@@ -898,9 +656,7 @@ static void works_on_another_architecture(void **state)
     carries_programs_one_after_the_other(NULL);
     loses_and_repeats_no_output(NULL);
     try_packing(&packings[PACKINGS - 1]);
-    so_does_that_of_one_nobody_came_to(NULL);
     gives_large_input_once(NULL);
-    a_deadline_holds_without_a_runner(NULL);
 }
 
 int main(void)
@@ -924,19 +680,11 @@ int main(void)
         cmocka_unit_test(a_newer_connection_replaces_the_older),
         cmocka_unit_test(silent_connections_do_no_harm),
         cmocka_unit_test(a_backlog_does_not_hold_a_program_up),
-        cmocka_unit_test(the_end_of_the_lease_ends_everything),
-        cmocka_unit_test(so_does_that_of_one_nobody_came_to),
-        cmocka_unit_test(the_last_removes_what_they_share),
-        cmocka_unit_test(a_lease_is_renewed),
-        cmocka_unit_test(quitting_ends_everything),
-        cmocka_unit_test(quitting_ends_what_is_stuck),
-        cmocka_unit_test(a_deadline_holds_without_a_runner),
-        cmocka_unit_test(a_deadline_is_told_from_an_end),
     };
     const struct CMUnitTest foreign[] = {
         cmocka_unit_test(works_on_another_architecture),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
 
-    return failed + cmocka_run_group_tests(foreign, set_up_foreign, tear_down_foreign);
+    return failed + cmocka_run_group_tests(foreign, rig_set_up_foreign, rig_tear_down_foreign);
 }
