@@ -15,7 +15,7 @@
 #include "cli/commands.h"
 #include "cli/engines.h"
 #include "cli/plan_engines.h"
-#include "cli/prepare.h"
+#include "cli/prepare_options.h"
 #include "cli/signals.h"
 #include "cli/stores.h"
 #include "history/history.h"
@@ -446,8 +446,10 @@ static int add_engines_of_file(struct doctor *doctor, struct err *err)
     if (!args->config)
         return 0;
     p.mask = mask_new(); /* secrets are wanted: URLs may be made of them */
-    result =
-        prepared_read(&p, args, args->config) == 0 && prepared_plan(&p, args, err) == 0 ? 0 : -1;
+    result = prepared_read(&p, args, args->config) == 0 &&
+                     prepared_plan(&p, args, runner_step_kinds, err) == 0
+                 ? 0
+                 : -1;
     if (result < 0)
         prepared_show_diagnostics(&p);
     else

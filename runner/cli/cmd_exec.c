@@ -8,9 +8,8 @@
 #include "base/logger.h"
 #include "cli/commands.h"
 #include "cli/engines.h"
-#include "cli/inputs.h"
 #include "cli/plan_view.h"
-#include "cli/prepare.h"
+#include "cli/prepare_options.h"
 #include "cli/session.h"
 #include "cli/stores.h"
 
@@ -19,7 +18,6 @@ struct exec_args {
     bool dry_run;
     bool allow_nested;
     int64_t jobs;
-    int64_t timeout_ms;
     int progress;
     int log_level;
     int log_format;
@@ -47,8 +45,8 @@ static const struct cli_option options[] = {
     {"allow-nested", 0, CLI_FLAG, AT(allow_nested), NULL, "run although inside of a pipeline", NULL,
      NULL},
     {"jobs", 'j', CLI_INT, AT(jobs), "N", "most jobs at a time (256)", NULL, NULL},
-    {"timeout", 0, CLI_DURATION, AT(timeout_ms), "DURATION", "limit of the whole pipeline", NULL,
-     NULL},
+    {"timeout", 0, CLI_DURATION, AT(file.timeout_ms), "DURATION", "limit of the whole pipeline",
+     NULL, NULL},
     {"progress", 0, CLI_CHOICE, AT(progress), NULL, "how to show the run", progress_choices, NULL},
     {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL, "put the time before each line", NULL, NULL},
     {"no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", NULL, NULL},
@@ -113,59 +111,6 @@ static int find_reports(const struct exec_args *args, struct reports *ret, struc
     return 0;
 }
 
-#define NESTED                                                                                     \
-    "you are already in a pipeline (PIPELINE_RUNNER is set in its environment); a nested run "     \
-    "needs --allow-nested"
-
-/* Nested runs are refused when the pipeline's own environment says so; that of this process does
- * not count, because a step may well call runner on purpose for another file. */
-static int check_nesting(const struct exec_args *args, const struct variables *variables,
-                         struct err *err)
-{
-    const struct prepare_args *file = &args->file;
-    bool nested = strmap_has(&variables->above, "PIPELINE_RUNNER") ||
-                  strmap_has(&variables->below, "PIPELINE_RUNNER") ||
-                  (getenv("PIPELINE_RUNNER") &&
-                   inputs_allows(&file->allow_env, file->allow_all_env, "PIPELINE_RUNNER"));
-
-    return nested && !args->allow_nested ? err_set(err, ERR_CONFLICT, NESTED) : 0;
-}
-
-static void refuse_nested(const struct spec_common *common, struct diag_list *diags)
-{
-    const struct spec_pairs *environment = &common->environment;
-
-    for (size_t i = 0; i < environment->len; i++) {
-        if (strcmp(environment->items[i].key, "PIPELINE_RUNNER") == 0)
-            diag_add(diags, DIAG_ERROR, environment->items[i].value.pos, "", NESTED);
-    }
-}
-
-static void refuse_nested_stages(const struct spec_stage *stages, size_t count,
-                                 struct diag_list *diags)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct spec_stage *stage = &stages[i];
-
-        refuse_nested(&stage->common, diags);
-        for (size_t j = 0; j < stage->job_count; j++) {
-            const struct spec_job *job = &stage->jobs[j];
-
-            refuse_nested(&job->common, diags);
-            for (size_t k = 0; k < job->step_count; k++)
-                refuse_nested(&job->steps[k].common, diags);
-        }
-    }
-}
-
-/* The same for the file, at each of its levels. */
-static void check_nesting_of_file(const struct spec_pipeline *spec, struct diag_list *diags)
-{
-    refuse_nested(&spec->common, diags);
-    refuse_nested_stages(spec->stages, spec->stage_count, diags);
-    refuse_nested_stages(spec->finally, spec->finally_count, diags);
-}
-
 static int show_plan(const struct plan *plan)
 {
     CLEANUP_BUF struct buf out = BUF_INIT;
@@ -215,20 +160,14 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
 /* 0 and the plan, or -1, with *err set unless it is the file that is wrong. */
 static int make_plan(const struct exec_args *args, struct prepared *p, struct err *err)
 {
-    if (args->timeout_ms)
-        p->spec->common.timeout_ms = args->timeout_ms;
-    if (!args->allow_nested)
-        check_nesting_of_file(p->spec, &p->diags);
     if (!args->dry_run)
         p->mask = mask_new();
-    if (prepared_plan(p, &args->file, err) < 0)
-        return -1;
-    return check_nesting(args, &p->variables, err);
+    return prepared_plan(p, &args->file, runner_step_kinds, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)
 {
-    const struct exec_args *args = arguments;
+    struct exec_args *args = arguments;
     struct prepared p = PREPARED_INIT;
     CLEANUP(reports_release) struct reports reports = {0};
     struct cli_store_options stores;
@@ -243,6 +182,7 @@ static int run(void *arguments, const struct strvec *operands)
         cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0 ||
         cli_history_options(&args->history, &history, &err) < 0)
         return usage_error(&err);
+    args->file.refuse_nested = !args->allow_nested;
     ready = prepared_read(&p, &args->file, where) == 0 && find_reports(args, &reports, &err) == 0 &&
             make_plan(args, &p, &err) == 0;
     prepared_show_diagnostics(&p);

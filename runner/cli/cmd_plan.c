@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/durations.h"
 #include "cli/plan_view.h"
-#include "cli/prepare.h"
+#include "cli/prepare_options.h"
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_DOT, FORMAT_MERMAID };
 
@@ -72,7 +72,8 @@ static int run(void *arguments, const struct strvec *operands)
 
     ready = prepare_where(&args->file, operands, &where, &err) == 0 &&
             (!args->durations || (durations = durations_read(args->durations, &err))) &&
-            prepared_read(&p, &args->file, where) == 0 && prepared_plan(&p, &args->file, &err) == 0;
+            prepared_read(&p, &args->file, where) == 0 &&
+            prepared_plan(&p, &args->file, runner_step_kinds, &err) == 0;
     prepared_show_diagnostics(&p);
     if (err.code)
         fprintf(stderr, "runner plan: %s\n", err.message);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "cli/prepare.h"
+#include "cli/prepare_options.h"
 #include "load/diag_print.h"
 #include "load/sarif.h"
 
@@ -33,8 +33,8 @@ static bool validate(const struct validate_args *args, const char *where, json_t
 {
     struct prepared p = PREPARED_INIT;
     struct err err = ERR_INIT;
-    bool valid =
-        prepared_read(&p, &args->file, where) == 0 && prepared_plan(&p, &args->file, &err) == 0;
+    bool valid = prepared_read(&p, &args->file, where) == 0 &&
+                 prepared_plan(&p, &args->file, runner_step_kinds, &err) == 0;
 
     if (err.code)
         diag_add(&p.diags, DIAG_ERROR, (struct src_pos){0}, "", "%s", err.message);

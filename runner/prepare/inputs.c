@@ -1,4 +1,4 @@
-#include "cli/inputs.h"
+#include "prepare/inputs.h"
 
 #include <pwd.h>
 #include <stdlib.h>

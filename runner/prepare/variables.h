@@ -17,6 +17,7 @@ struct variables {
 struct variables_options {
     const struct strmap *env;         /* -e */
     const struct strvec *files;       /* --env-file */
+    const char *directory;            /* of relative paths; NULL: the current one */
     const struct strmap *passthrough; /* for ${NAME} in paths and dotenv files */
     /* Gets the values of secrets. NULL: nothing will run, and they may be missing. */
     struct mask *mask;

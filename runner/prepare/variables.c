@@ -1,4 +1,4 @@
-#include "cli/variables.h"
+#include "prepare/variables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +78,12 @@ static int add_entry(void *arg, const char *name, const char *value, struct err 
     return 0;
 }
 
+/* As it is seen from `directory`, where there is one. */
+static char *seen_from(const struct variables_options *options, const char *path)
+{
+    return options->directory ? fs_join(options->directory, path) : xstrdup(path);
+}
+
 static void read_env_file(const struct collector *c, const char *path, struct src_pos pos,
                           struct strmap *to)
 {
@@ -105,7 +111,7 @@ static char *find_file(const struct collector *c, const struct spec_str *text)
         return NULL;
     }
     if (!slash || strstr(c->spec->file, "://"))
-        return buf_steal(&path);
+        return seen_from(c->options, path.data);
     dir = xstrndup(c->spec->file, (size_t)(slash - c->spec->file) + (slash == c->spec->file));
     return fs_join(dir, path.data);
 }
@@ -209,8 +215,11 @@ void variables_collect(const struct spec_pipeline *spec, const struct variables_
     const struct src_pos nowhere = {0};
 
     strmap_merge(&ret->above, options->env);
-    for (size_t i = 0; i < options->files->len; i++)
-        read_env_file(&c, options->files->items[i], nowhere, &ret->above);
+    for (size_t i = 0; i < options->files->len; i++) {
+        CLEANUP_FREE char *path = seen_from(options, options->files->items[i]);
+
+        read_env_file(&c, path, nowhere, &ret->above);
+    }
     strmap_merge(&ret->above, options->env);
     read_env_files(&c);
     collect_secrets(&c);

@@ -1,4 +1,4 @@
-#include "cli/source.h"
+#include "prepare/source.h"
 
 #include <string.h>
 

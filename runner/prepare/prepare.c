@@ -1,16 +1,18 @@
-#include "cli/prepare.h"
+#include "prepare/prepare.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fs.h"
-#include "cli/commands.h"
-#include "cli/inputs.h"
-#include "cli/source.h"
 #include "load/diag_print.h"
 #include "load/engine_name.h"
 #include "load/inventory.h"
 #include "plan/select.h"
+#include "prepare/inputs.h"
+#include "prepare/nesting.h"
+#include "prepare/source.h"
 
 enum { HOSTS_FILE_MAX = 1024 * 1024 };
 
@@ -25,14 +27,24 @@ int prepare_where(const struct prepare_args *args, const struct strvec *operands
     return 0;
 }
 
-int prepared_read(struct prepared *p, const struct prepare_args *args, const char *where)
+static int decode(struct prepared *p, const struct prepare_args *args)
 {
-    if (source_read(where, &p->source, &p->diags) < 0)
-        return -1;
     for (size_t i = 0; i < args->overrides.len; i++)
         strvec_push(&p->source.overrides, args->overrides.items[i]);
     p->spec = load_pipeline(&p->source, NULL, &p->diags);
     return p->spec ? 0 : -1;
+}
+
+int prepared_read(struct prepared *p, const struct prepare_args *args, const char *where)
+{
+    return source_read(where, &p->source, &p->diags) < 0 ? -1 : decode(p, args);
+}
+
+int prepared_text(struct prepared *p, const struct prepare_args *args, const char *name,
+                  const char *text, size_t size)
+{
+    load_source_init(&p->source, name, text, size);
+    return decode(p, args);
 }
 
 /* An option that is empty is not set, like a key of the file. */
@@ -70,10 +82,26 @@ static bool read_hosts_file(struct prepared *p, const struct variables_options *
     return p->diags.error_count == errors_before;
 }
 
-int prepared_plan(struct prepared *p, const struct prepare_args *args, struct err *err)
+/* Where relative paths are seen from. */
+static int find_directory(struct prepared *p, const struct prepare_args *args, struct err *err)
+{
+    if (!args->directory)
+        return getcwd(p->current_dir, sizeof(p->current_dir))
+                   ? 0
+                   : err_errno(err, "cannot find the current directory");
+    if (strlen(args->directory) >= sizeof(p->current_dir))
+        return err_set(err, ERR_INVALID, "the name of the directory is too long: %.100s...",
+                       args->directory);
+    memcpy(p->current_dir, args->directory, strlen(args->directory) + 1);
+    return 0;
+}
+
+int prepared_plan(struct prepared *p, const struct prepare_args *args,
+                  const struct step_kind *const *kinds, struct err *err)
 {
     const struct variables_options wanted = {.env = &args->env,
                                              .files = &args->env_files,
+                                             .directory = args->directory,
                                              .passthrough = &p->passthrough,
                                              .mask = p->mask};
     const struct plan_inputs inputs = {.overrides = &p->variables.above,
@@ -91,8 +119,12 @@ int prepared_plan(struct prepared *p, const struct prepare_args *args, struct er
 
     if (inputs.engine && engine_name_check(inputs.engine, err) < 0)
         return err_wrap(err, "--engine");
-    if (!getcwd(p->current_dir, sizeof(p->current_dir)))
-        return err_errno(err, "cannot find the current directory");
+    if (find_directory(p, args, err) < 0)
+        return -1;
+    if (args->timeout_ms)
+        p->spec->common.timeout_ms = args->timeout_ms;
+    if (args->refuse_nested)
+        nesting_check_file(p->spec, &p->diags);
     inputs_automatic(p->current_dir, &p->automatic);
     inputs_passthrough(&args->allow_env, args->allow_all_env, &p->passthrough);
     variables_collect(p->spec, &wanted, &p->variables, &p->diags);
@@ -100,11 +132,13 @@ int prepared_plan(struct prepared *p, const struct prepare_args *args, struct er
         p->plan = plan_build(p->spec, &inputs, &p->diags);
     if (!p->plan)
         return -1;
-    step_check(runner_step_kinds, p->plan, &p->diags);
-    return p->diags.error_count ? -1 : plan_select(p->plan, &selection, err);
+    step_check(kinds, p->plan, &p->diags);
+    if (p->diags.error_count || plan_select(p->plan, &selection, err) < 0)
+        return -1;
+    return args->refuse_nested ? nesting_check(args, &p->variables, err) : 0;
 }
 
-void prepared_show_diagnostics(struct prepared *p)
+void prepared_diagnostics(struct prepared *p, struct buf *out)
 {
     CLEANUP_BUF struct buf text = BUF_INIT;
     CLEANUP_FREE char *masked = NULL;
@@ -112,7 +146,15 @@ void prepared_show_diagnostics(struct prepared *p)
     diag_sort(&p->diags);
     diag_print_text(&text, &p->source, &p->diags, false);
     masked = mask_text(p->mask, text.data);
-    fputs(masked ? masked : text.data, stderr);
+    buf_addstr(out, masked ? masked : text.data);
+}
+
+void prepared_show_diagnostics(struct prepared *p)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    prepared_diagnostics(p, &text);
+    fputs(text.data, stderr);
 }
 
 void prepared_release(struct prepared *p)
