@@ -1,5 +1,6 @@
 #include "history/history.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include <jansson.h>
@@ -18,12 +19,28 @@
 /* Others may write the same run at the same moment; each time one of them got further. */
 enum { TRIES_MAX = 8 };
 
+/* Whoever can write there could have any process looked at and cancelled as if it were a run. It
+ * may be a link, as it was given. */
+static char *given_dir(const char *given, struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+
+    if (fs_mkdir_p(given, 0700, err) < 0)
+        return NULL;
+    fd = open(given, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        err_errno(err, "cannot open %s", given);
+        return NULL;
+    }
+    return state_dir_check(fd, given, err) < 0 ? NULL : fs_absolute(given);
+}
+
 char *history_dir(const char *given, struct err *err)
 {
     CLEANUP_STRVEC struct strvec dirs = {0};
 
     if (given)
-        return fs_mkdir_p(given, 0700, err) < 0 ? NULL : fs_absolute(given);
+        return given_dir(given, err);
     state_dirs(false, &dirs);
     for (size_t i = 0; i < dirs.len; i++) {
         CLEANUP_FD int fd = state_dir_open(dirs.items[i], err);

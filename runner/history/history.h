@@ -29,7 +29,8 @@ struct history {
 
 #define CLEANUP_HISTORY CLEANUP(history_cleanup)
 
-/* The directory that is used, made if need be; the caller's. `given` NULL: the user's own. */
+/* The directory that is used, made if need be; the caller's. `given` NULL: the user's own. It must
+ * be one that nobody else can change. */
 char *history_dir(const char *given, struct err *err);
 
 /* `options` of the store may be NULL. */

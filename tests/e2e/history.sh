@@ -515,4 +515,16 @@ test_no_place_for_it() {
     assert_match "$stderr" 'the run is not recorded: .*file/below'
 }
 
+test_a_place_that_others_can_change() {
+    simple
+    mkdir open
+    chmod 0777 open
+    run "$RUNNER" exec --history open p.yaml
+    assert_eq 0 "$status"
+    assert_match "$stderr" 'the run is not recorded: open can be written by others; chmod it to 0700'
+    run "$RUNNER" list --history open
+    assert_eq 1 "$status"
+    assert_eq '' "$(ls open)"
+}
+
 run_tests "$@"
