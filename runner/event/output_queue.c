@@ -60,7 +60,7 @@ static void keep_failure(struct output_queue *q, int result, const struct err *e
         q->failure = *err;
 }
 
-static void write_run(struct output_queue *q, int fd, const char *data, size_t size)
+static void write_run(struct output_queue *q, int fd, char *data, size_t size)
 {
     struct err err = ERR_INIT;
 
@@ -83,7 +83,7 @@ static void write_run(struct output_queue *q, int fd, const char *data, size_t s
 
 static void write_batch(struct output_queue *q)
 {
-    const char *at = q->writing.bytes.data;
+    char *at = q->writing.bytes.data;
     struct err err = ERR_INIT;
 
     vec_foreach (struct run *, run, &q->writing.runs) {

@@ -17,10 +17,9 @@ int output_queue_new(struct output_queue **ret, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Takes what comes out of a queue in place of descriptors: `fd` below is whatever number it gives a
- * meaning to. Called by the queue's thread. */
+ * meaning to. Called by the queue's thread; `data` may be changed in place. */
 struct output_writer {
-    int (*write)(struct output_writer *writer, int fd, const char *data, size_t size,
-                 struct err *err);
+    int (*write)(struct output_writer *writer, int fd, char *data, size_t size, struct err *err);
     /* All that had come has been given to write(), and nothing more is there: may write what that
      * has put together. NULL: nothing to do. */
     int (*flush)(struct output_writer *writer, struct err *err);

@@ -20,6 +20,7 @@ struct record_events {
     size_t given;     /* of them, the line that was given last */
     size_t searched;  /* of them, without an end of a line */
     bool final;       /* the writer was gone before the file was read for the last time */
+    bool unreadable;  /* what is there cannot be read, which has been told */
 };
 
 void record_events_open(const struct record *record, uint64_t after_seq, struct record_events **ret)
@@ -127,10 +128,14 @@ enum record_got record_events_next(struct record_events *e, struct record_event 
         size_t size;
         int found;
 
+        if (e->unreadable)
+            return RECORD_END;
         advance(e);
         found = find_line(e, &size, err);
-        if (found < 0)
+        if (found < 0) {
+            e->unreadable = true;
             return RECORD_DAMAGED;
+        }
         if (found) {
             enum record_got got = take_line(e, size, ret, err);
 
@@ -144,6 +149,56 @@ enum record_got record_events_next(struct record_events *e, struct record_event 
             e->final = true; /* what it wrote at last may have come after the look */
         }
     }
+}
+
+const char *record_event_node(const struct record_event *event, size_t *ret_size)
+{
+    static const char key[] = "\"id\":\"";
+    /* Nothing that comes before it can hold that. */
+    const char *id = strstr(event->json, key);
+    const char *node;
+    size_t size;
+
+    *ret_size = 0;
+    if (!id)
+        return event->json;
+    id += sizeof(key) - 1;
+    size = strcspn(id, "\"");
+    node = memchr(id, '.', size);
+    if (!node)
+        return id + size;
+    node++;
+    *ret_size = size - (size_t)(node - id);
+    return node;
+}
+
+const char *record_event_name(const struct record_event *event, size_t *ret_size)
+{
+    static const char key[] = ",\"event\":\"";
+    const char *at = event->json + strcspn(event->json, ",");
+
+    *ret_size = 0;
+    if (strncmp(at, key, sizeof(key) - 1) != 0)
+        return at;
+    at += sizeof(key) - 1;
+    *ret_size = strcspn(at, "\"");
+    return at;
+}
+
+bool record_event_is_of_run(const struct record_event *event)
+{
+    size_t size;
+    const char *name = record_event_name(event, &size);
+
+    return size >= 3 && memcmp(name, "Run", 3) == 0;
+}
+
+bool record_event_is_note(const struct record_event *event)
+{
+    size_t size;
+    const char *name = record_event_name(event, &size);
+
+    return size >= 4 && memcmp(name + size - 4, "Note", 4) == 0;
 }
 
 int record_events_read(const struct record *record, uint64_t after_seq,

@@ -9,10 +9,12 @@
  * need not read what lies between, and "log", which counts "records", "lines", "bytes",
  * "stored_bytes" and "missing_bytes".
  *
+ * "seq", "event", "time" and "id" (RUN.0.1.2) come first; the id of RunBegan, behind its format.
  * A line that is not complete, because it is being written or its writer died, is not there yet. */
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +37,15 @@ void record_events_open(const struct record *record, uint64_t after_seq,
                         struct record_events **ret);
 enum record_got record_events_next(struct record_events *events, struct record_event *ret,
                                    struct err *err) __attribute__((warn_unused_result));
+/* Where the node of an event is, as in record_log_filter: "0.1.2", "" for the run itself. Points
+ * into the event, and is not NUL-terminated. */
+const char *record_event_node(const struct record_event *event, size_t *ret_size);
+/* Its name, "StepStarted"; likewise. */
+const char *record_event_name(const struct record_event *event, size_t *ret_size);
+/* RunBegan, RunPlanned, RunEnded: of the run, and of no node. */
+bool record_event_is_of_run(const struct record_event *event);
+/* StepNote and the like. */
+bool record_event_is_note(const struct record_event *event);
 /* NULL is fine. */
 void record_events_close(struct record_events *events);
 

@@ -28,7 +28,7 @@ struct format_record {
     uint16_t node_size;
     uint8_t stream; /* enum record_stream; the data of RECORD_MISSING is a uint64_t */
     uint8_t continued;
-    uint32_t zero;
+    uint32_t last_event; /* the number of the one that came before it (record/events.h) */
 };
 
 struct format_entry {

@@ -232,6 +232,7 @@ static bool take_record(struct record_log *log, struct record_item *ret)
     buf_add(&log->item_node, node, r.node_size);
     *ret = (struct record_item){.seq = seq,
                                 .time_ms = r.time_ms,
+                                .last_event = r.last_event,
                                 .stream = (enum record_stream)r.stream,
                                 .continued = r.continued,
                                 .node_number = r.node_number,

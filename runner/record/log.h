@@ -43,6 +43,7 @@ struct record_log_filter {
 struct record_item {
     uint64_t seq;
     int64_t time_ms;
+    uint64_t last_event; /* the number of the event that came before it */
     enum record_stream stream;
     bool continued;       /* its first line goes on where the item of this node and stream before
                            * stopped */

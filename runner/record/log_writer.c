@@ -110,13 +110,14 @@ static int store(struct log_writer *w, const char *records, size_t size, bool be
     return 0;
 }
 
-/* Says in a block of its own how much is missing before what comes next. */
-static int tell_missing(struct log_writer *w, struct err *err)
+/* Says in a block of its own how much is missing behind that event and before what comes next. */
+static int tell_missing(struct log_writer *w, uint32_t last_event, struct err *err)
 {
     const struct format_entry entry = w->entry;
     struct format_record header = {.size = sizeof(uint64_t),
                                    .time_ms = w->untold_ms,
-                                   .stream = RECORD_MISSING};
+                                   .stream = RECORD_MISSING,
+                                   .last_event = last_event};
     char record[sizeof(header) + sizeof(uint64_t)];
     int result;
 
@@ -163,9 +164,17 @@ static size_t account(struct log_writer *w, const char *record)
     return sizeof(header) + header.node_size + header.size;
 }
 
+static uint32_t last_event_before(const char *record)
+{
+    struct format_record header;
+
+    memcpy(&header, record, sizeof(header));
+    return header.last_event;
+}
+
 /* The limit is reached with this block: half of its records may have room, or half of those. Leaves
- * the entry as that of what was stored; returns the bytes of data in it. */
-static uint64_t store_some(struct log_writer *w, const char *records)
+ * the entry as that of what was stored; returns the size of that. */
+static size_t store_some(struct log_writer *w, const char *records)
 {
     uint32_t count = w->entry.record_count;
 
@@ -177,7 +186,7 @@ static uint64_t store_some(struct log_writer *w, const char *records)
         for (uint32_t i = 0; i < count; i++)
             size += account(w, records + size);
         if (store(w, records, size, false, NULL) == 0)
-            return w->entry.bytes;
+            return size;
     }
     return 0;
 }
@@ -205,27 +214,32 @@ static int end_block(struct log_writer *w, const char *records, size_t size, str
         return 0;
     }
     if (w->untold_bytes)
-        result = tell_missing(w, err);
+        result = tell_missing(w, last_event_before(records), err);
     if (result == 0)
         result = store(w, records, size, false, err);
-    if (result < 0) {
-        if (w->full && !w->untold_bytes)
-            bytes -= store_some(w, records);
+    if (result < 0 && w->full) {
+        size_t stored = w->untold_bytes ? 0 : store_some(w, records);
+
+        lose(w, stored ? bytes - w->entry.bytes : bytes, last_ms);
+        (void)!tell_missing(w, last_event_before(records + stored), NULL);
+    } else if (result < 0) {
         lose(w, bytes, last_ms);
-        if (w->full)
-            (void)!tell_missing(w, NULL);
     }
     begin_block(w);
     return result;
 }
 
-int log_writer_add(struct log_writer *w, const char *records, size_t size, struct err *err)
+int log_writer_add(struct log_writer *w, char *records, size_t size, uint64_t last_event,
+                   struct err *err)
 {
     const char *end = records + size;
     const char *from = records;
     int result = 0;
 
-    for (const char *at = records; at < end;) {
+    w->last_event = last_event < UINT32_MAX ? (uint32_t)last_event : UINT32_MAX;
+    for (char *at = records; at < end;) {
+        memcpy(at + offsetof(struct format_record, last_event), &w->last_event,
+               sizeof(w->last_event));
         at += account(w, at);
         if (w->block.len + (size_t)(at - from) < FORMAT_BLOCK_SIZE)
             continue;
@@ -258,7 +272,7 @@ int log_writer_finish(struct log_writer *w, struct err *err)
 {
     int result = log_writer_flush(w, err);
 
-    if (w->untold_bytes && tell_missing(w, result == 0 ? err : NULL) < 0)
+    if (w->untold_bytes && tell_missing(w, w->last_event, result == 0 ? err : NULL) < 0)
         result = -1;
     return result;
 }

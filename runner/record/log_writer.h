@@ -31,13 +31,15 @@ struct log_writer {
     uint64_t untold_bytes; /* of those: not told in the log yet */
     int64_t untold_ms;
     int64_t last_ms;
+    uint32_t last_event; /* came before what was added last */
 };
 
 void log_writer_init(struct log_writer *w, int log_fd, int index_fd, int64_t limit);
 void log_writer_release(struct log_writer *w);
-/* Whole records, one behind the other. -1: some of them are missing now. */
-int log_writer_add(struct log_writer *w, const char *records, size_t size, struct err *err)
-    __attribute__((warn_unused_result));
+/* Whole records, one behind the other, which came behind the event `last_event`; that is set in
+ * them. -1: some of them are missing now. */
+int log_writer_add(struct log_writer *w, char *records, size_t size, uint64_t last_event,
+                   struct err *err) __attribute__((warn_unused_result));
 /* Ends the block, so that all that came is in the files. */
 int log_writer_flush(struct log_writer *w, struct err *err) __attribute__((warn_unused_result));
 /* So much came behind the limit. */

@@ -348,7 +348,7 @@ static struct record_writer *of_output(struct output_writer *output)
     return (struct record_writer *)((char *)output - offsetof(struct record_writer, output));
 }
 
-static int write_some(struct output_writer *output, int where, const char *data, size_t size,
+static int write_some(struct output_writer *output, int where, char *data, size_t size,
                       struct err *err)
 {
     struct record_writer *w = of_output(output);
@@ -356,7 +356,8 @@ static int write_some(struct output_writer *output, int where, const char *data,
 
     block_file_size_signal();
     if (where == TO_LOG) {
-        int result = log_result(w, log_writer_add(&w->log, data, size, &why), &why, err);
+        int result =
+            log_result(w, log_writer_add(&w->log, data, size, w->next_seq - 1, &why), &why, err);
 
         atomic_store_explicit(&w->log_is_full, w->log.full, memory_order_relaxed);
         return result;

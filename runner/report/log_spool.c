@@ -68,7 +68,7 @@ static int write_all_at(int fd, const char *data, size_t size, off_t at, struct 
 }
 
 /* A file that is open only now needs no descriptor while its step waits. */
-static int write_log(struct output_writer *writer, int number, const char *data, size_t size,
+static int write_log(struct output_writer *writer, int number, char *data, size_t size,
                      struct err *err)
 {
     struct log_spool *spool =

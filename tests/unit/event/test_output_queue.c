@@ -82,8 +82,7 @@ struct collector {
     int ends[2]; /* how much each batch was */
 };
 
-static int collect(struct output_writer *writer, int fd, const char *data, size_t size,
-                   struct err *err)
+static int collect(struct output_writer *writer, int fd, char *data, size_t size, struct err *err)
 {
     (void)fd;
     (void)data;

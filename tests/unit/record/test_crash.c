@@ -49,7 +49,7 @@ static void add_item(struct log_writer *w, uint64_t seq)
     buf_add(&records, &header, sizeof(header));
     buf_addstr(&records, "0.1");
     buf_add(&records, text.data, text.len);
-    assert_ok(log_writer_add(w, records.data, records.len, &test_err));
+    assert_ok(log_writer_add(w, records.data, records.len, 7, &test_err));
 }
 
 /* A record that has ended, with a log of small blocks. */
