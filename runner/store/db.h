@@ -38,6 +38,7 @@ enum db_mode {
     DB_READ,  /* one statement */
     DB_READS, /* several that see the same */
     DB_WRITE,
+    DB_WRITE_SYNCED, /* on the disk when it returns, not only in the system's memory */
 };
 
 struct db_work {
@@ -47,6 +48,11 @@ struct db_work {
     int (*body)(const struct ctx *ctx, struct db *db, void *arg, bool again, struct err *err);
     void *arg;
 };
+
+static inline bool db_mode_writes(enum db_mode mode)
+{
+    return mode == DB_WRITE || mode == DB_WRITE_SYNCED;
+}
 
 struct db_ops {
     const char *contains; /* the function of (text, part) that is more than 0 if it does */

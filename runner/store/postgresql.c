@@ -33,6 +33,8 @@ static const char *const begins[] = {
     [DB_READ] = NULL,
     [DB_READS] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [DB_WRITE] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    /* Unless its administrator has told it otherwise, that is what the server does anyway. */
+    [DB_WRITE_SYNCED] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
 };
 
 /* One attempt. *in_doubt is set when the commit was sent. */
@@ -48,7 +50,7 @@ static int attempt(const struct ctx *ctx, struct postgresql_db *db, const struct
     if (status == 0 && begin) {
         status = run_sql(ctx, db, "COMMIT", err);
         *in_doubt = again || (status < 0 && db->connection.failure == PQ_FAILURE_LOST &&
-                              work->mode == DB_WRITE);
+                              db_mode_writes(work->mode));
     }
     if (status < 0 && begin && db->connection.handle && run_sql(ctx, db, "ROLLBACK", NULL) < 0)
         pq_connection_close(&db->connection);

@@ -2,7 +2,9 @@
 
 /* Events are kept in blocks of those that were appended together, one a line: a run's end brings
  * thousands. `folded` is what is searched: name and id in lower case. Text is in the order of its
- * bytes everywhere. */
+ * bytes everywhere.
+ *
+ * A submission is taken by a server, or "-": it ended before it had begun. */
 
 const char *const db_sqlite_migrations[] = {
     "CREATE TABLE runner_runs (\n"
@@ -39,6 +41,13 @@ const char *const db_sqlite_migrations[] = {
     "    version INTEGER NOT NULL,\n"
     "    tree TEXT NOT NULL\n"
     ") STRICT;\n",
+    "CREATE TABLE runner_submissions (\n"
+    "    run INTEGER PRIMARY KEY REFERENCES runner_runs ON DELETE CASCADE,\n"
+    "    taken_by TEXT NOT NULL,\n"
+    "    options TEXT NOT NULL,\n"
+    "    file TEXT NOT NULL\n"
+    ") STRICT;\n"
+    "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
 };
 const int db_sqlite_version = sizeof(db_sqlite_migrations) / sizeof(*db_sqlite_migrations);
 
@@ -79,6 +88,13 @@ const char *const db_postgresql_migrations[] = {
     "    version BIGINT NOT NULL,\n"
     "    tree TEXT NOT NULL\n"
     ");\n",
+    "CREATE TABLE runner_submissions (\n"
+    "    run BIGINT PRIMARY KEY REFERENCES runner_runs ON DELETE CASCADE,\n"
+    "    taken_by TEXT NOT NULL,\n"
+    "    options TEXT NOT NULL,\n"
+    "    file TEXT NOT NULL\n"
+    ");\n"
+    "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
 };
 const int db_postgresql_version =
     sizeof(db_postgresql_migrations) / sizeof(*db_postgresql_migrations);

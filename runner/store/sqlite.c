@@ -2,9 +2,9 @@
  *
  * A lock of another process is waited for by SQLite's busy handler, which sleeps under the context,
  * and a statement that takes long asks the context now and then. A commit is not synced to the
- * disk: a machine that crashes may lose the newest, which are found again in the records, and keeps
- * the file whole. The log of changes stays when the file is closed, because to empty it needs the
- * disk twice, for which each `exec` would wait. */
+ * disk, unless it is of what no record has: a machine that crashes may lose the newest, which are
+ * found again in the records, and keeps the file whole. The log of changes stays when the file is
+ * closed, because to empty it needs the disk twice, for which each `exec` would wait. */
 #include "store/sqlite.h"
 
 #include <string.h>
@@ -230,17 +230,28 @@ static const char *const begins[] = {
     [DB_READ] = NULL,
     [DB_READS] = "BEGIN",
     [DB_WRITE] = "BEGIN IMMEDIATE",
+    [DB_WRITE_SYNCED] = "BEGIN IMMEDIATE",
 };
+
+/* The log of changes is synced at each commit, or not. Cannot be changed in a transaction. */
+static int set_synced(struct sqlite_db *db, bool synced, struct err *err)
+{
+    return sqlite_db_exec(db, synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+                          err);
+}
 
 static int transact(const struct ctx *ctx, struct db *base, const struct db_work *work,
                     struct err *err)
 {
     struct sqlite_db *db = (struct sqlite_db *)base;
     const char *begin = begins[work->mode];
+    bool synced = work->mode == DB_WRITE_SYNCED;
     int status;
 
     db->ctx = ctx;
-    status = begin ? sqlite_db_begin(db, begin, err) : 0;
+    status = synced ? set_synced(db, true, err) : 0;
+    if (status == 0 && begin)
+        status = sqlite_db_begin(db, begin, err);
     if (status == 0)
         status = work->body(ctx, base, work->arg, false, err);
     if (status == 0 && begin)
@@ -248,6 +259,9 @@ static int transact(const struct ctx *ctx, struct db *base, const struct db_work
     if (status < 0)
         sqlite_db_rollback(db);
     db->ctx = NULL;
+    /* Failing, it syncs more than it has to. */
+    if (synced)
+        (void)set_synced(db, false, NULL);
     return status;
 }
 

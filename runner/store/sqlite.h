@@ -6,7 +6,7 @@
 #include "store/db.h"
 
 /* Statements that come again. */
-#define SQLITE_DB_KEPT 16
+#define SQLITE_DB_KEPT 32
 
 struct sqlite_db {
     struct db db;

@@ -5,8 +5,6 @@
 
 /* A block of events has so many bytes, and what the last of them has beyond. */
 #define BLOCK_BYTES ((size_t)256 * 1024)
-/* Of one event, or of one snapshot. */
-#define TEXT_MAX ((size_t)256 * 1024 * 1024)
 
 #define SQL_ADD                                                                                    \
     "INSERT INTO runner_runs (" ROW_COLUMNS ", folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "   \
@@ -39,10 +37,9 @@ static int take_number(void *arg, const struct db_value *row, struct err *err)
     return 0;
 }
 
-/* Runs a statement that gives one number, or nothing: then *ret stays and 0 is returned. */
-static int64_t run_for_number(const struct ctx *ctx, struct db *db, const char *sql,
-                              const struct db_value *params, size_t count, int64_t *ret,
-                              struct err *err)
+int64_t store_run_for_number(const struct ctx *ctx, struct db *db, const char *sql,
+                             const struct db_value *params, size_t count, int64_t *ret,
+                             struct err *err)
 {
     return db->ops->run(ctx, db,
                         &(struct db_query){.sql = sql,
@@ -71,7 +68,7 @@ static int64_t write_row(const struct ctx *ctx, struct db *db, const struct stor
         params[0] = DB_TEXT(change->id);
         params[1] = DB_NUMBER(target_version(change));
         params[2] = DB_NUMBER(change->version);
-        return run_for_number(ctx, db, SQL_ADVANCE, params, 3, ret_key, err);
+        return store_run_for_number(ctx, db, SQL_ADVANCE, params, 3, ret_key, err);
     }
     row_params(change->run, &arena, params);
     params[0] = DB_TEXT(change->id);
@@ -80,8 +77,16 @@ static int64_t write_row(const struct ctx *ctx, struct db *db, const struct stor
     params[ROW_COLUMN_COUNT] = DB_TEXT(row_fold(searched.data, &arena));
     params[ROW_COLUMN_COUNT + 1] = DB_NUMBER(change->version);
     if (change->add)
-        return run_for_number(ctx, db, SQL_ADD, params, ROW_COLUMN_COUNT + 1, ret_key, err);
-    return run_for_number(ctx, db, SQL_CHANGE, params, ROW_COLUMN_COUNT + 2, ret_key, err);
+        return store_run_for_number(ctx, db, SQL_ADD, params, ROW_COLUMN_COUNT + 1, ret_key, err);
+    return store_run_for_number(ctx, db, SQL_CHANGE, params, ROW_COLUMN_COUNT + 2, ret_key, err);
+}
+
+int64_t store_add_row(const struct ctx *ctx, struct db *db, const struct store_run *run,
+                      int64_t *ret_key, struct err *err)
+{
+    const struct store_change change = {.id = run->id, .add = true, .run = run};
+
+    return write_row(ctx, db, &change, ret_key, err);
 }
 
 /* Says why a row was not written. If an attempt before may have done it, and the row stands where
@@ -92,7 +97,7 @@ static int mark_refused(const struct ctx *ctx, struct db *db, struct store_chang
     const struct db_value id = DB_TEXT(change->id);
     int64_t version = -1;
 
-    if (run_for_number(ctx, db, SQL_VERSION, &id, 1, &version, err) < 0)
+    if (store_run_for_number(ctx, db, SQL_VERSION, &id, 1, &version, err) < 0)
         return -1;
     if (version < 0)
         change->result = ERR_NOT_FOUND;
@@ -122,7 +127,7 @@ static int write_events(const struct ctx *ctx, struct db *db, const struct store
             DB_NUMBER(change->version + 1 + (int64_t)i),
             row_text(lines.data, lines.len, &arena),
         };
-        if (run_for_number(ctx, db, SQL_EVENTS, params, 4, NULL, err) < 0)
+        if (store_run_for_number(ctx, db, SQL_EVENTS, params, 4, NULL, err) < 0)
             return -1;
         first = change->version + 2 + (int64_t)i;
         buf_reset(&lines);
@@ -140,7 +145,7 @@ static int write_snapshot(const struct ctx *ctx, struct db *db, const struct sto
         row_text(change->snapshot, strlen(change->snapshot), &arena),
     };
 
-    return run_for_number(ctx, db, SQL_SNAPSHOT, params, 3, NULL, err) < 0 ? -1 : 0;
+    return store_run_for_number(ctx, db, SQL_SNAPSHOT, params, 3, NULL, err) < 0 ? -1 : 0;
 }
 
 static int write_change(const struct ctx *ctx, struct db *db, struct store_change *change,
@@ -159,7 +164,7 @@ static int write_change(const struct ctx *ctx, struct db *db, struct store_chang
         if (change->drop_events) {
             const struct db_value params[] = {DB_NUMBER(key), DB_NUMBER(change->version)};
 
-            return run_for_number(ctx, db, SQL_DROP, params, 2, NULL, err) < 0 ? -1 : 0;
+            return store_run_for_number(ctx, db, SQL_DROP, params, 2, NULL, err) < 0 ? -1 : 0;
         }
     }
     return write_events(ctx, db, change, key, err);
@@ -180,9 +185,9 @@ static int check_event(const char *event, size_t number, const char *id, struct 
 {
     size_t len = strlen(event);
 
-    if (len > TEXT_MAX)
+    if (len > STORE_TEXT_MAX)
         return err_set(err, ERR_LIMIT, "event %zu of run %s has more than %zu bytes", number, id,
-                       TEXT_MAX);
+                       STORE_TEXT_MAX);
     if (memchr(event, '\n', len))
         return err_set(err, ERR_INVALID, "event %zu of run %s has several lines", number, id);
     return 0;
@@ -201,9 +206,9 @@ static int check_change(const struct store_change *change, struct err *err)
     if (change->version < 0 || (change->add && (change->version || !change->run)))
         return err_set(err, ERR_INVALID, "run %s cannot be written in version %lld", change->id,
                        (long long)change->version);
-    if (change->snapshot && strlen(change->snapshot) > TEXT_MAX)
+    if (change->snapshot && strlen(change->snapshot) > STORE_TEXT_MAX)
         return err_set(err, ERR_LIMIT, "the snapshot of run %s has more than %zu bytes", change->id,
-                       TEXT_MAX);
+                       STORE_TEXT_MAX);
     for (size_t i = 0; i < change->event_count && !drops_events(change); i++) {
         if (check_event(change->events[i], (size_t)change->version + 1 + i, change->id, err) < 0)
             return -1;
@@ -264,7 +269,7 @@ static int delete_body(const struct ctx *ctx, struct db *db, void *arg, bool aga
 
         if (!store_id_valid(removal->ids[i]))
             continue;
-        found = run_for_number(ctx, db, SQL_DELETE, &id, 1, &key, err);
+        found = store_run_for_number(ctx, db, SQL_DELETE, &id, 1, &key, err);
         if (found < 0)
             return -1;
         deleted += found;

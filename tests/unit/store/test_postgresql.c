@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/submissions.h"
 #include "tests/unit/fixture/stores.h"
 
 static char url[256];
@@ -195,7 +195,7 @@ static void what_a_server_refuses(void **state)
     assert_string_equal(
         test_err.message,
         "the store in postgresql:///postgres has version 7, made by a newer runner; "
-        "this one knows version 1: use the newer one, or name another database");
+        "this one knows version 2: use the newer one, or name another database");
     stores_sql(
         "CREATE ROLE poor LOGIN; CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO poor");
     snprintf(where, sizeof(where),
@@ -215,6 +215,20 @@ static void what_a_server_refuses(void **state)
                         "create the schema of the search_path");
     assert_error(open_wait("postgresql://host:port/x?nonsense=1", 0, &poor), ERR_UNAVAILABLE);
     assert_message("postgresql://host:port/x does not answer: invalid URI query parameter");
+}
+
+static void an_older_store_is_brought_up_to_date(void **state)
+{
+    CLEANUP_STORE struct store *newer = NULL;
+    CLEANUP_STORE_RUNS struct store_runs waiting = {0};
+
+    (void)state;
+    assert_ok(add(store, "r1"));
+    stores_sql("DROP TABLE runner_submissions; UPDATE runner_meta SET version = 1");
+    assert_ok(open_wait(url, 0, &newer));
+    assert_ok(store_waiting(&test_ctx, newer, 0, &waiting, &test_err));
+    assert_int_equal(waiting.len, 0);
+    assert_error(add(newer, "r1"), ERR_CONFLICT);
 }
 
 /* Between the store and the server: passes all on, but the first connection is closed when the
@@ -280,6 +294,30 @@ static void *cut(void *arg)
     }
 }
 
+/* Each of them is done twice, and counts once. */
+static void submissions_that_nobody_answered(struct cutter *cutter, struct store *through)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted got = {0};
+    const struct store_run run = {.id = "s1"};
+    struct store_submission submission = {.run = &run, .file = "x"};
+    const struct store_drop drop = {.id = "s1", .state = STATE_CANCELLED, .event = "{}"};
+
+    cutter->commits = 0;
+    assert_ok(store_submit(&test_ctx, through, &submission, 1, &test_err));
+    assert_int_equal(submission.result, ERR_NONE);
+    assert_true(cutter->commits > 1);
+    cutter->commits = 0;
+    assert_ok(store_take(&test_ctx, through, "s1", "me", &got, &test_err));
+    assert_true(cutter->commits > 1);
+    cutter->commits = 0;
+    assert_ok(store_give_back(&test_ctx, through, "s1", "me", &test_err));
+    assert_true(cutter->commits > 1);
+    cutter->commits = 0;
+    assert_ok(store_drop(&test_ctx, through, &drop, &test_err));
+    assert_true(cutter->commits > 1);
+    assert_error(store_drop(&test_ctx, through, &drop, &test_err), ERR_CONFLICT);
+}
+
 static void a_commit_that_nobody_answered(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -312,6 +350,7 @@ static void a_commit_that_nobody_answered(void **state)
     assert_ok(store_get(&test_ctx, through, "r1", &runs, &test_err));
     assert_int_equal(runs.items[0].version, 1);
     assert_string_equal(stores_sql("SELECT count(*) FROM runner_events"), "1");
+    submissions_that_nobody_answered(&cutter, through);
     store_close(through);
     through = NULL;
     shutdown(cutter.listener, SHUT_RDWR);
@@ -329,6 +368,7 @@ int main(void)
         EACH(a_server_that_is_silent),
         EACH(a_lock_of_another),
         EACH(what_a_server_refuses),
+        EACH(an_older_store_is_brought_up_to_date),
         EACH(a_commit_that_nobody_answered),
     };
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "store/store.h"
+#include "store/submissions.h"
 #include "tests/unit/fixture/stores.h"
 
 static const char *path;
@@ -157,7 +157,22 @@ static void a_newer_store(void **state)
     sql(path, "PRAGMA user_version = 7");
     assert_refused(ERR_UNSUPPORTED,
                    " has version 7, made by a newer runner; this one knows version "
-                   "1: use the newer one, or name another file");
+                   "2: use the newer one, or name another file");
+}
+
+static void an_older_store_is_brought_up_to_date(void **state)
+{
+    CLEANUP_STORE struct store *store = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0}, waiting = {0};
+
+    (void)state;
+    make_store(1);
+    sql(path, "DROP TABLE runner_submissions; PRAGMA user_version = 1");
+    assert_ok(open_wait(path, 0, &store));
+    assert_ok(store_list(&test_ctx, store, &(struct store_query){0}, &runs, &test_err));
+    assert_int_equal(runs.len, 1);
+    assert_ok(store_waiting(&test_ctx, store, 0, &waiting, &test_err));
+    assert_int_equal(waiting.len, 0);
 }
 
 /* They are left out, and whoever asks for one of them is told why. */
@@ -446,6 +461,7 @@ int main(void)
         EACH(a_file_that_is_no_database),
         EACH(an_empty_file_becomes_a_store),
         EACH(a_newer_store),
+        EACH(an_older_store_is_brought_up_to_date),
         EACH(rows_that_make_no_sense),
         EACH(a_damaged_file),
         EACH(a_file_of_somebody_else),
