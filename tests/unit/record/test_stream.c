@@ -276,10 +276,10 @@ static struct rig *write_behind_flock;
 int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);
 
-static int stop_at_third(void *arg, const struct record_event *event)
+static int stop_at_fourth(void *arg, const struct record_event *event)
 {
     (void)arg;
-    return event->seq == 3;
+    return event->seq == 4;
 }
 
 int __wrap_flock(int fd, int operation)
@@ -293,7 +293,7 @@ int __wrap_flock(int fd, int operation)
         write_behind_flock = NULL;
         print_number(r, 0);
         event_bus_note(&r->bus, rig_node(r, 0, 0, 1), "note");
-        while (record_events_read(record, 0, stop_at_third, NULL, &test_err) == 0)
+        while (record_events_read(record, 0, stop_at_fourth, NULL, &test_err) == 0)
             ctx_sleep(&test_ctx, 5, NULL);
     }
     return result;
@@ -302,19 +302,26 @@ int __wrap_flock(int fd, int operation)
 /* Between the looks for events and for output both come. */
 static void an_event_does_not_overtake(void **state)
 {
-    static const char *const expected[] = {"1 RunBegan",           "2 RunPlanned",
-                                           "out 1.0.0 0000000000", "note 0.0.1 note",
-                                           "3 StepNote",           NULL};
+    static const char *const expected[] = {"1 RunBegan",
+                                           "2 RunPlanned",
+                                           "3 PipelineStarted",
+                                           "out 1.0.0 0000000000",
+                                           "note 0.0.1 note",
+                                           "4 StepNote",
+                                           NULL};
     struct rig *r = *state;
     CLEANUP_RECORD struct record *record = NULL;
     CLEANUP_RECORD_FOLLOW struct record_follow *follow = NULL;
     struct given given = {0};
 
     rig_create(r, 0);
+    node_set_state(&r->bus, &r->root, STATE_RUNNING, NULL);
     record = rig_open(r);
     record_follow_open(record, (struct record_position){0}, NULL, &follow);
+    while (given.texts.len < 3)
+        assert_int_equal(take(follow, &given), RECORD_NONE_YET);
     write_behind_flock = r;
-    while (given.texts.len < 5)
+    while (given.texts.len < 6)
         assert_int_equal(take(follow, &given), RECORD_NONE_YET);
     assert_given(&given, expected);
     given_release(&given);
