@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/utf8.h"
 
 json_t *json_safe_string(const char *text)
@@ -14,4 +13,44 @@ json_t *json_safe_string(const char *text)
         return json_string(text);
     utf8_add_valid(&clean, text, len);
     return json_string(clean.data);
+}
+
+/* Of bytes below 128: 0: as they are; else what comes behind a backslash. */
+static const char escapes[128] = {
+    [0 ... 7] = 'u', ['\b'] = 'b',      ['\t'] = 't', ['\n'] = 'n',  [11] = 'u',  ['\f'] = 'f',
+    ['\r'] = 'r',    [14 ... 31] = 'u', ['"'] = '"',  ['\\'] = '\\', [127] = 'u',
+};
+
+/* Valid UTF-8. */
+static void write_valid(struct buf *out, const char *text, size_t size)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c >= 128 || !escapes[c])
+            continue;
+        buf_add(out, text + from, i - from);
+        from = i + 1;
+        if (escapes[c] == 'u')
+            buf_addf(out, "\\u%04x", c);
+        else
+            buf_add(out, (char[]){'\\', escapes[c]}, 2);
+    }
+    buf_add(out, text + from, size - from);
+}
+
+void json_write_string(struct buf *out, const void *text, size_t size)
+{
+    CLEANUP_BUF struct buf clean = BUF_INIT;
+
+    buf_addch(out, '"');
+    if (utf8_valid(text, size)) {
+        write_valid(out, text, size);
+    } else {
+        utf8_add_valid(&clean, text, size);
+        write_valid(out, clean.data, clean.len);
+    }
+    buf_addch(out, '"');
 }

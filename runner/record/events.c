@@ -23,11 +23,79 @@ struct record_events {
     bool unreadable;  /* what is there cannot be read, which has been told */
 };
 
+/* {"seq":12,… */
+static bool parse_seq(const char *line, uint64_t *seq)
+{
+    static const char prefix[] = "{\"seq\":";
+    uint64_t value = 0;
+    size_t digits = 0;
+
+    if (strncmp(line, prefix, sizeof(prefix) - 1) != 0)
+        return false;
+    for (line += sizeof(prefix) - 1; *line >= '0' && *line <= '9' && digits < 19; line++, digits++)
+        value = value * 10 + (uint64_t)(*line - '0');
+    *seq = value;
+    return digits > 0 && *line == ',';
+}
+
+/* The first line that begins behind `from`, and before `to`: its number and where it begins; false:
+ * there is none, or it has no number. */
+static bool line_behind(const struct record *record, int64_t from, int64_t to, int64_t *ret_at,
+                        uint64_t *ret_seq)
+{
+    char bytes[4096 + 1];
+
+    for (int64_t at = from; at < to;) {
+        ssize_t got = pread(record->events_fd, bytes, sizeof(bytes) - 1, (off_t)at);
+        const char *newline = got > 0 ? memchr(bytes, '\n', (size_t)got) : NULL;
+
+        if (got <= 0)
+            return false;
+        if (!newline) {
+            at += got;
+            continue;
+        }
+        *ret_at = at + (newline - bytes) + 1;
+        if (*ret_at >= to)
+            return false;
+        got = pread(record->events_fd, bytes, 64, (off_t)*ret_at);
+        bytes[got > 0 ? got : 0] = '\0';
+        return parse_seq(bytes, ret_seq);
+    }
+    return false;
+}
+
+/* Where to begin to read: not behind the line that is looked for. */
+static int64_t find_offset(const struct record *record, uint64_t after_seq)
+{
+    struct stat st;
+    int64_t low = 0;
+    int64_t high;
+
+    if (!after_seq || fstat(record->events_fd, &st) < 0)
+        return 0;
+    high = st.st_size;
+    while (high - low > READ_SIZE) {
+        int64_t middle = low + (high - low) / 2;
+        int64_t at;
+        uint64_t seq;
+
+        if (line_behind(record, middle, high, &at, &seq) && seq <= after_seq)
+            low = at;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void record_events_open(const struct record *record, uint64_t after_seq, struct record_events **ret)
 {
     struct record_events *e = xmalloc(sizeof(*e));
 
-    *e = (struct record_events){.record = record, .after_seq = after_seq, .bytes = BUF_INIT};
+    *e = (struct record_events){.record = record,
+                                .after_seq = after_seq,
+                                .offset = find_offset(record, after_seq),
+                                .bytes = BUF_INIT};
     *ret = e;
 }
 
@@ -84,21 +152,6 @@ static int find_line(struct record_events *e, size_t *size, struct err *err)
         if (more <= 0)
             return more;
     }
-}
-
-/* {"seq":12,… */
-static bool parse_seq(const char *line, uint64_t *seq)
-{
-    static const char prefix[] = "{\"seq\":";
-    uint64_t value = 0;
-    size_t digits = 0;
-
-    if (strncmp(line, prefix, sizeof(prefix) - 1) != 0)
-        return false;
-    for (line += sizeof(prefix) - 1; *line >= '0' && *line <= '9' && digits < 19; line++, digits++)
-        value = value * 10 + (uint64_t)(*line - '0');
-    *seq = value;
-    return digits > 0 && *line == ',';
 }
 
 /* What a line that was found is: ITEM, DAMAGED, or NONE_YET for one that was not asked for. */

@@ -4,10 +4,10 @@
  * gap. The first is "RunBegan", with "format" 1, "id", "origin", "owner", "user", "directory" and
  * "time"; what is not known is absent. It is there as soon as the record is. Before all other
  * events comes "RunPlanned", with "name" (of the pipeline) and "tree" (node_tree_to_json()); a run
- * that ended before there was a tree has none. The last is "RunEnded", with "status", "exit_code"
- * (of the runner), "text", "tree" again unless that is large, so that who wants the outcome alone
- * need not read what lies between, and "log", which counts "records", "lines", "bytes",
- * "stored_bytes" and "missing_bytes".
+ * that ended before there was a tree has none. The last is "RunEnded", with "status",
+ * "reason" and "error" (of the pipeline), "exit_code" (of the runner), "text", "tree" again unless
+ * that is large, so that who wants the outcome alone need not read what lies between, and "log",
+ * which counts "records", "lines", "bytes", "stored_bytes" and "missing_bytes".
  *
  * "seq", "event", "time" and "id" (RUN.0.1.2) come first; the id of RunBegan, behind its format.
  * A line that is not complete, because it is being written or its writer died, is not there yet. */

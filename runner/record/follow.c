@@ -206,6 +206,36 @@ int record_follow_tail(struct record_follow *f, uint64_t lines, uint64_t *ret_sk
     return 0;
 }
 
+/* The position before the last item of the log, whatever the filter is. */
+static struct record_position before_last_item(const struct record *record)
+{
+    CLEANUP_RECORD_LOG struct record_log *log = NULL;
+    struct record_log_totals totals;
+    struct record_item item;
+
+    record_log_open(record, NULL, &log);
+    if (record_log_totals(log, &totals, NULL) < 0 || !totals.records ||
+        record_log_seek_seq(log, totals.records, NULL) < 0 ||
+        record_log_next(log, &item, NULL) != RECORD_ITEM)
+        return (struct record_position){0};
+    return (struct record_position){item.last_event, item.seq - 1};
+}
+
+static void go_to(struct record_follow *f, struct record_position position)
+{
+    f->has_event = f->has_item = false;
+    f->position = position;
+    record_events_close(f->events);
+    record_events_open(f->record, position.event, &f->events);
+    /* Where the index cannot be examined reading it will say so. */
+    (void)!record_log_seek_seq(f->log, position.item + 1, NULL);
+}
+
+void record_follow_end(struct record_follow *f)
+{
+    go_to(f, before_last_item(f->record));
+}
+
 struct record_position record_follow_position(const struct record_follow *f)
 {
     return f->position;

@@ -580,6 +580,14 @@ int record_fd(const struct record_writer *w)
     return w->events_fd;
 }
 
+static void set_outcome(json_t *object, const struct node *root)
+{
+    json_object_set_new(object, "status", json_string(state_name((enum state)root->state)));
+    if (root->reason != REASON_NONE)
+        json_object_set_new(object, "reason", json_string(reason_name((enum reason)root->reason)));
+    set_text(object, "error", root->error);
+}
+
 static json_t *end_object(const struct record_writer *w, const struct record_end *end)
 {
     json_t *object = json_object();
@@ -588,8 +596,7 @@ static json_t *end_object(const struct record_writer *w, const struct record_end
     set_time(object);
     json_object_set_new(object, "id", json_string(w->run_id));
     if (end->root)
-        json_object_set_new(object, "status",
-                            json_string(state_name((enum state)end->root->state)));
+        set_outcome(object, end->root);
     if (end->has_exit_code)
         json_object_set_new(object, "exit_code", json_integer(end->exit_code));
     set_text(object, "text", end->text);

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json_text.h"
 #include "base/map.h"
 #include "base/utf8.h"
 #include "base/vec.h"
@@ -191,6 +192,26 @@ static void errors_are_one_line(void **state)
     assert_string_equal(err.message, "c?d: a?b: No such file or directory");
 }
 
+static void json_strings_are_as_jansson_reads_them(void **state)
+{
+    char all[128];
+    CLEANUP_BUF struct buf b = BUF_INIT;
+    json_t *read;
+
+    (void)state;
+    for (int i = 0; i < 128; i++)
+        all[i] = (char)i;
+    json_write_string(&b, all, sizeof(all));
+    read = json_loadb(b.data, b.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    assert_non_null(read);
+    assert_int_equal(json_string_length(read), sizeof(all));
+    assert_memory_equal(json_string_value(read), all, sizeof(all));
+    json_decref(read);
+    buf_reset(&b);
+    json_write_string(&b, "\n\"\\/\x1b\x7f \xc3\xa4\xff", 10);
+    assert_string_equal(b.data, "\"\\n\\\"\\\\/\\u001b\\u007f \xc3\xa4\xef\xbf\xbd\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +222,7 @@ int main(void)
         cmocka_unit_test(map_keeps_order_and_values),
         cmocka_unit_test(base64_vectors),
         cmocka_unit_test(base64_url_alphabet_and_errors),
+        cmocka_unit_test(json_strings_are_as_jansson_reads_them),
         cmocka_unit_test(utf8_makes_visible),
         cmocka_unit_test(errors_are_one_line),
         cmocka_unit_test(utf8_accepts_and_rejects),

@@ -327,6 +327,50 @@ static void an_event_does_not_overtake(void **state)
     given_release(&given);
 }
 
+/* Beginning in the middle of many events, and almost at the end. */
+static void what_is_before_is_not_read(void **state)
+{
+    enum { EVENTS = 3000 };
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_FOLLOW struct record_follow *follow = NULL;
+    struct record_event event;
+
+    rig_create(r, 0);
+    for (unsigned i = 0; i < EVENTS; i++)
+        event_bus_note(&r->bus, rig_node(r, 0, 0, 1), "%0*u", 1 + i * 7919 % 500, i);
+    print_number(r, 0);
+    print_number(r, 1);
+    event_bus_note(&r->bus, rig_node(r, 0, 0, 1), "last");
+    assert_ok(rig_finish(r));
+    record = rig_open(r);
+    for (uint64_t after = 0; after < EVENTS + 6; after += 97) {
+        CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+
+        record_events_open(record, after, &events);
+        for (uint64_t seq = after + 1; seq <= EVENTS + 4; seq++) {
+            assert_int_equal(record_events_next(events, &event, &test_err), RECORD_ITEM);
+            assert_int_equal(event.seq, seq);
+        }
+        assert_int_equal(record_events_next(events, &event, &test_err), RECORD_END);
+    }
+    for (int i = 0; i < 2; i++) {
+        static const char *const expected[] = {"note 0.0.1 last", "3003 StepNote", "3004 RunEnded",
+                                               NULL};
+        const struct record_log_filter output = {.streams = RECORD_STDOUT_BIT};
+        struct given given = {0};
+
+        record_follow_open(record, (struct record_position){0}, i ? &output : NULL, &follow);
+        record_follow_end(follow);
+        assert_int_equal(record_follow_position(follow).event, 3002);
+        assert_int_equal(record_follow_position(follow).item, EVENTS + 2);
+        assert_int_equal(take(follow, &given), RECORD_END);
+        assert_given(&given, expected + i);
+        given_release(&given);
+        record_follow_close(steal_ptr(&follow));
+    }
+}
+
 /* --- files that are not what the writer has made of them --- */
 
 static int open_file(const struct rig *r, const char *name)
@@ -510,6 +554,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_filter_keeps_the_order, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_tail_begins_behind_its_events, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(an_event_does_not_overtake, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(what_is_before_is_not_read, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(output_waits_for_the_events_before_it, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_behind_damaged_events_comes, rig_setup,
