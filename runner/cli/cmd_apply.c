@@ -3,7 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/manifests.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 #include "k8s/apply.h"
 
 enum { TIMEOUT_MS_DEFAULT = 5 * 60 * 1000 };

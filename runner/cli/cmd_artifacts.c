@@ -15,7 +15,7 @@
 #include "base/fs_writer.h"
 #include "base/vec.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 
 struct artifacts_args {
     char *store;

@@ -11,8 +11,8 @@
 #include "base/ctx.h"
 #include "base/parse.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
 #include "cli/stores.h"
+#include "control/signals.h"
 
 #define PREFIX "cache/"
 

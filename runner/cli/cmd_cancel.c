@@ -7,11 +7,13 @@
 
 #include "cli/commands.h"
 #include "cli/runs.h"
+#include "control/control.h"
 #include "own/own.h"
 #include "record/watch.h"
 
 struct cancel_args {
     char *history;
+    char *reason;
     bool no_wait;
     const char *run;
 };
@@ -19,13 +21,15 @@ struct cancel_args {
 #define AT(field) offsetof(struct cancel_args, field)
 
 static const struct cli_option options[] = {
+    {"reason", 0, CLI_STRING, AT(reason), "TEXT", "why: noted in the run", NULL, NULL},
     {"no-wait", 0, CLI_FLAG, AT(no_wait), NULL, "do not wait until it has ended", NULL, NULL},
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
 
-/* By a descriptor, so that a number that another process has got meanwhile is not meant. */
-static int ask(const struct store_run *run, struct err *err)
+/* A run without a socket is that of an older runner. By a descriptor, so that a number that another
+ * process has got meanwhile is not meant. */
+static int signal_owner(const struct store_run *run, struct err *err)
 {
     struct own_owner owner;
     CLEANUP_FD int fd = -1;
@@ -47,6 +51,23 @@ static int ask(const struct store_run *run, struct err *err)
         return kill(owner.pid, SIGTERM) < 0 ? err_errno(err, "cannot cancel run %s", run->id) : 0;
     if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) < 0)
         return err_errno(err, "cannot cancel run %s", run->id);
+    return 0;
+}
+
+static int ask(const struct ctx *ctx, const struct cancel_args *args, const struct history *history,
+               const struct store_run *run, struct err *err)
+{
+    CLEANUP_FREE char *user = cli_user_name();
+    struct err why = ERR_INIT;
+
+    if (control_cancel(ctx, history->runs, run->id, args->reason, user, &why) == 0)
+        return 0;
+    if (why.code != ERR_UNSUPPORTED)
+        return err_set(err, why.code, "%s", why.message);
+    if (signal_owner(run, err) < 0)
+        return -1;
+    if (args->reason)
+        fprintf(stderr, "runner cancel: the reason is not noted: %s\n", why.message);
     return 0;
 }
 
@@ -80,7 +101,7 @@ static int cancel(const struct ctx *ctx, void *arg, struct err *err)
     if (state_is_final(run->state))
         return err_set(err, ERR_CONFLICT, "run %s has ended already: %s", run->id,
                        state_name(run->state));
-    if (ask(run, err) < 0)
+    if (ask(ctx, args, history, run, err) < 0)
         return -1;
     if (args->no_wait)
         return CLI_EXIT_OK;

@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/manifests.h"
 #include "cli/runs.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 #include "k8s/delete.h"
 
 enum { TIMEOUT_MS_DEFAULT = 5 * 60 * 1000 };

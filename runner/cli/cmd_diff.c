@@ -1,7 +1,7 @@
 /* `runner diff`: what `runner apply` would change. */
 #include "cli/commands.h"
 #include "cli/manifests.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 #include "k8s/diff.h"
 
 struct diff_args {

@@ -75,6 +75,7 @@ static void show_json(const struct store_runs *runs)
 static void show_row(const struct store_run *run)
 {
     CLEANUP_BUF struct buf name = BUF_INIT;
+    CLEANUP_BUF struct buf why = BUF_INIT;
     char started[CLOCK_RFC3339_SIZE] = "";
     char duration[CLOCK_DURATION_SIZE] = "";
 
@@ -83,9 +84,13 @@ static void show_row(const struct store_run *run)
     if (run->started_ms)
         clock_format_duration(cli_run_duration(run), duration, sizeof(duration));
     utf8_add_visible(&name, run->name);
+    if (run->state == STATE_CANCELLED)
+        utf8_add_visible(&why, run->error);
+    else if (run->reason != REASON_NONE)
+        buf_addstr(&why, reason_name(run->reason));
     printf("%-22s  %-9s  %.19s%s  %8s  %s%s%s%s\n", run->id, state_name(run->state), started,
-           *started ? "Z" : "", duration, name.data, run->reason ? " (" : "",
-           reason_name(run->reason), run->reason ? ")" : "");
+           *started ? "Z" : "", duration, name.data, why.len ? " (" : "", why.data,
+           why.len ? ")" : "");
 }
 
 static void show_text(const struct store_runs *runs, const struct history *history)

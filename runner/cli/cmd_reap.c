@@ -4,7 +4,7 @@
 #include "base/ctx.h"
 #include "cli/commands.h"
 #include "cli/engines.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 #include "reap/reap.h"
 
 struct reap_args {

@@ -43,6 +43,17 @@ static void show_json(const struct store_run *run, const struct node *root)
     json_decref(object);
 }
 
+/* Of failures the summary tells more. */
+static void show_why(const struct store_run *run)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    if (run->state != STATE_CANCELLED || !*run->error)
+        return;
+    utf8_add_visible(&text, run->error);
+    printf("%s\n", text.data);
+}
+
 /* As `exec` ends. */
 static int show_text(const struct store_run *run, const struct node *root, struct err *err)
 {
@@ -61,7 +72,10 @@ static int show_text(const struct store_run *run, const struct node *root, struc
         return -1;
     sink_plain_init(&plain, queue, false, false);
     sink_plain_write_summary(&plain, root, run->id, STDOUT_FILENO);
-    return output_queue_finish(queue, err);
+    if (output_queue_finish(queue, err) < 0)
+        return -1;
+    show_why(run);
+    return 0;
 }
 
 static int show_yaml(const struct history *history, const struct store_run *run, struct err *err)

@@ -7,8 +7,8 @@
 #include "apis/docker/endpoint.h"
 #include "base/json_text.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
 #include "compose/stack.h"
+#include "control/signals.h"
 #include "engine/deploy/binds.h"
 
 enum { TIMEOUT_MS_DEFAULT = 5 * 60 * 1000 };

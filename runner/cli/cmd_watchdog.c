@@ -3,7 +3,7 @@
 
 #include "base/ctx.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 #include "engine/docker/docker.h"
 
 struct watchdog_args {

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "cli/compose_command.h"
 #include "cli/option.h"
-#include "cli/signals.h"
 #include "compose/converge.h"
+#include "control/signals.h"
 #include "engine/deploy/binds.h"
 
 enum { EXIT_TIMEOUT = 124, EXIT_SIGNAL = 128, MEGABYTE = 1000000, PROGRESS_MS = 2000 };

@@ -2,11 +2,9 @@
  * be. None of that changes how the run ends. */
 #pragma once
 
-#include "base/ctx.h"
 #include "cli/runs.h"
 #include "history/history.h"
-#include "mask/mask.h"
-#include "own/own.h"
+#include "run/run.h"
 
 struct cli_history_args {
     bool none;
@@ -50,9 +48,7 @@ struct cli_history_options {
 int cli_history_options(const struct cli_history_args *args, struct cli_history_options *ret,
                         struct err *err) __attribute__((warn_unused_result));
 
-/* NULL if it cannot be recorded: that has been said in the log. */
-struct recording *cli_recorded_begin(const struct cli_history_options *options,
-                                     const struct own_run *run, struct mask *mask);
-/* NULL is fine. `root` is what the run became, `status` the exit status. */
-void cli_recorded_end(const struct cli_history_options *options, struct recording *recording,
-                      const struct node *root, int status);
+/* Makes the record. That it cannot be made is said in the log. */
+void cli_recorded_begin(const struct cli_history_options *options, struct run *run);
+/* Ends the run, and its record if it has one. */
+void cli_recorded_end(const struct cli_history_options *options, struct run *run, int status);

@@ -1,10 +1,13 @@
 #include "cli/runs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/signals.h"
+#include "control/signals.h"
 
 int cli_runs_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
 {
@@ -43,6 +46,15 @@ const char *cli_runs_operand(const char *command, const struct strvec *operands)
             "runner %s: takes one RUN: its id, the beginning of that, or \"" CLI_RUN_LATEST "\"\n",
             command);
     return NULL;
+}
+
+char *cli_user_name(void)
+{
+    const char *name = getenv("LOGNAME");
+
+    if (!name || !*name)
+        name = getenv("USER");
+    return name && *name ? xstrdup(name) : xasprintf("%ld", (long)geteuid());
 }
 
 int64_t cli_run_duration(const struct store_run *run)

@@ -25,6 +25,9 @@ int cli_runs_get(const struct ctx *ctx, struct history *history, const char *nam
                  struct store_runs *ret, struct err *err) __attribute__((warn_unused_result));
 /* The only operand of a command on one run; NULL, and that has been said: there is not one. */
 const char *cli_runs_operand(const char *command, const struct strvec *operands);
+/* Who asks, as the environment has it: to ask for the name of a user may go over the network. The
+ * caller's. */
+char *cli_user_name(void);
 /* The row as JSON, as `list` and `show` give it. A new reference. */
 json_t *cli_run_to_json(const struct store_run *run);
 /* How long it took, or has taken until now; 0: it has not started. */

@@ -5,40 +5,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/logger.h"
 #include "cli/commands.h"
-#include "cli/signals.h"
 #include "cli/stores.h"
-#include "engine/host/supervisor.h"
 #include "event/json.h"
 #include "event/sink_plain.h"
 #include "event/sink_tty.h"
-#include "exec/exec.h"
-#include "own/own.h"
-#include "reap/keeper.h"
+#include "run/run.h"
 
-enum { OUTPUT_CANCELLED_MS = 10000, OUTPUT_LAST_MS = 1000, DESCRIPTORS_WANTED = 65536 };
+enum { OUTPUT_CANCELLED_MS = 10000, OUTPUT_LAST_MS = 1000 };
 
 struct session {
     const struct cli_session_options *options;
-    struct own_run *run;
-    struct keeper *keeper;
-    struct engine_services services;
-    struct ctx ctx;
-    struct ctx_signal hurry;
-    struct signals *signals;
+    struct run *run;
     struct output_queue *queue;
     enum cli_progress display; /* never auto */
-    struct event_bus bus;
     struct sink_plain plain;
     struct sink_json json;
-    struct sink_tty *tty;        /* NULL unless the run is shown live */
-    struct log_spool *logs;      /* NULL unless a report wants output */
-    struct recording *recording; /* NULL: none */
-    struct node root;
+    struct sink_tty *tty;   /* NULL unless the run is shown live */
+    struct log_spool *logs; /* NULL unless a report wants output */
 };
 
 static bool no_color_wanted(const struct cli_session_options *options)
@@ -79,7 +67,7 @@ static enum cli_progress display_of(const struct cli_session_options *options)
 
 static int start_display(struct session *s, struct err *err)
 {
-    const struct sink_tty_options tty = {.bus = &s->bus,
+    const struct sink_tty_options tty = {.bus = run_bus(s->run),
                                          .queue = s->queue,
                                          .color = wants_color(s->options),
                                          .timestamps = s->options->timestamps};
@@ -87,30 +75,18 @@ static int start_display(struct session *s, struct err *err)
     sink_plain_init(&s->plain, s->queue, wants_color(s->options), s->options->timestamps);
     switch (s->display) {
     case CLI_PROGRESS_JSON:
-        sink_json_init(&s->json, s->queue, own_run_id(s->run));
-        event_bus_add(&s->bus, &s->json.sink);
+        sink_json_init(&s->json, s->queue, run_id(s->run));
+        event_bus_add(run_bus(s->run), &s->json.sink);
         return 0;
     case CLI_PROGRESS_TTY:
         if (sink_tty_start(&tty, &s->tty, err) < 0)
             return -1;
-        event_bus_add(&s->bus, sink_tty_sink(s->tty));
+        event_bus_add(run_bus(s->run), sink_tty_sink(s->tty));
         return 0;
     default:
-        event_bus_add(&s->bus, &s->plain.sink);
+        event_bus_add(run_bus(s->run), &s->plain.sink);
         return 0;
     }
-}
-
-/* A few descriptors for each job that runs: 1024, the usual limit, is soon reached. Host steps come
- * from the keeper and keep the limit that the runner was started with. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
-        return;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Has the output kept on disk if a report wants it. */
@@ -124,58 +100,39 @@ static int keep_logs(struct session *s, struct err *err)
         wanted = wanted || s->options->reports[i].format->wants_output;
     if (!wanted)
         return 0;
-    temp = own_run_temp_dir(s->run, err);
+    temp = own_run_temp_dir(run_own(s->run), err);
     if (!temp)
         return -1;
     dir = fs_join(temp, "report");
     if (log_spool_new(dir, &s->logs, err) < 0)
         return -1;
-    event_bus_add(&s->bus, log_spool_sink(s->logs));
+    event_bus_add(run_bus(s->run), log_spool_sink(s->logs));
     return 0;
-}
-
-/* Behind all that can fail, and behind the keeper's fork, which must not hold the record's lock. */
-static void record(struct session *s)
-{
-    if (!s->options->history)
-        return;
-    s->recording = cli_recorded_begin(s->options->history, s->run, s->options->mask);
-    if (s->recording)
-        event_bus_add(&s->bus, recording_sink(s->recording));
 }
 
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
-    struct keeper_options keeper = {.engines = runner_engines,
-                                    .services = &s->services,
-                                    .supervisor = supervisor_main};
+    struct run_options run = {.engines = runner_engines,
+                              .kinds = runner_step_kinds,
+                              .mask = s->options->mask,
+                              .jobs = s->options->jobs,
+                              .force_clean = s->options->force_clean,
+                              .keep = s->options->keep,
+                              .open_store = cli_store_open,
+                              .open_store_arg = (void *)s->options->stores};
 
-    signals_block();
     s->display = display_of(s->options);
     if (s->display == CLI_PROGRESS_TTY)
         sink_tty_block_signals();
-    if (own_run_begin(NULL, &s->run, err) < 0)
-        return -1;
-    s->services = (struct engine_services){.run = s->run,
-                                           .supervisor = keeper_supervisor,
-                                           .keep = s->options->keep};
-    cli_engine_services(s->options->engines, &s->services);
-    keeper.run = s->run;
-    if (keeper_start(&keeper, &s->keeper, err) < 0)
-        return -1;
-    s->services.supervisor_arg = s->keeper;
-    log_debug("cli", "run %s begins: version %s, process %ld", own_run_id(s->run), RUNNER_VERSION,
-              (long)getpid());
-    raise_descriptor_limit();
-    if (ctx_signal_init(&s->hurry, err) < 0 || ctx_init_root(&s->ctx, &s->hurry, err) < 0 ||
-        signals_start(&s->ctx, &s->hurry, &s->signals, err) < 0 ||
-        output_queue_new(&s->queue, err) < 0)
+    cli_engine_services(s->options->engines, &run.services);
+    if (run_begin(&run, &s->run, err) < 0 || output_queue_new(&s->queue, err) < 0)
         return -1;
     if (start_display(s, err) < 0 || keep_logs(s, err) < 0)
         return -1;
-    record(s);
-    return 0;
+    if (s->options->history)
+        cli_recorded_begin(s->options->history, s->run);
+    return run_attend(s->run, err);
 }
 
 static void say(struct session *s, const char *text)
@@ -187,7 +144,7 @@ static void say(struct session *s, const char *text)
 /* -1 if a report could not be written, or lacks something. Each is tried. */
 static int write_reports(struct session *s)
 {
-    const struct report_source source = {&s->root, own_run_id(s->run), s->logs};
+    const struct report_source source = {run_root(s->run), run_id(s->run), s->logs};
     struct err err = ERR_INIT;
     int result = 0;
 
@@ -204,17 +161,6 @@ static int write_reports(struct session *s)
     return result;
 }
 
-static int exit_status(const struct exec_verdict *verdict, int signal)
-{
-    if (verdict->state == STATE_SUCCEEDED)
-        return CLI_EXIT_OK;
-    if (verdict->own_deadline)
-        return 124;
-    if (signal && verdict->cancelled)
-        return 128 + signal;
-    return verdict->engine_unavailable ? CLI_EXIT_UNAVAILABLE : CLI_EXIT_FAILED;
-}
-
 /* Waits for the output to be written, which a reader that does not read holds up: a signal that
  * comes now, or the second one, ends that a moment later. Nobody sends a second SIGTERM or SIGHUP.
  * -1 if it was ended. */
@@ -222,12 +168,12 @@ static int drain_output(struct session *s)
 {
     struct ctx hurry;
     struct ctx last;
-    bool cancelled = ctx_done(&s->ctx);
+    bool cancelled = ctx_done(run_ctx(s->run));
     int result;
 
-    ctx_init_grace(&hurry, &s->ctx,
-                   signals_first(s->signals) == SIGINT ? INT64_MAX : OUTPUT_CANCELLED_MS);
-    result = output_queue_drain(s->queue, cancelled ? &hurry : &s->ctx);
+    ctx_init_grace(&hurry, run_ctx(s->run),
+                   run_signal(s->run) == SIGINT ? INT64_MAX : OUTPUT_CANCELLED_MS);
+    result = output_queue_drain(s->queue, cancelled ? &hurry : run_ctx(s->run));
     if (result < 0) {
         ctx_init_cleanup(&last, OUTPUT_LAST_MS);
         result = output_queue_drain(s->queue, &last);
@@ -255,7 +201,7 @@ static int finish_output(struct session *s, int status)
     if (drain_output(s) < 0) {
         say_undelivered(s->queue);
         output_queue_abandon(steal_ptr(&s->queue));
-        return 128 + signals_first(s->signals);
+        return 128 + run_signal(s->run);
     }
     if (output_queue_finish(steal_ptr(&s->queue), &err) < 0) {
         fprintf(stderr, "runner: %s\n", err.message);
@@ -267,65 +213,48 @@ static int finish_output(struct session *s, int status)
 /* Shows and writes what remains when everything has ended; returns the exit status. */
 static int conclude(struct session *s, const struct exec_verdict *verdict)
 {
-    int status = exit_status(verdict, signals_first(s->signals));
+    int status = run_exit_status(s->run, verdict);
 
     sink_tty_finish(steal_ptr(&s->tty));
     if (s->display != CLI_PROGRESS_JSON)
-        sink_plain_summary(&s->plain, &s->root, own_run_id(s->run));
+        sink_plain_summary(&s->plain, run_root(s->run), run_id(s->run));
     if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
     return finish_output(s, status);
 }
 
-/* The record ends last: whoever waits for the run waits until it has cleaned up. */
-static void end(struct session *s, int status)
+static void end(struct session *s)
 {
-    signals_stop(s->signals);
     sink_tty_finish(s->tty);
     output_queue_finish(s->queue, NULL);
     log_spool_free(s->logs);
-    if (s->options->keep)
-        own_run_abandon(s->run);
-    else
-        own_run_end(s->run);
-    keeper_stop(s->keeper);
-    cli_recorded_end(s->options->history, s->recording, &s->root, status);
-    node_release(&s->root);
-    ctx_release(&s->ctx);
-    ctx_signal_release(&s->hurry);
+}
+
+static int run_plan(struct session *s, const struct plan *plan)
+{
+    struct exec_verdict verdict;
+    int status;
+
+    run_execute(s->run, plan, &verdict);
+    status = conclude(s, &verdict);
+    log_debug("cli", "run %s ends: %s, exit status %d", run_id(s->run), state_name(verdict.state),
+              status);
+    end(s);
+    cli_recorded_end(s->options->history, s->run, status);
+    return status;
 }
 
 int cli_session_run(const struct plan *plan, const struct cli_session_options *options)
 {
-    struct session s = {.options = options,
-                        .bus = EVENT_BUS_INIT,
-                        .ctx = {.cancel = {.event_fd = -1}},
-                        .hurry = {.event_fd = -1}};
+    struct session s = {.options = options};
     struct err err = ERR_INIT;
-    int status = CLI_EXIT_FAILED;
 
-    s.bus.mask = options->mask;
     /* Before the file is recorded. */
     (void)exec_mask_known(plan, options->mask);
-    if (begin(&s, &err) < 0) {
-        fprintf(stderr, "runner: %s\n", err.message);
-    } else {
-        const struct exec_options exec = {.engines = runner_engines,
-                                          .kinds = runner_step_kinds,
-                                          .services = &s.services,
-                                          .bus = &s.bus,
-                                          .jobs = options->jobs,
-                                          .force_clean = options->force_clean,
-                                          .keep = options->keep,
-                                          .open_store = cli_store_open,
-                                          .open_store_arg = (void *)options->stores};
-        struct exec_verdict verdict;
-
-        exec_run(&s.ctx, plan, &exec, &s.root, &verdict);
-        status = conclude(&s, &verdict);
-        log_debug("cli", "run %s ends: %s, exit status %d", own_run_id(s.run),
-                  state_name(verdict.state), status);
-    }
-    end(&s, status);
-    return status;
+    if (begin(&s, &err) == 0)
+        return run_plan(&s, plan);
+    fprintf(stderr, "runner: %s\n", err.message);
+    end(&s);
+    run_abort(s.run);
+    return CLI_EXIT_FAILED;
 }

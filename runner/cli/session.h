@@ -1,5 +1,5 @@
-/* One run of a pipeline by this process, from the plan to the exit status: ownership, keeper,
- * signals, display, execution, report. */
+/* One run of a pipeline by this process as `exec` has it, with display and reports: from the plan
+ * to the exit status. */
 #pragma once
 
 #include <stdbool.h>

@@ -70,12 +70,14 @@ int history_prune(const struct ctx *ctx, struct history *history,
 struct recording;
 
 /* Begins the record of a run in a history: marks it as open, then makes it. `options->runs_dir`
- * does not count; nor is there a store needed for it. */
+ * does not count; nor is there a store needed for it. ERR_CONFLICT: there is one already. */
 int recording_begin(const char *dir, const struct record_options *options, struct recording **ret,
                     struct err *err) __attribute__((warn_unused_result));
 struct event_sink *recording_sink(struct recording *recording);
 /* Ends the record and frees; -1: something is missing in it. One call in many has the store follow
- * all that has ended, and removes what is too many by `keep` (NULL: nothing). */
+ * all that has ended, and removes what is too many by `keep`; NULL: somebody else sees to that. */
 int recording_end(const struct ctx *ctx, struct recording *recording, const struct record_end *end,
                   const struct store_retention *keep, struct err *err)
     __attribute__((warn_unused_result));
+/* Instead of that: nothing has begun, and the record is removed. NULL is fine. */
+void recording_discard(struct recording *recording);

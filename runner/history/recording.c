@@ -34,19 +34,24 @@ int recording_begin(const char *dir, const struct record_options *options, struc
     struct record_options own = *options;
     CLEANUP_FREE char *runs = NULL;
     CLEANUP_FD int mark = -1;
+    struct err why = ERR_INIT;
 
-    recording->dir = history_dir(dir, err);
+    recording->dir = history_dir(dir, &why);
     recording->run_id = xstrdup(options->run_id);
     if (recording->dir)
-        mark = mark_add(recording->dir, own.run_id, err);
+        mark = mark_add(recording->dir, own.run_id, &why);
     if (mark >= 0) {
         own.runs_dir = runs = fs_join(recording->dir, "runs");
-        if (record_create(&own, &recording->writer, err) == 0) {
+        if (record_create(&own, &recording->writer, &why) == 0) {
             *ret = recording;
             return 0;
         }
-        mark_remove(recording->dir, own.run_id);
+        /* That of a record which is there is not ours. */
+        if (why.code != ERR_CONFLICT)
+            mark_remove(recording->dir, own.run_id);
     }
+    if (err)
+        *err = why;
     release(recording);
     return -1;
 }
@@ -54,6 +59,15 @@ int recording_begin(const char *dir, const struct record_options *options, struc
 struct event_sink *recording_sink(struct recording *recording)
 {
     return record_sink(recording->writer);
+}
+
+void recording_discard(struct recording *recording)
+{
+    if (!recording)
+        return;
+    record_discard(recording->writer);
+    mark_remove(recording->dir, recording->run_id);
+    release(recording);
 }
 
 /* Runs that have ended, and that the store may not know. */
@@ -85,8 +99,7 @@ static void follow(const struct ctx *ctx, const struct recording *recording,
         return;
     if (history_open(ctx, recording->dir, &(struct store_options){.wait_ms = WAIT_MS}, &history,
                      &err) < 0 ||
-        history_update(ctx, history, &err) < 0 ||
-        (keep && history_prune(ctx, history, keep, NULL, &err) < 0))
+        history_update(ctx, history, &err) < 0 || history_prune(ctx, history, keep, NULL, &err) < 0)
         log_debug("history", "the store does not follow: %s", err.message);
 }
 
@@ -95,7 +108,8 @@ int recording_end(const struct ctx *ctx, struct recording *recording, const stru
 {
     int result = record_finish(recording->writer, end, err);
 
-    follow(ctx, recording, keep);
+    if (keep)
+        follow(ctx, recording, keep);
     release(recording);
     return result;
 }

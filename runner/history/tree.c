@@ -192,6 +192,7 @@ void told_row(const struct told *told, const struct record *record, struct store
 {
     const struct node *root = &told->root;
     const json_t *code = json_at(told->ended, "exit_code");
+    const char *text = json_at_string(told->ended, "text");
 
     *ret = (struct store_run){
         .id = record_run_id(record),
@@ -203,7 +204,7 @@ void told_row(const struct told *told, const struct record *record, struct store
         .submitted_ms = time_of(told->began),
         .started_ms = root->started_at_ms,
         .ended_ms = root->ended_at_ms,
-        .error = root->error,
+        .error = *text ? text : root->error,
         .exit_status = code ? json_integer_value(code) : -1,
         .log_bytes = log_bytes(told, record),
         .directory = record_path(record),

@@ -61,12 +61,19 @@ enum own_liveness own_owner_liveness(const struct own_owner *owner);
 
 struct own_run;
 
-/* Makes the run id (22 characters, sorts by time) and the journal in `state_dir`. NULL means the
+/* A new run id: 22 characters, that sort by time. */
+int own_run_make_id(char out[OWN_RUN_ID_SIZE], struct err *err) __attribute__((warn_unused_result));
+/* Makes the run id and the journal in `state_dir`. NULL means the
  * first of these that can be used: $XDG_RUNTIME_DIR/runner, $XDG_STATE_HOME/runner,
  * ~/.local/state/runner, /tmp/runner-UID. A directory that belongs to somebody else, is open to
  * others or is a symbolic link is not used. */
 int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
     __attribute__((warn_unused_result));
+/* The same with an id that was made before. ERR_CONFLICT: there is a journal of such a run; as the
+ * one that has nothing noted yet cannot be seen, this keeps only runs apart that follow each
+ * other. ERR_INVALID: no run has such an id. */
+int own_run_begin_as(const char *state_dir, const char *run_id, struct own_run **ret,
+                     struct err *err) __attribute__((warn_unused_result));
 const char *own_run_id(const struct own_run *run);
 /* The directory of the journal; the caller's. */
 char *own_run_state_dir(const struct own_run *run);

@@ -13,6 +13,8 @@
 #include "own/journal.h"
 #include "own/own.h"
 
+enum { ID_LENGTH = 22 };
+
 struct own_run {
     char id[OWN_RUN_ID_SIZE];
     char *path; /* of the journal */
@@ -25,11 +27,12 @@ struct own_run {
     char *temp_dir;      /* guarded by mu */
 };
 
+static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
 /* Crockford's base 32: its order is that of the bytes. 10 characters of milliseconds, 12 of chance.
  */
-static int make_id(char out[OWN_RUN_ID_SIZE], struct err *err)
+int own_run_make_id(char out[OWN_RUN_ID_SIZE], struct err *err)
 {
-    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
     uint64_t time = (uint64_t)clock_wall_ms();
     uint64_t chance;
 
@@ -39,7 +42,7 @@ static int make_id(char out[OWN_RUN_ID_SIZE], struct err *err)
         out[i] = digits[time & 31];
     for (int i = 21; i >= 10; i--, chance >>= 5)
         out[i] = digits[chance & 31];
-    out[22] = '\0';
+    out[ID_LENGTH] = '\0';
     return 0;
 }
 
@@ -89,6 +92,8 @@ static int begin_in(const char *dir, struct own_run *run, struct err *err)
         return -1;
     free(run->path);
     run->path = xasprintf("%s/%s" JOURNAL_SUFFIX, dir, run->id);
+    if (faccessat(AT_FDCWD, run->path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return err_set(err, ERR_CONFLICT, "there is a run %s already: %s", run->id, run->path);
     if (create_unnamed(dir, run, &why) == 0)
         return 0;
     if (why.errnum == EOPNOTSUPP || why.errnum == EISDIR)
@@ -96,24 +101,43 @@ static int begin_in(const char *dir, struct own_run *run, struct err *err)
     return err_set(err, why.code, "%s", why.message);
 }
 
+static int set_id(struct own_run *run, const char *run_id, struct err *err)
+{
+    if (!run_id)
+        return own_run_make_id(run->id, err);
+    if (strspn(run_id, digits) != ID_LENGTH || run_id[ID_LENGTH])
+        return err_set(err, ERR_INVALID, "\"%.40s\" is not the id of a run", run_id);
+    memcpy(run->id, run_id, ID_LENGTH + 1);
+    return 0;
+}
+
 int own_run_begin(const char *state_dir, struct own_run **ret, struct err *err)
+{
+    return own_run_begin_as(state_dir, NULL, ret, err);
+}
+
+int own_run_begin_as(const char *state_dir, const char *run_id, struct own_run **ret,
+                     struct err *err)
 {
     CLEANUP_STRVEC struct strvec dirs = {0};
     struct own_run *run = xcalloc(1, sizeof(*run));
     struct own_owner owner;
+    struct err why = ERR_INIT;
     char text[128];
     int result = -1;
 
     run->fd = -1;
     pthread_mutex_init(&run->mu, NULL);
-    if (make_id(run->id, err) < 0) {
+    if (set_id(run, run_id, err) < 0) {
         own_run_abandon(run);
         return -1;
     }
     journal_state_dirs(state_dir, &dirs);
-    for (size_t i = 0; result < 0 && i < dirs.len; i++)
-        result = begin_in(dirs.items[i], run, err);
+    for (size_t i = 0; result < 0 && why.code != ERR_CONFLICT && i < dirs.len; i++)
+        result = begin_in(dirs.items[i], run, &why);
     if (result < 0) {
+        if (err)
+            *err = why;
         own_run_abandon(run);
         return -1;
     }
@@ -160,14 +184,28 @@ static int append(struct own_run *run, const struct buf *lines, struct err *err)
     return -1;
 }
 
+/* Whether the file that has the name of the journal is the journal. */
+static bool has_name(const struct own_run *run)
+{
+    struct stat own;
+    struct stat named;
+
+    return fstat(run->fd, &own) == 0 && lstat(run->path, &named) == 0 &&
+           own.st_dev == named.st_dev && own.st_ino == named.st_ino;
+}
+
 static int give_name(struct own_run *run, struct err *err)
 {
     char source[64];
 
     snprintf(source, sizeof(source), "/proc/self/fd/%d", run->fd);
-    /* EEXIST: a forked copy of this run was first. */
-    if (linkat(AT_FDCWD, source, AT_FDCWD, run->path, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        return err_errno(err, "cannot create the journal %s", run->path);
+    if (linkat(AT_FDCWD, source, AT_FDCWD, run->path, AT_SYMLINK_FOLLOW) < 0) {
+        if (errno != EEXIST)
+            return err_errno(err, "cannot create the journal %s", run->path);
+        /* Else a forked copy of this run was first. */
+        if (!has_name(run))
+            return err_set(err, ERR_CONFLICT, "there is a run %s already: %s", run->id, run->path);
+    }
     run->named = true;
     return 0;
 }
@@ -317,7 +355,7 @@ void own_run_end(struct own_run *run)
     struct err err = ERR_INIT;
 
     /* On failure the journal stays, unlocked from now on: that is the request to the next sweep. */
-    if (journal && journal_discard(journal, run->left, &err) < 0)
+    if (journal && journal_discard(journal, run->left || !has_name(run), &err) < 0)
         log_debug("own", "run %s leaves its journal: %s", run->id, err.message);
     if (journal)
         own_journals_free(journal, 1);

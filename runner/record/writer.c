@@ -460,7 +460,9 @@ static int fill(const char *name, struct record_writer *w, const struct record_o
     w->index_fd = create_file(dir_fd, w, INDEX_NAME, err);
     if (w->index_fd < 0)
         return -1;
-    return write_source(dir_fd, w, options, err);
+    if (write_source(dir_fd, w, options, err) < 0)
+        return -1;
+    return options->furnish ? options->furnish(options->furnish_arg, dir_fd, err) : 0;
 }
 
 /* It gets its name when it is locked: whoever finds it and no lock knows that it is over. */

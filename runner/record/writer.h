@@ -38,6 +38,10 @@ struct record_options {
     const char *source;    /* the text of the pipeline file */
     size_t source_size;
     int64_t log_limit_bytes; /* of the file `log`; 0: RECORD_LOG_LIMIT */
+    /* Puts more into the directory of the record, before anybody can find that; NULL: nothing. -1:
+     * there will be no record. What it has put there goes with the record. */
+    int (*furnish)(void *arg, int dir_fd, struct err *err);
+    void *furnish_arg;
 };
 
 struct record_end {

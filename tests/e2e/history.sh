@@ -242,6 +242,38 @@ test_cancel() {
     assert_match "$stderr" 'has ended already: cancelled'
 }
 
+# Who asked, and why, is in the log, in the record, and with the run wherever it is shown.
+test_cancel_with_a_reason() {
+    begin_waiting
+    wait_for 30 logged ready
+    run env LOGNAME=alice "$RUNNER" cancel latest --reason $'wrong\nbranch'
+    assert_eq 0 "$status"
+    finish
+    assert_eq 143 "$status"
+    local why='cancelled by alice: wrong branch'
+    run "$RUNNER" logs latest
+    assert_match "$stderr$stdout" "$why"
+    run "$RUNNER" list
+    assert_match "$stdout" "cancelled .*\\($why\\)"
+    run "$RUNNER" show latest
+    assert_eq "$why" "$(tail -n 1 <<<"$stdout")"
+    run "$RUNNER" show latest --format json
+    assert_eq "$why" "$(jq -r .error <<<"$stdout")"
+    [[ ! -e $state/runs/$(latest)/control ]] || fail "the control socket is left"
+}
+
+# A runner of a version without a socket is asked by a signal.
+test_cancel_without_a_socket() {
+    begin_waiting
+    wait_for 30 logged ready
+    rm "$state/runs/$(latest)/control"
+    run "$RUNNER" cancel latest --reason why
+    assert_eq 0 "$status"
+    assert_match "$stderr" 'runner cancel: the reason is not noted: run [0-9a-z]{22} cannot be asked'
+    finish
+    assert_eq 143 "$status"
+}
+
 test_a_runner_that_is_killed() {
     begin_waiting
     wait_for 30 logged ready

@@ -486,6 +486,68 @@ static void zombies_are_dead(void **state)
     close(pipe_ends[1]);
 }
 
+static int begin_as(const char *id, struct own_run **ret, struct err *err)
+{
+    err_clear(err);
+    return own_run_begin_as(NULL, id, ret, err);
+}
+
+static void an_id_is_used_once(void **state)
+{
+    char id[OWN_RUN_ID_SIZE];
+    struct own_run *run;
+    struct own_run *other;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(0, own_run_make_id(id, &err));
+    assert_int_equal(0, begin_as(id, &run, &err));
+    assert_string_equal(id, own_run_id(run));
+    assert_string_equal(id, strmap_get(own_run_labels(run), OWN_LABEL_RUN));
+    assert_int_equal(0, own_run_note(run, OWN_ENDPOINT, "host", NULL));
+    assert_int_equal(-1, begin_as(id, &other, &err));
+    assert_int_equal(ERR_CONFLICT, err.code);
+    own_run_end(run);
+    assert_int_equal(0, begin_as(id, &run, &err));
+    own_run_end(run);
+}
+
+/* Whoever was later has written nothing, and takes nothing with it. */
+static void runs_of_one_id_are_kept_apart(void **state)
+{
+    static const char id[] = "01m81jnyg158yx8tfa5y40";
+    struct own_run *first;
+    struct own_run *second;
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+
+    (void)state;
+    assert_int_equal(0, begin_as(id, &first, &err));
+    assert_int_equal(0, begin_as(id, &second, &err));
+    path = journal_path(first);
+    assert_int_equal(0, own_run_note(first, OWN_ENDPOINT, "host", &err));
+    assert_int_equal(-1, own_run_note(second, OWN_ENDPOINT, "host", &err));
+    assert_int_equal(ERR_CONFLICT, err.code);
+    own_run_end(second);
+    assert_true(fs_exists(path));
+    own_run_end(first);
+    assert_false(fs_exists(path));
+}
+
+static void ids_of_others_are_refused(void **state)
+{
+    static const char *const ids[] = {"", "../../etc/passwd", "01m81jnyg158yx8tfa5y4",
+                                      "01m81jnyg158yx8tfa5y400", "01M81JNYG158YX8TFA5Y40"};
+    struct own_run *run;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
+        assert_int_equal(-1, begin_as(ids[i], &run, &err));
+        assert_int_equal(ERR_INVALID, err.code);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -509,6 +571,9 @@ int main(void)
         TEST(owners_travel_as_text),
         TEST(liveness),
         TEST(zombies_are_dead),
+        TEST(an_id_is_used_once),
+        TEST(runs_of_one_id_are_kept_apart),
+        TEST(ids_of_others_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "cli/signals.h"
+#include "control/signals.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,6 +13,7 @@
 struct signals {
     struct ctx *cancel;
     struct ctx_signal *hurry;
+    struct control_server *control;
     int signal_fd;
     int stop_fd;
     pthread_t thread;
@@ -43,30 +44,40 @@ void signals_block(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void take_signal(struct signals *s)
+{
+    struct signalfd_siginfo info;
+
+    if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (atomic_load(&s->first))
+        ctx_signal_raise(s->hurry, CTX_CAUSE_USER);
+    else
+        atomic_store(&s->first, (int)info.ssi_signo);
+    ctx_cancel(s->cancel, CTX_CAUSE_USER);
+}
+
 static void *signals_main(void *arg)
 {
     struct signals *s = arg;
     struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
-                           {.fd = s->stop_fd, .events = POLLIN}};
+                           {.fd = s->stop_fd, .events = POLLIN},
+                           {.fd = s->control ? control_server_fd(s->control) : -1,
+                            .events = POLLIN}};
 
-    while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
-        struct signalfd_siginfo info;
-
+    while (poll(fds, 3, -1) >= 0 || errno == EINTR) {
         if (fds[1].revents)
             break;
-        if (!fds[0].revents || read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
-            continue;
-        if (atomic_load(&s->first))
-            ctx_signal_raise(s->hurry, CTX_CAUSE_USER);
-        else
-            atomic_store(&s->first, (int)info.ssi_signo);
-        ctx_cancel(s->cancel, CTX_CAUSE_USER);
+        if (fds[0].revents)
+            take_signal(s);
+        if (fds[2].revents)
+            control_server_serve(s->control);
     }
     return NULL;
 }
 
-int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals **ret,
-                  struct err *err)
+int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct control_server *control,
+                  struct signals **ret, struct err *err)
 {
     struct signals *s = xcalloc(1, sizeof(*s));
     sigset_t set;
@@ -75,6 +86,7 @@ int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals *
     signal_set(&set);
     s->cancel = cancel;
     s->hurry = hurry;
+    s->control = control;
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (s->signal_fd < 0 || s->stop_fd < 0)
@@ -122,7 +134,7 @@ int signals_run(int (*fn)(const struct ctx *ctx, void *arg, struct err *err), vo
 
     signals_block();
     if (ctx_signal_init(&hurry, err) == 0 && ctx_init_root(&ctx, &hurry, err) == 0 &&
-        signals_start(&ctx, &hurry, &signals, err) == 0)
+        signals_start(&ctx, &hurry, NULL, &signals, err) == 0)
         result = fn(&ctx, arg, err);
     *ret_signal = signals_stop(signals);
     ctx_release(&ctx);

@@ -1,8 +1,10 @@
 /* Signals of the process, handled in one place: a thread that reads a signalfd. The first SIGINT,
- * SIGTERM or SIGHUP cancels, the second cuts grace periods short; cleanup always happens. */
+ * SIGTERM or SIGHUP cancels, the second cuts grace periods short; cleanup always happens. The same
+ * thread serves the control socket of a run. */
 #pragma once
 
 #include "base/ctx.h"
+#include "control/control.h"
 
 struct signals;
 
@@ -10,9 +12,9 @@ struct signals;
  * signals end the program as usual. Those that it was started to ignore stay ignored. Programs that
  * are started get all of it reset. */
 void signals_block(void);
-/* Both stay the caller's until signals_stop(). */
-int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct signals **ret,
-                  struct err *err) __attribute__((warn_unused_result));
+/* All stay the caller's, and are used until signals_stop(); `control` may be NULL. */
+int signals_start(struct ctx *cancel, struct ctx_signal *hurry, struct control_server *control,
+                  struct signals **ret, struct err *err) __attribute__((warn_unused_result));
 /* The first signal that came, 0 if none did. NULL is fine. */
 int signals_first(const struct signals *signals);
 /* Returns the same. */

@@ -1,0 +1,92 @@
+/* The launcher: a process of one thread that starts a process for each run
+ * (docs/adr/0046-a-server-starts-runs-and-reads-their-records.md).
+ *
+ *     launcher_start(&options, &launcher, err)      before this process has other threads
+ *     launcher_run(ctx, launcher, &request, err)    as often as wanted
+ *     poll(launcher_fd(launcher)); while (launcher_next(launcher, &event, err) == 1) ...
+ *     launcher_stop(launcher)
+ *
+ * It forks for each run, and executes nothing. That process is a session of its own: it makes the
+ * plan, begins the run with the id that it was given, records it, runs it, and ends with its exit
+ * status. It does not depend on the launcher, nor on who started that: when these end, or are
+ * killed, runs go on to their ends. The launcher ends with its starter, and is not touched by the
+ * signals that a terminal sends.
+ *
+ * For each request that was sent there is either one LAUNCH_REFUSED; or a LAUNCH_BEGAN and later a
+ * LAUNCH_ENDED; or a LAUNCH_ENDED alone, for a process that was killed before it could say
+ * anything. Nothing has run then: what runs has a record. Events of one run come in this order.
+ *
+ * Who has been killed and begins anew may not know whether a request was sent. To send it again is
+ * safe: LAUNCH_REFUSED with ERR_CONFLICT means that this very run has begun already.
+ *
+ * Threads: launcher_run() may be called by any number at a time, launcher_next() by one. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ctx.h"
+#include "own/own.h"
+#include "prepare/prepare.h"
+#include "run/run.h"
+
+struct launcher;
+
+/* The same for all runs. All of it is taken over by the fork, and need not outlive the call. */
+struct launcher_options {
+    /* Engines, step kinds, daemons, stores; not `id` and `mask`, which are those of each run. */
+    struct run_options run;
+    const char *history; /* where runs are recorded; NULL: the user's own */
+    int64_t log_bytes;   /* how large the log of one may become; 0: the default */
+};
+
+struct launch_request {
+    const char *run_id; /* own_run_make_id() */
+    /* The pipeline file; may be megabytes. */
+    const char *text;
+    size_t size;
+    const char *name;   /* what messages call it; NULL: "pipeline" */
+    const char *origin; /* of the record: "server" … */
+    const char *user;   /* of the record; NULL: not known */
+    /* Absolute; the current directory of the run, made if it is not there. One that was made goes
+     * with all that is in it after a success, like a workdir that exec made; NULL: "/". */
+    const char *directory;
+    /* What is said beside the file; `config` and `directory` do not count. NULL: nothing. Texts
+     * must be UTF-8. */
+    const struct prepare_args *args;
+};
+
+enum launch_kind { LAUNCH_BEGAN, LAUNCH_REFUSED, LAUNCH_ENDED };
+
+enum { LAUNCH_TEXT_MAX = 16 * 1024 };
+
+struct launch_event {
+    enum launch_kind kind;
+    char run_id[OWN_RUN_ID_SIZE];
+    pid_t pid;  /* of the run; 0: none was started */
+    int status; /* LAUNCH_ENDED: as waitpid() gives it */
+    /* LAUNCH_REFUSED: why it could not begin. ERR_INVALID: what was submitted is wrong, and the
+     * text may be lines of diagnostics; else it is one line. */
+    enum err_code code;
+    const char *text; /* until the next call; "" of the other kinds */
+};
+
+/* To be called in a process of one thread. */
+int launcher_start(const struct launcher_options *options, struct launcher **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* Sends a request; blocks while the launcher is behind with earlier ones. ERR_LOST: there is no
+ * launcher any more. ERR_INVALID: the request is not one. */
+int launcher_run(const struct ctx *ctx, struct launcher *launcher,
+                 const struct launch_request *request, struct err *err)
+    __attribute__((warn_unused_result));
+/* Readable when there is an event, or when the launcher is gone. */
+int launcher_fd(const struct launcher *launcher);
+/* 1: *ret is the next event; 0: there is none at the moment; -1: the launcher is gone (ERR_LOST),
+ * and nothing more will come: not even the ends of runs that it has started. */
+int launcher_next(struct launcher *launcher, struct launch_event *ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* Its process, for messages and tests. */
+pid_t launcher_pid(const struct launcher *launcher);
+/* Ends the launcher, and not the runs that go on; NULL is fine. */
+void launcher_stop(struct launcher *launcher);
