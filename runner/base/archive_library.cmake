@@ -17,6 +17,7 @@ function(runner_archive_library ret archive prefix code)
     add_library(${prefix}_archive STATIC IMPORTED GLOBAL)
     set_target_properties(${prefix}_archive PROPERTIES
       IMPORTED_LOCATION ${${prefix}_ARCHIVE}
+      INTERFACE_LINK_LIBRARIES "${CMAKE_DL_LIBS};m"
       INTERFACE_INCLUDE_DIRECTORIES "${${prefix}_INCLUDE_DIRS}")
     set(${ret} ${prefix}_archive PARENT_SCOPE)
   endif()

@@ -1,0 +1,163 @@
+#include "launch/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fdpass.h"
+#include "base/fs.h"
+#include "launch/inside.h"
+
+struct launcher {
+    int socket;
+    pid_t pid;
+    /* The packet of the last event, with a NUL behind it. */
+    union {
+        struct launch_report head;
+        char bytes[sizeof(struct launch_report) + LAUNCH_TEXT_MAX + 1];
+    } packet;
+};
+
+/* --- starting --- */
+
+/* The standard error that runs get, with a number that isolating a process does not touch. */
+static int copy_standard_error(void)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+int launcher_start(const struct launcher_options *options, struct launcher **ret, struct err *err)
+{
+    CLEANUP_FD int error_fd = copy_standard_error();
+    struct launcher *launcher;
+    int ends[2];
+    pid_t pid;
+
+    if (error_fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_errno(err, "cannot make a socket for the launcher of runs");
+    pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        launch_serve(options, ends[1], error_fd);
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        err_errno(err, "cannot start the launcher of runs");
+        close(ends[0]);
+        return -1;
+    }
+    launcher = xcalloc(1, sizeof(*launcher));
+    launcher->socket = ends[0];
+    launcher->pid = pid;
+    *ret = launcher;
+    return 0;
+}
+
+void launcher_stop(struct launcher *launcher)
+{
+    if (!launcher)
+        return;
+    close(launcher->socket);
+    while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    free(launcher);
+}
+
+pid_t launcher_pid(const struct launcher *launcher)
+{
+    return launcher->pid;
+}
+
+/* --- requests --- */
+
+static int lost(struct err *err)
+{
+    return err_set(err, ERR_LOST,
+                   "the process that starts runs has died: nothing more can be started; what runs "
+                   "goes on");
+}
+
+static int make_file(const struct launch_request *request, int *ret_fd, struct err *err)
+{
+    CLEANUP_BUF struct buf bytes = BUF_INIT;
+    CLEANUP_FD int fd = -1;
+
+    if (launch_request_write(request, &bytes, err) < 0)
+        return -1;
+    fd = memfd_create("runner-request", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot hand over what is to be run");
+    if (fs_write_all(fd, bytes.data, bytes.len, err) < 0)
+        return err_wrap(err, "cannot hand over what is to be run");
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+int launcher_run(const struct ctx *ctx, struct launcher *launcher,
+                 const struct launch_request *request, struct err *err)
+{
+    struct launch_call call = {0};
+    const struct iovec part = {.iov_base = &call, .iov_len = sizeof(call)};
+    CLEANUP_FD int fd = -1;
+
+    if (strlen(request->run_id) >= sizeof(call.run_id))
+        return err_set(err, ERR_INVALID, "\"%.40s\" is not the id of a run", request->run_id);
+    memcpy(call.run_id, request->run_id, strlen(request->run_id));
+    if (make_file(request, &fd, err) < 0)
+        return -1;
+    for (;;) {
+        struct pollfd ready = {.fd = launcher->socket, .events = POLLOUT};
+
+        if (fdpass_send(launcher->socket, &part, 1, &fd, 1, MSG_DONTWAIT) >= 0)
+            return 0;
+        if (errno == ETOOMANYREFS) {
+            if (ctx_sleep(ctx, 1, err) < 0)
+                return -1;
+        } else if (errno != EAGAIN && errno != ENOBUFS) {
+            return lost(err);
+        } else if (ctx_poll(ctx, &ready, 1, -1, err) < 0) {
+            return -1;
+        }
+    }
+}
+
+/* --- events --- */
+
+int launcher_fd(const struct launcher *launcher)
+{
+    return launcher->socket;
+}
+
+int launcher_next(struct launcher *launcher, struct launch_event *ret, struct err *err)
+{
+    struct launch_report *head = &launcher->packet.head;
+    ssize_t got;
+
+    do
+        got = recv(launcher->socket, launcher->packet.bytes, sizeof(launcher->packet.bytes) - 1,
+                   MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return 0;
+    if (got < (ssize_t)sizeof(*head))
+        return lost(err);
+    launcher->packet.bytes[got] = '\0';
+    *ret = (struct launch_event){.kind = (enum launch_kind)head->kind,
+                                 .pid = head->pid,
+                                 .status = head->status,
+                                 .code = (enum err_code)head->code,
+                                 .text = launcher->packet.bytes + sizeof(*head)};
+    memcpy(ret->run_id, head->run_id, sizeof(ret->run_id));
+    ret->run_id[sizeof(ret->run_id) - 1] = '\0';
+    return 1;
+}

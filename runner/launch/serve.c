@@ -1,0 +1,229 @@
+/* The launcher's process is one poll loop over the starter's socket, the socket that all runs
+ * report to, and SIGCHLD. It never waits for anybody: what the starter does not take yet is kept.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fdpass.h"
+#include "base/forked.h"
+#include "base/logger.h"
+#include "base/vec.h"
+#include "launch/inside.h"
+
+enum { PACKET_MAX = sizeof(struct launch_report) + LAUNCH_TEXT_MAX };
+
+struct child {
+    pid_t pid;
+    bool refused; /* and that has been told: its end is nothing new */
+    char run_id[OWN_RUN_ID_SIZE];
+};
+
+struct server {
+    const struct launcher_options *options;
+    int socket;
+    int signals;
+    int reports[2]; /* runs write to [1] */
+    VEC(struct child)
+    children;
+    VEC(struct buf)
+    untold; /* packets for the starter */
+};
+
+/* --- telling --- */
+
+/* false: the starter has gone. */
+static bool tell_some(struct server *s)
+{
+    size_t told = 0;
+
+    while (told < s->untold.len) {
+        const struct buf *packet = &s->untold.items[told];
+
+        if (send(s->socket, packet->data, packet->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != ENOBUFS)
+                return false;
+            break;
+        }
+        told++;
+    }
+    for (size_t i = 0; i < told; i++)
+        buf_release(&s->untold.items[i]);
+    if (!told)
+        return true;
+    s->untold.len -= told;
+    memmove(s->untold.items, s->untold.items + told, s->untold.len * sizeof(*s->untold.items));
+    return true;
+}
+
+static void tell(struct server *s, const void *packet, size_t size)
+{
+    struct buf copy = BUF_INIT;
+
+    buf_add(&copy, packet, size);
+    vec_push(&s->untold, copy);
+}
+
+static void tell_report(struct server *s, const struct launch_report *head, const char *text)
+{
+    CLEANUP_BUF struct buf packet = BUF_INIT;
+
+    buf_add(&packet, head, sizeof(*head));
+    buf_addstr(&packet, text);
+    tell(s, packet.data, packet.len);
+}
+
+/* --- runs --- */
+
+static void __attribute__((noreturn))
+become_run(struct server *s, const char *run_id, int request_fd)
+{
+    close(s->socket);
+    close(s->signals);
+    close(s->reports[0]);
+    launch_run(s->options, run_id, request_fd, s->reports[1]);
+}
+
+static void start(struct server *s, const struct launch_call *call, int request_fd)
+{
+    struct child child = {.pid = fork()};
+
+    memcpy(child.run_id, call->run_id, sizeof(child.run_id));
+    if (child.pid == 0)
+        become_run(s, child.run_id, request_fd);
+    if (child.pid > 0) {
+        vec_push(&s->children, child);
+    } else {
+        struct launch_report head = {.kind = LAUNCH_REFUSED, .code = ERR_SYSTEM};
+        struct err err = ERR_INIT;
+
+        err_errno(&err, "cannot start a process for the run");
+        memcpy(head.run_id, child.run_id, sizeof(head.run_id));
+        tell_report(s, &head, err.message);
+    }
+}
+
+/* false: the starter has gone. */
+static bool receive(struct server *s)
+{
+    struct launch_call call;
+    int fds[FDPASS_MAX];
+    size_t fd_count;
+    ssize_t got = fdpass_recv(s->socket, &call, sizeof(call), fds, &fd_count);
+
+    if (got < 0 && errno == EAGAIN)
+        return true;
+    if (got == sizeof(call) && fd_count == 1 && memchr(call.run_id, '\0', sizeof(call.run_id)))
+        start(s, &call, fds[0]);
+    else if (got > 0)
+        log_warn("launch", "a packet of %zd bytes is no request", got);
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    return got > 0;
+}
+
+static struct child *find(struct server *s, pid_t pid)
+{
+    vec_foreach (struct child *, child, &s->children) {
+        if (child->pid == pid)
+            return child;
+    }
+    return NULL;
+}
+
+/* What runs say goes on as it is. */
+static void relay(struct server *s)
+{
+    char packet[PACKET_MAX];
+    ssize_t got;
+
+    while ((got = recv(s->reports[0], packet, sizeof(packet), MSG_DONTWAIT)) > 0 ||
+           (got < 0 && errno == EINTR)) {
+        struct launch_report head;
+        struct child *child;
+
+        if (got < (ssize_t)sizeof(head))
+            continue;
+        memcpy(&head, packet, sizeof(head));
+        child = find(s, head.pid);
+        if (child)
+            child->refused = head.kind == LAUNCH_REFUSED;
+        tell(s, packet, (size_t)got);
+    }
+}
+
+/* What a run has said is told before its end. */
+static void collect(struct server *s)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    while (read(s->signals, &info, sizeof(info)) > 0)
+        ;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *child = find(s, pid);
+        struct launch_report head = {.kind = LAUNCH_ENDED, .pid = pid, .status = status};
+
+        relay(s);
+        if (!child)
+            continue;
+        memcpy(head.run_id, child->run_id, sizeof(head.run_id));
+        if (!child->refused)
+            tell_report(s, &head, "");
+        *child = s->children.items[--s->children.len];
+    }
+}
+
+static int prepare(struct server *s)
+{
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    s->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s->signals < 0 ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->reports);
+}
+
+void launch_serve(const struct launcher_options *options, int socket, int error_fd)
+{
+    struct server s = {.options = options, .socket = socket};
+    const int open_fds[] = {socket, error_fd};
+
+    forked_isolate("runner-launcher", open_fds, 2);
+    dup2(error_fd, STDERR_FILENO);
+    if (error_fd != STDERR_FILENO)
+        close(error_fd);
+    if (prepare(&s) < 0)
+        forked_exit(1); /* the starter sees the socket close */
+    while (tell_some(&s)) {
+        struct pollfd fds[] = {
+            {.fd = socket, .events = POLLIN | (s.untold.len ? POLLOUT : 0)},
+            {.fd = s.reports[0], .events = POLLIN},
+            {.fd = s.signals, .events = POLLIN},
+        };
+
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[1].revents)
+            relay(&s);
+        if (fds[2].revents)
+            collect(&s);
+        if ((fds[0].revents & ~POLLOUT) && !receive(&s))
+            break;
+    }
+    forked_exit(0);
+}
