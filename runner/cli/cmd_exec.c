@@ -18,12 +18,10 @@ struct exec_args {
     bool dry_run;
     bool allow_nested;
     int64_t jobs;
-    int progress;
+    struct display_options display;
     int log_level;
     int log_format;
     char *log_file;
-    bool no_color;
-    bool timestamps;
     bool keep;
     bool force_clean;
     struct cli_engine_args engines;
@@ -33,7 +31,6 @@ struct exec_args {
     struct cli_history_args history;
 };
 
-static const char *const progress_choices[] = {"auto", "tty", "plain", "json", NULL};
 static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 
@@ -47,9 +44,7 @@ static const struct cli_option options[] = {
     {"jobs", 'j', CLI_INT, AT(jobs), "N", "most jobs at a time (256)", NULL, NULL},
     {"timeout", 0, CLI_DURATION, AT(file.timeout_ms), "DURATION", "limit of the whole pipeline",
      NULL, NULL},
-    {"progress", 0, CLI_CHOICE, AT(progress), NULL, "how to show the run", progress_choices, NULL},
-    {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL, "put the time before each line", NULL, NULL},
-    {"no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", NULL, NULL},
+    DISPLAY_OPTIONS(struct exec_args),
     {"log-level", 0, CLI_CHOICE, AT(log_level), NULL, "diagnostic messages", level_choices, NULL},
     {"log-format", 0, CLI_CHOICE, AT(log_format), NULL, "their form", format_choices, NULL},
     {"log-file", 0, CLI_STRING, AT(log_file), "FILE", "write them to a file", NULL, NULL},
@@ -134,9 +129,7 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
                     const struct reports *reports, const struct cli_store_options *stores,
                     const struct cli_history_options *history)
 {
-    const struct cli_session_options session = {.progress = (enum cli_progress)args->progress,
-                                                .no_color = args->no_color,
-                                                .timestamps = args->timestamps,
+    const struct cli_session_options session = {.display = args->display,
                                                 .jobs = args->jobs < UINT32_MAX
                                                             ? (uint32_t)args->jobs
                                                             : UINT32_MAX,

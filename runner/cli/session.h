@@ -5,19 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/display.h"
 #include "cli/engines.h"
 #include "cli/recorded.h"
 #include "mask/mask.h"
 #include "plan/plan.h"
 #include "report/report.h"
 
-/* Auto is tty on a terminal and plain elsewhere. */
-enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_TTY, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON };
-
 struct cli_session_options {
-    enum cli_progress progress;
-    bool no_color;
-    bool timestamps;
+    struct display_options display;
     uint32_t jobs;
     bool force_clean;
     bool keep;
