@@ -11,6 +11,7 @@
 #include "base/state_dir.h"
 #include "event/json.h"
 #include "event/read.h"
+#include "history/following.h"
 #include "history/mark.h"
 #include "history/tree.h"
 
@@ -80,100 +81,44 @@ void history_close(struct history *history)
 
 /* --- following --- */
 
-/* The version that the store has; -1: none. -2: it cannot be asked. */
-static int64_t version_of(const struct ctx *ctx, struct history *history, const char *run_id,
-                          bool *ret_ended, struct err *err)
+/* 1: what the store has of it, as runs->items[0]; 0: nothing. */
+static int known_of(const struct ctx *ctx, struct history *history, const char *run_id,
+                    struct store_runs *runs, struct err *err)
 {
-    CLEANUP_STORE_RUNS struct store_runs runs = {0};
     struct err why = ERR_INIT;
 
-    *ret_ended = false;
-    if (store_get(ctx, history->store, run_id, &runs, &why) == 0) {
-        *ret_ended = state_is_final(runs.items[0].state);
-        return runs.items[0].version;
-    }
-    if (why.code == ERR_NOT_FOUND)
-        return -1;
-    err_set(err, why.code, "%s", why.message);
-    return -2;
-}
-
-/* ERR_CONFLICT: somebody else was faster. */
-static int write_behind(const struct ctx *ctx, struct history *history, const struct told *told,
-                        const struct record *record, const struct store_run *row, int64_t version,
-                        struct err *err)
-{
-    bool ended = state_is_final(row->state);
-    uint64_t known = version < 0 ? 0 : (uint64_t)version;
-    CLEANUP_STRVEC struct strvec lines = {0};
-    CLEANUP_BUF struct buf snapshot = BUF_INIT;
-    struct store_change change = {.id = row->id,
-                                  .add = version < 0,
-                                  .version = (int64_t)known,
-                                  .run = row};
-
-    if (known > told->last)
-        return err_set(err, ERR_PROTOCOL, "the store knows more of run %s than its record",
-                       row->id);
-    change.event_count = told->last - known;
-    if (version >= 0 && !change.event_count)
-        return 0;
-    if (ended) {
-        /* That tells all that the events did. */
-        node_tree_write(&told->root, row->id, &snapshot);
-        change.snapshot = snapshot.data;
-        change.drop_events = true;
-    } else {
-        told_lines(told, record, known, &lines);
-        change.events = (const char *const *)lines.items;
-        change.event_count = lines.len;
-    }
-    return store_append(ctx, history->store, &change, err);
-}
-
-/* What a run that goes on has not come to yet: its states may be final before it has ended, while
- * it cleans up. */
-static void still_runs(struct store_run *row)
-{
-    if (!state_is_final(row->state))
-        return;
-    row->state = STATE_RUNNING;
-    row->reason = REASON_NONE;
-    row->ended_ms = 0;
+    if (store_get(ctx, history->store, run_id, runs, &why) == 0)
+        return 1;
+    return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
 }
 
 static int try_follow(const struct ctx *ctx, struct history *history, const char *run_id,
                       bool *ret_ended, struct err *err)
 {
-    CLEANUP_RECORD struct record *record = NULL;
-    CLEANUP_TOLD struct told told = {0};
-    struct store_run row;
-    int64_t version = version_of(ctx, history, run_id, ret_ended, err);
-    bool written;
+    CLEANUP_FOLLOWING struct following *following = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    struct store_change change;
+    int known = known_of(ctx, history, run_id, &runs, err);
+    int changed;
 
-    if (version == -2)
+    *ret_ended = known > 0 && state_is_final(runs.items[0].state);
+    if (known < 0 || *ret_ended)
+        return known < 0 ? -1 : 0;
+    if (following_open(history, run_id, &following, err) < 0)
         return -1;
-    if (*ret_ended)
-        return 0;
-    if (record_open(history->runs, run_id, &record, err) < 0)
-        return -1;
-    written = record_is_written(record); /* asked first: what it wrote last is read behind it */
-    told_read(record, &told);
-    if (!told.ended && !written)
-        told_lost(&told, record);
-    told_row(&told, record, &row);
-    if (!told.ended && written)
-        still_runs(&row);
-    *ret_ended = state_is_final(row.state);
+    if (known)
+        following_set_known(following, &runs.items[0]);
+    following_read(following);
+    *ret_ended = following_has_ended(following);
     /* Deleted meanwhile. */
-    if (version < 0 && !fs_is_directory(record_path(record)))
+    if (!known && !fs_is_directory(following_directory(following)))
         return err_set(err, ERR_NOT_FOUND, "run %s is gone", run_id);
-    return write_behind(ctx, history, &told, record, &row, version, err);
+    changed = following_change(following, &change, err);
+    return changed > 0 ? store_append(ctx, history->store, &change, err) : changed;
 }
 
-/* The row of a run whose record is gone can get no other end. */
-static int close_row(const struct ctx *ctx, struct history *history, const char *run_id,
-                     struct err *err)
+int history_lose(const struct ctx *ctx, struct history *history, const char *run_id,
+                 struct err *err)
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
     static const char *const event = "{\"event\":\"RunLost\"}";
@@ -184,7 +129,9 @@ static int close_row(const struct ctx *ctx, struct history *history, const char 
     if (store_get(ctx, history->store, run_id, &runs, &why) < 0)
         return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
     row = runs.items[0];
-    if (state_is_final(row.state))
+    /* One that no record was ever known of has not begun: it waits in a queue, for who has taken
+     * it, or for the next. */
+    if (state_is_final(row.state) || row.version == 0)
         return 0;
     change.version = row.version;
     row.state = STATE_FAILED;
@@ -198,14 +145,14 @@ static int close_row(const struct ctx *ctx, struct history *history, const char 
 /* Whether the mark is one without a record; then, if that is wanted, it is removed. */
 static bool is_left_over(struct history *history, const char *run_id, bool remove)
 {
-    CLEANUP_FD int mark = mark_take(history->dir, run_id);
+    CLEANUP_FD int mark = mark_take(history->dir, MARKS_OPEN, run_id);
     CLEANUP_RECORD struct record *record = NULL;
 
     /* It may have come between the look and the question. */
     if (mark < 0 || record_open(history->runs, run_id, &record, NULL) == 0)
         return false;
     if (remove)
-        mark_remove(history->dir, run_id);
+        mark_remove(history->dir, MARKS_OPEN, run_id);
     return true;
 }
 
@@ -213,7 +160,7 @@ static bool is_left_over(struct history *history, const char *run_id, bool remov
  * which a run waits for that begins. */
 static void drop_mark(const struct ctx *ctx, struct history *history, const char *run_id)
 {
-    if (is_left_over(history, run_id, false) && close_row(ctx, history, run_id, NULL) == 0)
+    if (is_left_over(history, run_id, false) && history_lose(ctx, history, run_id, NULL) == 0)
         (void)is_left_over(history, run_id, true);
 }
 
@@ -233,7 +180,7 @@ int history_follow(const struct ctx *ctx, struct history *history, const char *r
     if (result < 0 && why.code == ERR_NOT_FOUND)
         drop_mark(ctx, history, run_id);
     if (ended)
-        mark_remove(history->dir, run_id);
+        mark_remove(history->dir, MARKS_OPEN, run_id);
     return result < 0 ? err_set(err, why.code, "%s", why.message) : 0;
 }
 
@@ -251,7 +198,7 @@ static int mark_unknown(const struct ctx *ctx, struct history *history, struct e
     if (record_list_add(&records, history->runs, err) < 0)
         return -1;
     vec_foreach (struct record_entry *, record, &records) {
-        CLEANUP_FD int mark = mark_add(history->dir, record->run_id, err);
+        CLEANUP_FD int mark = mark_add(history->dir, MARKS_OPEN, record->run_id, err);
 
         if (mark < 0)
             return -1;
@@ -263,13 +210,15 @@ int history_update(const struct ctx *ctx, struct history *history, struct err *e
 {
     CLEANUP_STRVEC struct strvec open = {0};
 
-    if (mark_unknown(ctx, history, err) < 0 || marks_list(history->dir, &open, err) < 0)
+    if (mark_unknown(ctx, history, err) < 0 || marks_list(history->dir, MARKS_OPEN, &open, err) < 0)
         return -1;
     for (size_t i = 0; i < open.len; i++) {
         struct err why = ERR_INIT;
 
         if (ctx_check(ctx, err) < 0)
             return -1;
+        if (!record_id_is_valid(open.items[i]))
+            continue;
         if (history_follow(ctx, history, open.items[i], &why) == 0 || why.code == ERR_NOT_FOUND)
             continue;
         /* The store, which the others need as well. */

@@ -4,6 +4,7 @@
  *     DIR/runs/RUNID/   the records
  *     DIR/runs.db       the store
  *     DIR/open/RUNID    a mark: the store may not know the end of this run yet
+ *     DIR/servers/NAME  a mark: this server has taken runs from the store
  *
  * DIR is that of --history, else the first of state_dirs() that can be used.
  *
@@ -52,6 +53,11 @@ int history_follow(const struct ctx *ctx, struct history *history, const char *r
 int history_update(const struct ctx *ctx, struct history *history, struct err *err)
     __attribute__((warn_unused_result));
 
+/* The record of a run is gone: its row can get no other end than that it is lost, if it has begun
+ * and not ended. */
+int history_lose(const struct ctx *ctx, struct history *history, const char *run_id,
+                 struct err *err) __attribute__((warn_unused_result));
+
 /* The tree of a run; `ret` is zeroed, and the caller's to release. */
 int history_tree(const struct ctx *ctx, struct history *history, const struct store_run *run,
                  struct node *ret, struct err *err) __attribute__((warn_unused_result));
@@ -81,3 +87,20 @@ int recording_end(const struct ctx *ctx, struct recording *recording, const stru
     __attribute__((warn_unused_result));
 /* Instead of that: nothing has begun, and the record is removed. NULL is fine. */
 void recording_discard(struct recording *recording);
+
+/* --- servers that take runs from the store, and have their records here --- */
+
+enum history_server {
+    HISTORY_SERVER_LIVES,
+    HISTORY_SERVER_GONE,
+    HISTORY_SERVER_ELSEWHERE, /* none with that name was ever here */
+};
+
+/* Returns a descriptor, as long as which is open the server lives; -1. `name` is that of a file. */
+int history_server_begin(const struct history *history, const char *name, struct err *err)
+    __attribute__((warn_unused_result));
+/* Closes it; nothing of it is left. */
+void history_server_end(const struct history *history, const char *name, int fd);
+enum history_server history_server_find(const struct history *history, const char *name);
+/* Forgets the servers that are gone, but for those that are named. */
+void history_servers_sweep(const struct history *history, const struct strvec *but);

@@ -11,13 +11,11 @@
 #include "base/fs.h"
 #include "record/record.h"
 
-#define MARKS_NAME "open"
-
 enum { TRIES_MAX = 100 };
 
-static char *path_of(const char *dir, const char *run_id)
+static char *path_of(const char *dir, const char *kind, const char *name)
 {
-    return xasprintf("%s/" MARKS_NAME "/%s", dir, run_id);
+    return xasprintf("%s/%s/%s", dir, kind, name);
 }
 
 /* Between creation and lock somebody may have taken the mark for one that was left behind, and
@@ -36,39 +34,46 @@ static int add(const char *path, struct err *err)
     return err_set(err, ERR_CONFLICT, "%s disappears as it is made", path);
 }
 
-int mark_add(const char *dir, const char *run_id, struct err *err)
+int mark_add(const char *dir, const char *kind, const char *name, struct err *err)
 {
-    CLEANUP_FREE char *marks = fs_join(dir, MARKS_NAME);
-    CLEANUP_FREE char *path = path_of(dir, run_id);
+    CLEANUP_FREE char *marks = fs_join(dir, kind);
+    CLEANUP_FREE char *path = path_of(dir, kind, name);
 
     return fs_mkdir_p(marks, 0700, err) < 0 ? -1 : add(path, err);
 }
 
-int mark_take(const char *dir, const char *run_id)
+int mark_take(const char *dir, const char *kind, const char *name)
 {
-    CLEANUP_FREE char *path = path_of(dir, run_id);
+    CLEANUP_FREE char *path = path_of(dir, kind, name);
     CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
     return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -1 : steal_fd(&fd);
 }
 
-void mark_remove(const char *dir, const char *run_id)
+void mark_remove(const char *dir, const char *kind, const char *name)
 {
-    CLEANUP_FREE char *path = path_of(dir, run_id);
+    CLEANUP_FREE char *path = path_of(dir, kind, name);
 
     unlink(path);
 }
 
-int marks_list(const char *dir, struct strvec *out, struct err *err)
+bool mark_exists(const char *dir, const char *kind, const char *name)
 {
-    CLEANUP_FREE char *marks = fs_join(dir, MARKS_NAME);
+    CLEANUP_FREE char *path = path_of(dir, kind, name);
+
+    return access(path, F_OK) == 0;
+}
+
+int marks_list(const char *dir, const char *kind, struct strvec *out, struct err *err)
+{
+    CLEANUP_FREE char *marks = fs_join(dir, kind);
     DIR *stream = opendir(marks);
     struct dirent *entry;
 
     if (!stream)
         return errno == ENOENT ? 0 : err_errno(err, "cannot read %s", marks);
     while ((entry = readdir(stream))) {
-        if (record_id_is_valid(entry->d_name))
+        if (*entry->d_name != '.')
             strvec_push(out, entry->d_name);
     }
     closedir(stream);

@@ -1,18 +1,24 @@
-/* Marks: the runs that the store may not know the end of, so that nobody has to look at all others.
- * Internal to history/. */
+/* Marks: files that stand for something that goes on, each in a folder of its kind. Who makes one
+ * keeps it locked as long as it is alive. Internal to history/. */
 #pragma once
 
 #include "base/err.h"
 #include "base/vec.h"
 
+/* Runs that the store may not know the end of, so that nobody has to look at all others. */
+#define MARKS_OPEN "open"
+/* Servers that take runs from the store. */
+#define MARKS_SERVERS "servers"
+
 /* Returns a descriptor, or -1. As long as that is open nobody takes the mark for one that was left
- * behind: its record is on the way. */
-int mark_add(const char *dir, const char *run_id, struct err *err)
+ * behind: of a run, its record is on the way. */
+int mark_add(const char *dir, const char *kind, const char *name, struct err *err)
     __attribute__((warn_unused_result));
-void mark_remove(const char *dir, const char *run_id);
-/* A descriptor of a mark that no record is on the way for, and none can be as long as it is open;
- * -1: there is no such mark. */
-int mark_take(const char *dir, const char *run_id);
-/* Adds the ids of all; none of a history that nothing was ever recorded in. */
-int marks_list(const char *dir, struct strvec *out, struct err *err)
+void mark_remove(const char *dir, const char *kind, const char *name);
+/* A descriptor of a mark that nobody holds, and none can as long as it is open; -1: there is no
+ * such mark. */
+int mark_take(const char *dir, const char *kind, const char *name);
+bool mark_exists(const char *dir, const char *kind, const char *name);
+/* Adds the names of all; none of a history that nothing was ever recorded in. */
+int marks_list(const char *dir, const char *kind, struct strvec *out, struct err *err)
     __attribute__((warn_unused_result));

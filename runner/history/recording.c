@@ -39,7 +39,7 @@ int recording_begin(const char *dir, const struct record_options *options, struc
     recording->dir = history_dir(dir, &why);
     recording->run_id = xstrdup(options->run_id);
     if (recording->dir)
-        mark = mark_add(recording->dir, own.run_id, &why);
+        mark = mark_add(recording->dir, MARKS_OPEN, own.run_id, &why);
     if (mark >= 0) {
         own.runs_dir = runs = fs_join(recording->dir, "runs");
         if (record_create(&own, &recording->writer, &why) == 0) {
@@ -48,7 +48,7 @@ int recording_begin(const char *dir, const struct record_options *options, struc
         }
         /* That of a record which is there is not ours. */
         if (why.code != ERR_CONFLICT)
-            mark_remove(recording->dir, own.run_id);
+            mark_remove(recording->dir, MARKS_OPEN, own.run_id);
     }
     if (err)
         *err = why;
@@ -66,7 +66,7 @@ void recording_discard(struct recording *recording)
     if (!recording)
         return;
     record_discard(recording->writer);
-    mark_remove(recording->dir, recording->run_id);
+    mark_remove(recording->dir, MARKS_OPEN, recording->run_id);
     release(recording);
 }
 
@@ -77,7 +77,7 @@ static size_t count_ended(const struct recording *recording)
     CLEANUP_FREE char *runs = fs_join(recording->dir, "runs");
     size_t ended = 0;
 
-    if (marks_list(recording->dir, &open, NULL) < 0 || open.len < OPEN_MAX)
+    if (marks_list(recording->dir, MARKS_OPEN, &open, NULL) < 0 || open.len < OPEN_MAX)
         return 0;
     for (size_t i = 0; i < open.len; i++) {
         CLEANUP_RECORD struct record *record = NULL;

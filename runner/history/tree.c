@@ -97,30 +97,28 @@ static void take_line(struct told *told, const struct record_event *event)
 
 void told_read(const struct record *record, struct told *ret)
 {
-    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
     struct record_event event;
     enum record_got got;
 
-    record_events_open(record, 0, &events);
-    while ((got = record_events_next(events, &event, NULL)) == RECORD_ITEM ||
+    if (!ret->events)
+        record_events_open(record, 0, &ret->events);
+    while ((got = record_events_next(ret->events, &event, NULL)) == RECORD_ITEM ||
            got == RECORD_DAMAGED) {
         if (got == RECORD_ITEM)
             take_line(ret, &event);
     }
     apply_waiting(ret);
-    if (!ret->grown)
+    if (!ret->grown && !ret->root.own_name)
         ret->root.name = ret->root.own_name = json_at_dup(ret->began, "name");
 }
 
-void told_lines(const struct told *told, const struct record *record, uint64_t after,
+void told_lines(const struct told *told, struct record_events *events, uint64_t after,
                 struct strvec *out)
 {
-    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
     struct record_event event;
     enum record_got got;
     uint64_t next = after + 1;
 
-    record_events_open(record, after, &events);
     while (next <= told->last && ((got = record_events_next(events, &event, NULL)) == RECORD_ITEM ||
                                   got == RECORD_DAMAGED)) {
         if (got == RECORD_DAMAGED)
@@ -135,6 +133,7 @@ void told_lines(const struct told *told, const struct record *record, uint64_t a
 
 void told_release(struct told *told)
 {
+    record_events_close(told->events);
     strvec_release(&told->waiting);
     json_decref(told->began);
     json_decref(told->ended);
@@ -188,6 +187,20 @@ static int64_t log_bytes(const struct told *told, const struct record *record)
     return record_log_totals(log, &totals, NULL) < 0 ? 0 : (int64_t)totals.stored_bytes;
 }
 
+/* A run that ended before there was a tree has said how, or has failed. */
+static void row_without_tree(const struct told *told, struct store_run *row)
+{
+    int state = state_find(json_at_string(told->ended, "status"));
+
+    if (!told->ended || state_is_final(row->state))
+        return;
+    row->state = state >= 0 && state_is_final((enum state)state) ? (enum state)state : STATE_FAILED;
+    row->reason = row->state == STATE_FAILED ? REASON_ERROR : REASON_NONE;
+    row->ended_ms = told->time_ms;
+    if (!row->error)
+        row->error = json_at_string(told->ended, "text");
+}
+
 void told_row(const struct told *told, const struct record *record, struct store_run *ret)
 {
     const struct node *root = &told->root;
@@ -209,4 +222,5 @@ void told_row(const struct told *told, const struct record *record, struct store
         .log_bytes = log_bytes(told, record),
         .directory = record_path(record),
     };
+    row_without_tree(told, ret);
 }

@@ -17,15 +17,19 @@ struct told {
     /* Events that have not been applied to it: the end may make that needless. */
     struct strvec waiting;
     size_t waiting_bytes;
+    struct record_events *events; /* behind the last; borrows the record */
 };
 
 #define CLEANUP_TOLD CLEANUP(told_release)
 
-/* Zeroed before. What is damaged is left out: a run without a row could not be found at all. */
+/* Zeroed before; again with what that left: reads what came since, from the same record. What is
+ * damaged is left out: a run without a row could not be found at all. */
 void told_read(const struct record *record, struct told *ret);
+/* Before the record is closed. */
 void told_release(struct told *told);
-/* Adds the events behind `after`, up to the last that was told; "{}" for those that are damaged. */
-void told_lines(const struct told *told, const struct record *record, uint64_t after,
+/* Adds the events behind `after` that `events` (opened there, or read up to there) still has, up to
+ * the last that was told; "{}" for those that are damaged. */
+void told_lines(const struct told *told, struct record_events *events, uint64_t after,
                 struct strvec *out);
 /* Nothing more will be told: what ran has lost its outcome, and what waited never ran. That is one
  * more event, which the record has not got. */

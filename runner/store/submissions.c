@@ -11,7 +11,7 @@
     "INSERT INTO runner_submissions (run, taken_by, options, file) VALUES ($1, $2, $3, $4)"
 #define SQL_WAITING                                                                                \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_submissions JOIN runner_runs ON key = run "      \
-    "WHERE taken_by = '' ORDER BY priority DESC, submitted_ms, id LIMIT $1"
+    "WHERE taken_by = '' ORDER BY priority DESC, submitted_ms, run LIMIT $1"
 #define SQL_TAKEN                                                                                  \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_runs JOIN runner_submissions ON key = run "      \
     "WHERE state IN ('pending', 'running') AND taken_by <> '' ORDER BY submitted_ms, id LIMIT $1"

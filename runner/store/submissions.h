@@ -34,7 +34,8 @@ struct store_submission {
 int store_submit(const struct ctx *ctx, struct store *store, struct store_submission *submissions,
                  size_t count, struct err *err) __attribute__((warn_unused_result));
 
-/* The runs that wait: higher priorities first, then the older ones; `limit` at most (0: all). */
+/* The runs that wait: higher priorities first, then the older ones, as they came; `limit` at most
+ * (0: all). */
 int store_waiting(const struct ctx *ctx, struct store *store, int64_t limit, struct store_runs *ret,
                   struct err *err) __attribute__((warn_unused_result));
 /* The runs that were taken and have not ended; `owner` of each is who took it, whatever its row

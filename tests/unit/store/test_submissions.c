@@ -187,8 +187,8 @@ static void higher_priorities_come_first(void **state)
     submit("low", -1, 10, NULL);
     submit("high", 7, 40, NULL);
     submit("mine", 9, 1, ME);
-    assert_string_equal(waiting(0), "high a b late low");
-    assert_string_equal(waiting(2), "high a");
+    assert_string_equal(waiting(0), "high b a late low");
+    assert_string_equal(waiting(2), "high b");
     assert_string_equal(taken(), "mine=" ME);
 }
 

@@ -1,0 +1,43 @@
+/* Which servers live: each keeps its mark locked, which any process of the machine can see, in
+ * whatever container it is, and also after a restart of the machine. */
+#include <unistd.h>
+
+#include "history/history.h"
+#include "history/mark.h"
+
+int history_server_begin(const struct history *history, const char *name, struct err *err)
+{
+    return mark_add(history->dir, MARKS_SERVERS, name, err);
+}
+
+void history_server_end(const struct history *history, const char *name, int fd)
+{
+    mark_remove(history->dir, MARKS_SERVERS, name);
+    close(fd);
+}
+
+enum history_server history_server_find(const struct history *history, const char *name)
+{
+    CLEANUP_FD int mark = mark_take(history->dir, MARKS_SERVERS, name);
+
+    if (mark >= 0)
+        return HISTORY_SERVER_GONE;
+    return mark_exists(history->dir, MARKS_SERVERS, name) ? HISTORY_SERVER_LIVES
+                                                          : HISTORY_SERVER_ELSEWHERE;
+}
+
+void history_servers_sweep(const struct history *history, const struct strvec *but)
+{
+    CLEANUP_STRVEC struct strvec names = {0};
+
+    if (marks_list(history->dir, MARKS_SERVERS, &names, NULL) < 0)
+        return;
+    for (size_t i = 0; i < names.len; i++) {
+        CLEANUP_FD int mark = strvec_has(but, names.items[i])
+                                  ? -1
+                                  : mark_take(history->dir, MARKS_SERVERS, names.items[i]);
+
+        if (mark >= 0)
+            mark_remove(history->dir, MARKS_SERVERS, names.items[i]);
+    }
+}
