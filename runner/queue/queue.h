@@ -10,7 +10,9 @@
  * The store decides who starts a run; what is in memory is a copy of what waits there. A submission
  * waits until one server has taken it, by a change that only one can make; it runs once the process
  * that the launcher forks for it has made the record. A server that dies in between leaves a row
- * that is taken, by nobody who lives, without a record: it waits again.
+ * that is taken, by nobody who lives, without a record: it waits again. Whether a server lives
+ * tells a file that it keeps locked, DIR/servers/NAME in the history; what was taken by one that
+ * has no such file here is another machine's.
  *
  * Order: by priority; among those of the same, clients take turns; for each client by time. At most
  * max_concurrent runs go on at once, and per_client of one client. Runs that a server before this
@@ -20,7 +22,8 @@
  * ended. What a record says is in the store some 100 ms later.
  *
  * Threads: any number may use one queue, until queue_close() begins. It has a thread of its own,
- * which alone uses the launcher and calls back. The history must outlive it. */
+ * which calls back, and which alone uses the launcher but for `cancel`. The history must outlive
+ * it. */
 #pragma once
 
 #include <stdbool.h>
@@ -47,27 +50,40 @@ struct queue_start {
     const struct submission_options *options;
 };
 
+struct queue_cancel {
+    const char *reason; /* NULL: none */
+    const char *by;     /* who asks */
+    bool hurry;         /* what runs is not given time to end by itself */
+};
+
 enum queue_told_kind {
     QUEUE_BEGUN,   /* its record is there */
-    QUEUE_REFUSED, /* it could not begin: `err` is why. ERR_CONFLICT: it has a record already */
+    QUEUE_REFUSED, /* it could not begin. ERR_CONFLICT: it has begun before, and has a record */
     QUEUE_ENDED,   /* its process has ended, whatever the record says */
 };
 
 struct queue_told {
     enum queue_told_kind kind;
     char id[OWN_RUN_ID_SIZE];
-    struct err err;  /* of QUEUE_REFUSED */
-    int wait_status; /* of QUEUE_ENDED, as waitpid() gives it */
+    enum err_code code; /* of QUEUE_REFUSED */
+    const char *text;   /* of QUEUE_REFUSED: why, in one line or several; until the next call */
+    int wait_status;    /* of QUEUE_ENDED, as waitpid() gives it */
 };
 
 struct queue_launcher {
-    /* Has a process begin that run; what comes of it is told later. Must not wait for it. */
-    int (*start)(void *arg, const struct queue_start *start, struct err *err);
+    /* Has a process begin that run; what comes of it is told later. ERR_LOST, ERR_UNAVAILABLE: the
+     * launcher is gone; others: this run cannot be started. */
+    int (*start)(const struct ctx *ctx, void *arg, const struct queue_start *start,
+                 struct err *err);
     /* Readable when there is something to be told. */
     int (*fd)(void *arg);
     /* 1: *ret is what was told; 0: nothing now; -1: the launcher is gone, and no run can be started
      * any more. */
     int (*next)(void *arg, struct queue_told *ret, struct err *err);
+    /* Has a run that has begun end, whoever started it, and waits for its answer. From any thread.
+     * ERR_CONFLICT: it has ended. */
+    int (*cancel)(const struct ctx *ctx, void *arg, const char *id,
+                  const struct queue_cancel *cancel, struct err *err);
     void *arg;
 };
 
@@ -111,12 +127,6 @@ int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submis
 int queue_rerun(const struct ctx *ctx, struct queue *queue, const char *id, const char *client,
                 int64_t priority, char ret_id[OWN_RUN_ID_SIZE], struct err *err)
     __attribute__((warn_unused_result));
-
-struct queue_cancel {
-    const char *reason; /* NULL: none */
-    const char *by;     /* who asks */
-    bool hurry;         /* what runs is not given time to end by itself */
-};
 
 /* What waits is cancelled when it returns; what runs has been told. ERR_NOT_FOUND; ERR_CONFLICT: it
  * has ended already; ERR_UNSUPPORTED: it runs on another machine. */

@@ -1,0 +1,178 @@
+/* Cancelling, in every state that a run can be in at that moment. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "queue/inside.h"
+
+/* What is said of a run that had not begun. */
+static char *describe(const struct queue_cancel *cancel)
+{
+    struct buf text = BUF_INIT;
+
+    buf_addstr(&text, "cancelled");
+    if (cancel->by && *cancel->by)
+        buf_addf(&text, " by %s", cancel->by);
+    buf_addstr(&text, " before it had begun");
+    if (cancel->reason && *cancel->reason)
+        buf_addf(&text, ": %s", cancel->reason);
+    return text.data;
+}
+
+static int has_ended(const struct store_run *run, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT, "run %s has ended already: %s", run->id,
+                   state_name(run->state));
+}
+
+/* --- what has begun --- */
+
+/* Why it could not be told: perhaps because it has ended in this moment. */
+static int explain(const struct ctx *ctx, struct queue *queue, const char *id,
+                   const struct err *why, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+    if (history_follow(ctx, queue->history, id, NULL) == 0 &&
+        store_get(ctx, queue->store, id, &runs, NULL) == 0 && state_is_final(runs.items[0].state))
+        return has_ended(&runs.items[0], err);
+    return err_set(err, why->code, "%s", why->message);
+}
+
+static int tell_run(const struct ctx *ctx, struct queue *queue, const char *id,
+                    const struct queue_cancel *cancel, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    if (queue->launcher.cancel(ctx, queue->launcher.arg, id, cancel, &why) == 0)
+        return 0;
+    return explain(ctx, queue, id, &why, err);
+}
+
+/* --- what is being started --- */
+
+/* Needs mu. Returns 1 when it has begun, 0 when it is not active any more, so that it has ended,
+ * most likely before it began. */
+static int wait_for_beginning(const struct ctx *ctx, struct queue *queue, const char *id,
+                              const struct queue_cancel *cancel, struct err *err)
+{
+    struct active *active;
+
+    while ((active = queue_find_active(queue, id))) {
+        if (active->stage == ACTIVE_RUNNING)
+            return 1;
+        /* The thread sees it before it hands it over. */
+        if (!active->cancel_text)
+            active->cancel_text = describe(cancel);
+        if (queue_wait_change(ctx, queue, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int cancel_active(const struct ctx *ctx, struct queue *queue, const char *id,
+                         const struct queue_cancel *cancel, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    int begun;
+
+    pthread_mutex_lock(&queue->mu);
+    begun = wait_for_beginning(ctx, queue, id, cancel, err);
+    pthread_mutex_unlock(&queue->mu);
+    if (begun < 0)
+        return -1;
+    if (begun)
+        return tell_run(ctx, queue, id, cancel, err);
+    if (store_get(ctx, queue->store, id, &runs, err) < 0)
+        return -1;
+    if (runs.items[0].state == STATE_CANCELLED)
+        return 0;
+    if (state_is_final(runs.items[0].state))
+        return has_ended(&runs.items[0], err);
+    return err_set(err, ERR_UNAVAILABLE, "run %s could not be cancelled just now; try again", id);
+}
+
+/* --- what waits --- */
+
+/* Needs mu. Out of the order, so that nobody starts it. */
+static struct active *leave_order(struct queue *queue, const char *id)
+{
+    CLEANUP_FREE char *client = NULL;
+    CLEANUP_FREE struct order_item *item = order_take(&queue->order, id, false, &client);
+
+    if (!item)
+        return NULL;
+    return queue_add_active(queue, id, client, item->priority, item->submitted_ms, ACTIVE_LEAVING);
+}
+
+/* Needs mu. */
+static void back_into_order(struct queue *queue, struct active *active)
+{
+    order_add(&queue->order, active->id, active->client, active->priority, active->submitted_ms);
+    queue_remove_active(queue, active);
+}
+
+static int drop_waiting(const struct ctx *ctx, struct queue *queue, const char *id,
+                        const struct queue_cancel *cancel, struct err *err)
+{
+    CLEANUP_FREE char *text = describe(cancel);
+    int status = queue_drop(ctx, queue, id, "", STATE_CANCELLED, text, err);
+
+    queue_wake(queue);
+    return status;
+}
+
+/* --- what this server knows nothing of, or has lost to another --- */
+
+static int cancel_of_others(const struct ctx *ctx, struct queue *queue, const char *id,
+                            const struct queue_cancel *cancel, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+
+    if (store_get(ctx, queue->store, id, &runs, err) < 0)
+        return -1;
+    id = runs.items[0].id;
+    if (state_is_final(runs.items[0].state))
+        return has_ended(&runs.items[0], err);
+    if (record_open(queue->history->runs, id, &record, NULL) == 0)
+        return tell_run(ctx, queue, id, cancel, err);
+    if (store_read_submitted(ctx, queue->store, id, &submitted, NULL) == 0 && !*submitted.taken_by)
+        return drop_waiting(ctx, queue, id, cancel, err);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "run %s belongs to a server in another place: cancel it there", id);
+}
+
+/* --- all of them --- */
+
+int queue_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
+                 const struct queue_cancel *cancel, struct err *err)
+{
+    struct err why = ERR_INIT;
+    struct active *leaving = NULL;
+    bool active;
+
+    pthread_mutex_lock(&queue->mu);
+    active = queue_find_active(queue, id) != NULL;
+    if (!active)
+        leaving = leave_order(queue, id);
+    pthread_mutex_unlock(&queue->mu);
+    if (active)
+        return cancel_active(ctx, queue, id, cancel, err);
+    if (!leaving)
+        return cancel_of_others(ctx, queue, id, cancel, err);
+    if (drop_waiting(ctx, queue, id, cancel, &why) < 0 && why.code != ERR_CONFLICT &&
+        why.code != ERR_NOT_FOUND) {
+        pthread_mutex_lock(&queue->mu);
+        back_into_order(queue, leaving);
+        pthread_mutex_unlock(&queue->mu);
+        queue_wake(queue);
+        return err_set(err, why.code, "%s", why.message);
+    }
+    pthread_mutex_lock(&queue->mu);
+    queue_remove_active(queue, leaving);
+    pthread_mutex_unlock(&queue->mu);
+    /* Another server has taken it meanwhile. */
+    return why.code != ERR_NONE ? cancel_of_others(ctx, queue, id, cancel, err) : 0;
+}

@@ -1,0 +1,193 @@
+/* What servers have left that are gone, and what was submitted to others. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "queue/inside.h"
+
+/* --- the name of this server --- */
+
+/* "/" is what names of owners have between their parts. */
+static char *mark_name(const char *owner)
+{
+    char *name = xstrdup(owner);
+
+    for (char *at = name; *at; at++) {
+        if (*at == '/')
+            *at = '-';
+    }
+    return name;
+}
+
+int queue_lock_owner(struct queue *queue, struct err *err)
+{
+    static atomic_uint queues;
+    CLEANUP_FREE char *name = NULL;
+    struct own_owner owner;
+    unsigned number = atomic_fetch_add(&queues, 1) + 1;
+    char text[128];
+
+    own_owner_self(&owner);
+    own_owner_format(&owner, text, sizeof(text));
+    /* A process may have several, one after the other, or in its tests. */
+    queue->owner = number > 1 ? xasprintf("%s/%u", text, number) : xstrdup(text);
+    name = mark_name(queue->owner);
+    queue->owner_fd = history_server_begin(queue->history, name, err);
+    return queue->owner_fd < 0 ? -1 : 0;
+}
+
+void queue_unlock_owner(struct queue *queue)
+{
+    CLEANUP_FREE char *name = queue->owner ? mark_name(queue->owner) : NULL;
+
+    /* What it has taken and not given back is found by its mark. */
+    if (queue->owner_fd >= 0 && queue->has_left)
+        close(queue->owner_fd);
+    else if (queue->owner_fd >= 0)
+        history_server_end(queue->history, name, queue->owner_fd);
+    queue->owner_fd = -1;
+    free(queue->owner);
+}
+
+/* --- what was taken --- */
+
+static bool is_known(struct queue *queue, const char *id)
+{
+    bool known;
+
+    pthread_mutex_lock(&queue->mu);
+    known = queue_find_active(queue, id) != NULL;
+    pthread_mutex_unlock(&queue->mu);
+    return known;
+}
+
+/* It has no record: nothing has begun, and it can wait again; unless there was one. */
+static int wait_again(const struct ctx *ctx, struct queue *queue, const struct store_run *run,
+                      struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    if (run->version > 0)
+        return history_lose(ctx, queue->history, run->id, err);
+    if (store_give_back(ctx, queue->store, run->id, run->owner, &why) == 0)
+        return 0;
+    /* Another that found it was faster. */
+    if (why.code == ERR_CONFLICT || why.code == ERR_NOT_FOUND)
+        return 0;
+    return err_set(err, why.code, "%s", why.message);
+}
+
+/* A run of a server that is gone. */
+static int recover(const struct ctx *ctx, struct queue *queue, const struct store_run *run,
+                   struct err *err)
+{
+    struct err why = ERR_INIT;
+    struct active *active;
+
+    pthread_mutex_lock(&queue->mu);
+    active = queue_add_active(queue, run->id, run->client, run->priority, run->submitted_ms,
+                              ACTIVE_STARTING);
+    pthread_mutex_unlock(&queue->mu);
+    active->told = run->state;
+    if (queue_follow(queue, active, run, &why) == 0)
+        return 0;
+    pthread_mutex_lock(&queue->mu);
+    queue_remove_active(queue, active);
+    pthread_mutex_unlock(&queue->mu);
+    if (why.code == ERR_NOT_FOUND)
+        return wait_again(ctx, queue, run, err);
+    log_warn("queue", "run %s cannot be followed: %s", run->id, why.message);
+    return 0;
+}
+
+static int recover_taken(const struct ctx *ctx, struct queue *queue, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs taken = {0};
+    CLEANUP_STRVEC struct strvec needed = {0};
+    int status = 0;
+
+    if (store_taken(ctx, queue->store, &taken, err) < 0)
+        return -1;
+    vec_foreach (const struct store_run *, run, &taken) {
+        CLEANUP_FREE char *name = mark_name(run->owner);
+
+        if (!strvec_has(&needed, name))
+            strvec_push(&needed, name);
+        if (status == 0 && strcmp(run->owner, queue->owner) != 0 && !is_known(queue, run->id) &&
+            history_server_find(queue->history, name) == HISTORY_SERVER_GONE)
+            status = recover(ctx, queue, run, err);
+    }
+    history_servers_sweep(queue->history, &needed);
+    return status;
+}
+
+/* --- what waits --- */
+
+/* Needs no more than one look if there are no other servers. */
+static int load_waiting(const struct ctx *ctx, struct queue *queue, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs waiting = {0};
+
+    if (store_waiting(ctx, queue->store, (int64_t)queue->options.max_waiting, &waiting, err) < 0)
+        return -1;
+    pthread_mutex_lock(&queue->mu);
+    vec_foreach (const struct store_run *, run, &waiting) {
+        if (!queue_find_active(queue, run->id))
+            order_add(&queue->order, run->id, run->client, run->priority, run->submitted_ms);
+    }
+    pthread_mutex_unlock(&queue->mu);
+    return 0;
+}
+
+int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
+{
+    bool idle;
+
+    pthread_mutex_lock(&queue->mu);
+    idle = !queue->order.count && !queue->doubtful.len;
+    pthread_mutex_unlock(&queue->mu);
+    if (recover_taken(ctx, queue, err) < 0)
+        return -1;
+    return idle ? load_waiting(ctx, queue, err) : 0;
+}
+
+/* --- what failed, and may be there --- */
+
+/* 1: it is not there, or not any more; 0: the store does not answer. */
+static int undo(struct queue *queue, const char *id)
+{
+    const char *const takers[] = {"", queue->owner};
+    struct err why = ERR_INIT;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (queue_drop(&queue->ctx, queue, id, takers[i], STATE_CANCELLED,
+                       "the store did not answer when it was submitted", &why) == 0)
+            return store_delete(&queue->ctx, queue->store, &id, 1, NULL, &why) == 0 ||
+                   !queue_store_is_away(queue, &why);
+        if (queue_store_is_away(queue, &why))
+            return 0;
+    }
+    return 1;
+}
+
+void queue_settle_doubtful(struct queue *queue)
+{
+    for (;;) {
+        CLEANUP_FREE char *id = NULL;
+
+        pthread_mutex_lock(&queue->mu);
+        if (queue->doubtful.len)
+            id = xstrdup(queue->doubtful.items[0]);
+        pthread_mutex_unlock(&queue->mu);
+        if (!id || !undo(queue, id))
+            return;
+        pthread_mutex_lock(&queue->mu);
+        free(queue->doubtful.items[0]);
+        memmove(queue->doubtful.items, queue->doubtful.items + 1,
+                queue->doubtful.len-- * sizeof(char *));
+        pthread_mutex_unlock(&queue->mu);
+    }
+}

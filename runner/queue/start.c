@@ -1,0 +1,372 @@
+/* From waiting to running: a place is free, the run is taken in the store, handed to the launcher,
+ * and then it has a record, or could not begin. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/logger.h"
+#include "queue/inside.h"
+
+enum { STORE_RETRY_MS = 1000 };
+
+/* What another try would not change. */
+static bool is_answer(enum err_code code)
+{
+    return code == ERR_CONFLICT || code == ERR_NOT_FOUND || code == ERR_INVALID ||
+           code == ERR_LIMIT || code == ERR_PROTOCOL;
+}
+
+bool queue_store_is_away(struct queue *queue, const struct err *err)
+{
+    if (is_answer(err->code))
+        return false;
+    if (!queue->store_retry_ms && err->code != ERR_CANCELLED)
+        log_warn("queue", "%s; it is tried again", err->message);
+    queue->store_retry_ms = clock_monotonic_ms() + STORE_RETRY_MS;
+    return true;
+}
+
+/* --- taking --- */
+
+static bool may_start(void *arg, const char *client)
+{
+    return queue_has_room(arg, client);
+}
+
+/* The next one that can be started, out of the order; NULL: none. */
+static struct active *next(struct queue *queue)
+{
+    const struct order_item *first = NULL;
+    struct active *active = NULL;
+
+    pthread_mutex_lock(&queue->mu);
+    if (!queue->draining && !queue->closing && !queue->launcher_gone)
+        first = order_next(&queue->order, may_start, queue);
+    if (first) {
+        CLEANUP_FREE char *client = NULL;
+        CLEANUP_FREE struct order_item *item = order_take(&queue->order, first->id, true, &client);
+
+        active = queue_add_active(queue, item->id, client, item->priority, item->submitted_ms,
+                                  ACTIVE_LEAVING);
+    }
+    pthread_mutex_unlock(&queue->mu);
+    return active;
+}
+
+/* What the store has of it becomes what is to be started. */
+static int load(const struct store_submitted *submitted, struct active *active, struct err *err)
+{
+    json_t *options = json_loads(submitted->options, 0, NULL);
+    int status = submission_options_from_json(options, &active->options, err);
+
+    json_decref(options);
+    active->file = xstrdup(submitted->file);
+    return status;
+}
+
+static void fail(struct queue *queue, struct active *active, enum state state, const char *text)
+{
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_FAILED;
+    active->over = true;
+    active->failed_state = state;
+    active->failed_text = xstrdup(text);
+    queue_notify(queue);
+    pthread_mutex_unlock(&queue->mu);
+}
+
+static void remove_active(struct queue *queue, struct active *active)
+{
+    pthread_mutex_lock(&queue->mu);
+    queue_remove_active(queue, active);
+    pthread_mutex_unlock(&queue->mu);
+}
+
+/* It waits again, here. */
+static void wait_again(struct queue *queue, struct active *active)
+{
+    pthread_mutex_lock(&queue->mu);
+    order_add(&queue->order, active->id, active->client, active->priority, active->submitted_ms);
+    queue_remove_active(queue, active);
+    pthread_mutex_unlock(&queue->mu);
+}
+
+/* False: the store does not answer. */
+static bool take(struct queue *queue, struct active *active)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    struct err why = ERR_INIT;
+
+    if (store_take(&queue->ctx, queue->store, active->id, queue->owner, &submitted, &why) < 0) {
+        bool away = queue_store_is_away(queue, &why);
+
+        if (away) {
+            wait_again(queue, active);
+        } else {
+            /* Another server was faster, or somebody has cancelled it there. */
+            log_debug("queue", "run %s: %s", active->id, why.message);
+            remove_active(queue, active);
+        }
+        return !away;
+    }
+    if (load(&submitted, active, &why) < 0) {
+        fail(queue, active, STATE_FAILED, why.message);
+        return true;
+    }
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_TAKEN;
+    pthread_mutex_unlock(&queue->mu);
+    return true;
+}
+
+/* --- starting --- */
+
+/* From here on the launcher has it, unless somebody has cancelled it meanwhile. */
+static bool set_starting(struct queue *queue, struct active *active)
+{
+    bool starting;
+
+    pthread_mutex_lock(&queue->mu);
+    starting = !active->cancel_text;
+    if (starting)
+        active->stage = ACTIVE_STARTING;
+    pthread_mutex_unlock(&queue->mu);
+    return starting;
+}
+
+static void hand_over(struct queue *queue, struct active *active)
+{
+    struct err why = ERR_INIT;
+    const struct queue_start start = {
+        .id = active->id,
+        .file = active->file,
+        .name = active->name ? active->name : "",
+        .client = active->client,
+        .options = &active->options,
+    };
+
+    if (!set_starting(queue, active)) {
+        fail(queue, active, STATE_CANCELLED, active->cancel_text);
+        return;
+    }
+    active->of_launcher = true;
+    if (queue->launcher.start(&queue->ctx, queue->launcher.arg, &start, &why) == 0)
+        return;
+    if (!err_is_away(&why) && why.code != ERR_CANCELLED) {
+        fail(queue, active, STATE_FAILED, why.message);
+        return;
+    }
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_TAKEN;
+    pthread_mutex_unlock(&queue->mu);
+    /* Else the queue is being closed. */
+    if (err_is_away(&why))
+        queue_launcher_is_gone(queue, &why);
+}
+
+static struct active *find_stage(struct queue *queue, enum active_stage stage)
+{
+    struct active *found = NULL;
+
+    pthread_mutex_lock(&queue->mu);
+    for (size_t i = 0; i < queue->active.len && !found; i++) {
+        if (queue->active.items[i]->stage == stage)
+            found = queue->active.items[i];
+    }
+    pthread_mutex_unlock(&queue->mu);
+    return found;
+}
+
+static bool can_hand_over(struct queue *queue)
+{
+    bool can;
+
+    pthread_mutex_lock(&queue->mu);
+    can = !queue->draining && !queue->closing && !queue->launcher_gone;
+    pthread_mutex_unlock(&queue->mu);
+    return can;
+}
+
+static bool is_cancelled(struct queue *queue, const struct active *active)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&queue->mu);
+    cancelled = active->cancel_text != NULL;
+    pthread_mutex_unlock(&queue->mu);
+    return cancelled;
+}
+
+/* What is taken and will not be started waits for the next server. */
+static void give_back_taken(struct queue *queue)
+{
+    struct active *active;
+    struct err why = ERR_INIT;
+
+    while ((active = find_stage(queue, ACTIVE_TAKEN))) {
+        if (is_cancelled(queue, active)) {
+            fail(queue, active, STATE_CANCELLED, active->cancel_text);
+            continue;
+        }
+        if (store_give_back(&queue->ctx, queue->store, active->id, queue->owner, &why) < 0) {
+            if (queue_store_is_away(queue, &why))
+                return;
+            log_warn("queue", "run %s cannot wait again: %s", active->id, why.message);
+            remove_active(queue, active);
+            continue;
+        }
+        wait_again(queue, active);
+    }
+}
+
+static bool store_answers(struct queue *queue)
+{
+    if (queue->store_retry_ms && clock_monotonic_ms() < queue->store_retry_ms)
+        return false;
+    queue->store_retry_ms = 0;
+    return true;
+}
+
+/* Ends in the store what has not begun. */
+static void settle_failed(struct queue *queue)
+{
+    struct active *active;
+
+    while ((active = find_stage(queue, ACTIVE_FAILED))) {
+        struct err why = ERR_INIT;
+
+        if (queue_drop(&queue->ctx, queue, active->id, queue->owner, active->failed_state,
+                       active->failed_text, &why) < 0) {
+            if (queue_store_is_away(queue, &why))
+                return;
+            log_warn("queue", "run %s has not begun: %s; the store does not take that: %s",
+                     active->id, active->failed_text, why.message);
+        }
+        remove_active(queue, active);
+    }
+}
+
+void queue_start_what_can(struct queue *queue)
+{
+    struct active *active;
+
+    while (can_hand_over(queue) && (active = find_stage(queue, ACTIVE_TAKEN)))
+        hand_over(queue, active);
+    if (!store_answers(queue))
+        return;
+    if (!can_hand_over(queue))
+        give_back_taken(queue);
+    while ((active = next(queue)) && take(queue, active)) {
+        if (active->stage == ACTIVE_TAKEN)
+            hand_over(queue, active);
+    }
+    settle_failed(queue);
+}
+
+/* --- what becomes of it --- */
+
+static int begun(struct queue *queue, struct active *active, struct err *err)
+{
+    const struct store_run known = {
+        .name = active->name,
+        .client = active->client,
+        .priority = active->priority,
+        .submitted_ms = active->submitted_ms,
+    };
+
+    return queue_follow(queue, active, &known, err);
+}
+
+static void refused(struct queue *queue, struct active *active, enum err_code code,
+                    const char *text)
+{
+    active->of_launcher = false;
+    /* It was begun before, by the launcher of a server that is gone. */
+    if (code != ERR_CONFLICT || begun(queue, active, NULL) < 0)
+        fail(queue, active, STATE_FAILED, text);
+}
+
+static char *describe_end(int status)
+{
+    if (WIFSIGNALED(status))
+        return xasprintf("the process of the run was killed by signal %d (%s) before it had begun",
+                         WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return xasprintf("the process of the run ended with status %d before it had begun",
+                     WIFEXITED(status) ? WEXITSTATUS(status) : status);
+}
+
+static void ended(struct queue *queue, struct active *active, int status)
+{
+    CLEANUP_FREE char *text = describe_end(status);
+
+    active->of_launcher = false;
+    /* It may have made its record, and not have come to say so. */
+    if (active->stage == ACTIVE_STARTING && begun(queue, active, NULL) < 0)
+        fail(queue, active, STATE_FAILED, text);
+    pthread_mutex_lock(&queue->mu);
+    active->over = true;
+    queue_notify(queue);
+    pthread_mutex_unlock(&queue->mu);
+    active->dirty = true;
+}
+
+static void take_told(struct queue *queue, const struct queue_told *told)
+{
+    struct active *active;
+    struct err why = ERR_INIT;
+
+    pthread_mutex_lock(&queue->mu);
+    active = queue_find_active(queue, told->id);
+    pthread_mutex_unlock(&queue->mu);
+    if (!active) {
+        log_debug("queue", "the launcher tells of run %s, which has ended", told->id);
+        return;
+    }
+    switch (told->kind) {
+    case QUEUE_BEGUN:
+        if (begun(queue, active, &why) < 0)
+            log_warn("queue", "run %s has begun, but cannot be followed: %s", active->id,
+                     why.message);
+        break;
+    case QUEUE_REFUSED:
+        refused(queue, active, told->code, told->text ? told->text : "");
+        break;
+    case QUEUE_ENDED:
+        ended(queue, active, told->wait_status);
+        break;
+    }
+}
+
+void queue_hear_launcher(struct queue *queue)
+{
+    struct queue_told told;
+    struct err why = ERR_INIT;
+    int got;
+
+    for (;;) {
+        told = (struct queue_told){0};
+        got = queue->launcher.next(queue->launcher.arg, &told, &why);
+        if (got <= 0)
+            break;
+        take_told(queue, &told);
+    }
+    if (got < 0)
+        queue_launcher_is_gone(queue, &why);
+}
+
+/* Nobody tells of ends any more: the records do. */
+void queue_launcher_is_gone(struct queue *queue, const struct err *err)
+{
+    bool first;
+
+    pthread_mutex_lock(&queue->mu);
+    first = !queue->launcher_gone;
+    queue->launcher_gone = true;
+    for (size_t i = 0; i < queue->active.len; i++)
+        queue->active.items[i]->of_launcher = false;
+    pthread_mutex_unlock(&queue->mu);
+    if (first && queue->options.fatal)
+        queue->options.fatal(queue->options.arg, err);
+}

@@ -1,0 +1,233 @@
+/* What a queue finds that another has left: one that was closed is, for the next, one that died. */
+#include "tests/unit/queue/rig.h"
+
+#include "base/clock.h"
+
+static void what_waited_waits_again(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL, *c = NULL;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("x", "a", 0);
+    b = submit_as("x", "b", 0);
+    c = submit_as("y", "c", 9);
+    await_started(1);
+    close_queue();
+    assert_int_equal(stored(a).state, STATE_PENDING);
+    /* The first was handed to the launcher, which may not have come to begin it. */
+    open_queue(&(struct queue_options){.max_concurrent = 3});
+    pthread_mutex_lock(&fake.mu);
+    while (fake.count < 3 || fake_find(a)->started < 2)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    pthread_mutex_unlock(&fake.mu);
+    assert_string_equal(fake.order, "a c a b");
+    assert_int_equal(fake_find(b)->started, 1);
+    assert_int_equal(fake_find(c)->started, 1);
+}
+
+static void what_runs_is_followed(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+    struct queue_stats stats;
+    CLEANUP_QUEUE_ITEMS struct queue_items items = {0};
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("ann", "a", 4);
+    b = submit_as("ann", "b", 0);
+    await_started(1);
+    fake_begin(a);
+    await_state(a, STATE_RUNNING);
+    close_queue();
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    queue_list(queue, 0, 10, &items);
+    assert_int_equal(items.total, 2);
+    assert_string_equal(items.items[0].id, a);
+    assert_true(items.items[0].running);
+    assert_int_equal(items.items[0].priority, 4);
+    assert_int_equal(items.items[1].position, 1);
+    assert_ok(queue_stats(&test_ctx, queue, &stats, &test_err));
+    assert_int_equal(stats.current_concurrent, 1);
+    assert_int_equal(stats.running, 1);
+    assert_int_equal(fake.count, 1);
+    pthread_mutex_lock(&fake.mu);
+    fake_end_record(fake_find(a), STATE_SUCCEEDED);
+    pthread_mutex_unlock(&fake.mu);
+    await_state(a, STATE_SUCCEEDED);
+    assert_string_equal(stored(a).client, "ann");
+    await_started(2);
+    assert_string_equal(fake.runs[1].id, b);
+    assert_int_equal(fake.runs[0].started, 1);
+}
+
+static void what_ended_meanwhile_has_ended(void **state)
+{
+    CLEANUP_FREE char *a = NULL;
+
+    (void)state;
+    open_queue(NULL);
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    fake_begin(a);
+    await_state(a, STATE_RUNNING);
+    close_queue();
+    fake_end_record(fake_find(a), STATE_FAILED);
+    open_queue(NULL);
+    await_state(a, STATE_FAILED);
+    assert_int_equal(stored(a).state, STATE_FAILED);
+    assert_int_equal(stored(a).reason, REASON_ERROR);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+    assert_int_equal(fake.runs[0].started, 1);
+}
+
+static void what_died_is_lost(void **state)
+{
+    CLEANUP_FREE char *a = NULL;
+    struct doomed doomed;
+
+    (void)state;
+    fork_doomed(&doomed);
+    open_queue(NULL);
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    close_queue();
+    record_and_die(&doomed, a);
+    open_queue(NULL);
+    await_state(a, STATE_FAILED);
+    assert_int_equal(stored(a).reason, REASON_LOST);
+    assert_int_equal(fake.runs[0].started, 1);
+}
+
+static void what_dies_is_lost(void **state)
+{
+    CLEANUP_FREE char *a = NULL;
+    struct doomed doomed;
+
+    (void)state;
+    fork_doomed(&doomed);
+    open_queue(NULL);
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    record_and_die(&doomed, a);
+    fake_tell_kind(a, QUEUE_BEGUN, 0);
+    fake_tell_kind(a, QUEUE_ENDED, 9);
+    await_state(a, STATE_FAILED);
+    assert_int_equal(stored(a).reason, REASON_LOST);
+}
+
+static void a_record_that_is_gone(void **state)
+{
+    CLEANUP_FREE char *a = NULL;
+    CLEANUP_FREE char *directory = NULL;
+
+    (void)state;
+    open_queue(NULL);
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    fake_begin(a);
+    await_state(a, STATE_RUNNING);
+    close_queue();
+    fake_end_record(fake_find(a), STATE_SUCCEEDED);
+    directory = fs_join(history->runs, a);
+    assert_ok(fs_remove_tree(directory, &test_err));
+    open_queue(NULL);
+    assert_int_equal(stored(a).state, STATE_FAILED);
+    assert_int_equal(stored(a).reason, REASON_LOST);
+    assert_string_equal(stored(a).error, "the record of the run is gone");
+    assert_int_equal(fake.runs[0].started, 1);
+}
+
+static void servers_in_other_places_are_left_alone(void **state)
+{
+    const struct store_run run = {.id = "theirs", .client = "c", .submitted_ms = 1};
+    struct store_submission theirs = {.run = &run, .file = "x", .taken_by = "other/1/2/3"};
+    const struct queue_cancel how = {0};
+    CLEANUP_QUEUE_ITEMS struct queue_items items = {0};
+
+    (void)state;
+    assert_ok(store_submit(&test_ctx, history->store, &theirs, 1, &test_err));
+    open_queue(NULL);
+    queue_list(queue, 0, 10, &items);
+    assert_int_equal(items.total, 0);
+    assert_int_equal(stored("theirs").state, STATE_PENDING);
+    assert_error(queue_cancel(&test_ctx, queue, "theirs", &how, &test_err), ERR_UNSUPPORTED);
+    assert_string_equal(test_err.message,
+                        "run theirs belongs to a server in another place: cancel it there");
+}
+
+static void a_server_that_lives_is_left_alone(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+    struct queue *other;
+    CLEANUP_QUEUE_ITEMS struct queue_items items = {0};
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    other = queue;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    queue_list(queue, 0, 10, &items);
+    assert_int_equal(items.total, 0);
+    /* What waits belongs to nobody. */
+    queue_close(queue);
+    queue = other;
+    b = submit_as("ann", "b", 0);
+    assert_int_equal(queue_position(queue, b), 1);
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    await_started(2);
+    assert_string_equal(fake.runs[1].id, b);
+    queue_close(other);
+    assert_int_equal(fake.runs[0].started, 1);
+    assert_int_equal(fake.runs[1].started, 1);
+}
+
+enum { MANY = 100 };
+
+static void many_that_run(void **state)
+{
+    struct queue_stats stats;
+    int64_t began_ms, took_ms;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = MANY});
+    for (int i = 0; i < MANY; i++)
+        free(submit_as("ann", "a", 0));
+    await_started(MANY);
+    for (int i = 0; i < MANY; i++)
+        fake_begin(fake.runs[i].id);
+    await_changes(NULL, STATE_RUNNING, MANY);
+    close_queue();
+    began_ms = clock_monotonic_ms();
+    open_queue(&(struct queue_options){.max_concurrent = MANY});
+    took_ms = clock_monotonic_ms() - began_ms;
+    assert_ok(queue_stats(&test_ctx, queue, &stats, &test_err));
+    assert_int_equal(stats.current_concurrent, MANY);
+    assert_int_equal(stats.running, MANY);
+    print_message("%d that run were found in %lld ms\n", MANY, (long long)took_ms);
+    pthread_mutex_lock(&fake.mu);
+    for (int i = 0; i < MANY; i++)
+        fake_end_record(&fake.runs[i], STATE_SUCCEEDED);
+    pthread_mutex_unlock(&fake.mu);
+    await_changes(NULL, STATE_SUCCEEDED, MANY);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+}
+
+int main(void)
+{
+#define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        EACH(what_waited_waits_again),
+        EACH(what_runs_is_followed),
+        EACH(what_ended_meanwhile_has_ended),
+        EACH(what_died_is_lost),
+        EACH(what_dies_is_lost),
+        EACH(a_record_that_is_gone),
+        EACH(servers_in_other_places_are_left_alone),
+        EACH(a_server_that_lives_is_left_alone),
+        EACH(many_that_run),
+    };
+
+    return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
+}
