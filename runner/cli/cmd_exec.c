@@ -6,10 +6,13 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/logger.h"
+#include "cli/apart.h"
 #include "cli/commands.h"
 #include "cli/engines.h"
+#include "cli/follow.h"
 #include "cli/plan_view.h"
 #include "cli/prepare_options.h"
+#include "cli/runs.h"
 #include "cli/session.h"
 #include "cli/stores.h"
 
@@ -29,6 +32,8 @@ struct exec_args {
     char *cache_dir;
     char *cache_size;
     struct cli_history_args history;
+    bool resumable;
+    char *resume;
 };
 
 static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
@@ -56,6 +61,10 @@ static const struct cli_option options[] = {
      "write a report at the end: json, junit or html (repeatable)", NULL, NULL},
     CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
     CLI_HISTORY_OPTIONS(struct exec_args),
+    {"resumable", 0, CLI_FLAG, AT(resumable), NULL,
+     "let the run go on when this process is killed, for --resume", NULL, NULL},
+    {"resume", 0, CLI_STRING, AT(resume), "RUN",
+     "show a run of --resumable from its beginning, and end as it does", NULL, NULL},
     {0},
 };
 
@@ -145,7 +154,8 @@ static int run_plan(const struct exec_args *args, const struct prepared *p,
     int status;
 
     logger_set_filter(mask_message, p->mask);
-    status = cli_session_run(p->plan, &session);
+    status =
+        args->resumable ? cli_apart_run(p->plan, &session) : cli_session_run(p->plan, &session);
     logger_set_filter(NULL, NULL);
     return status;
 }
@@ -156,6 +166,57 @@ static int make_plan(const struct exec_args *args, struct prepared *p, struct er
     if (!args->dry_run)
         p->mask = mask_new();
     return prepared_plan(p, &args->file, runner_step_kinds, err);
+}
+
+/* --- --resume --- */
+
+struct resumed {
+    const struct exec_args *args;
+    char *runs_dir;
+    char *run_id;
+};
+
+static int find_resumed(const struct ctx *ctx, void *arg, struct err *err)
+{
+    struct resumed *resumed = arg;
+    CLEANUP_HISTORY struct history *history = NULL;
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+    if (cli_runs_open(ctx, resumed->args->history.dir, &history, err) < 0 ||
+        cli_runs_get(ctx, history, resumed->args->resume, &runs, err) < 0)
+        return -1;
+    resumed->runs_dir = xstrdup(history->runs);
+    resumed->run_id = xstrdup(runs.items[0].id);
+    return CLI_EXIT_OK;
+}
+
+static int resume(const struct exec_args *args)
+{
+    struct resumed resumed = {.args = args};
+    int status = cli_runs_run("exec", find_resumed, &resumed);
+
+    if (status == CLI_EXIT_OK)
+        status = cli_follow_run(&(struct cli_follow_options){.runs_dir = resumed.runs_dir,
+                                                             .run_id = resumed.run_id,
+                                                             .display = args->display},
+                                NULL);
+    free(resumed.runs_dir);
+    free(resumed.run_id);
+    return status;
+}
+
+/* Whoever resumes wants all that was shown before. */
+static int check_resumable(const struct exec_args *args, const struct strvec *operands,
+                           struct cli_history_options *history, struct err *err)
+{
+    if (args->resume && (args->resumable || operands->len || args->file.config))
+        return err_set(err, ERR_INVALID,
+                       "--resume takes a run that has begun, and neither a file nor --resumable");
+    if (args->resumable && args->history.none)
+        return err_set(err, ERR_INVALID, "--resumable records the run: leave out --no-history");
+    if (args->resumable && !args->history.log)
+        history->log_bytes = 0;
+    return 0;
 }
 
 static int run(void *arguments, const struct strvec *operands)
@@ -173,8 +234,11 @@ static int run(void *arguments, const struct strvec *operands)
     if (configure_logger(args, &err) < 0 ||
         prepare_where(&args->file, operands, &where, &err) < 0 ||
         cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0 ||
-        cli_history_options(&args->history, &history, &err) < 0)
+        cli_history_options(&args->history, &history, &err) < 0 ||
+        check_resumable(args, operands, &history, &err) < 0)
         return usage_error(&err);
+    if (args->resume)
+        return resume(args);
     args->file.refuse_nested = !args->allow_nested;
     ready = prepared_read(&p, &args->file, where) == 0 && find_reports(args, &reports, &err) == 0 &&
             make_plan(args, &p, &err) == 0;

@@ -35,7 +35,7 @@ int cli_history_options(const struct cli_history_args *args, struct cli_history_
     return 0;
 }
 
-void cli_recorded_begin(const struct cli_history_options *options, struct run *run)
+int cli_recorded_begin(const struct cli_history_options *options, struct run *run, struct err *err)
 {
     CLEANUP_FREE char *user = cli_user_name();
     const struct run_record record = {.history = options->dir,
@@ -44,15 +44,8 @@ void cli_recorded_begin(const struct cli_history_options *options, struct run *r
                                       .source = options->source,
                                       .source_size = options->source_size,
                                       .log_bytes = options->log_bytes};
-    struct err err = ERR_INIT;
 
-    if (run_record(run, &record, &err) == 0)
-        return;
-    /* Where nothing can be written, nobody expects it unless they asked. */
-    if (options->dir)
-        log_warn("history", "the run is not recorded: %s", err.message);
-    else
-        log_info("history", "the run is not recorded: %s", err.message);
+    return run_record(run, &record, err);
 }
 
 void cli_recorded_end(const struct cli_history_options *options, struct run *run, int status)

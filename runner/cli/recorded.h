@@ -38,7 +38,7 @@ struct cli_history_args {
 struct cli_history_options {
     const char *dir;
     int64_t age_ms;              /* 0: no limit */
-    int64_t log_bytes;           /* of the log */
+    int64_t log_bytes;           /* of the log; 0: as much as a record can have */
     struct store_retention keep; /* but for the age */
     const char *source;          /* the pipeline file */
     size_t source_size;
@@ -48,7 +48,8 @@ struct cli_history_options {
 int cli_history_options(const struct cli_history_args *args, struct cli_history_options *ret,
                         struct err *err) __attribute__((warn_unused_result));
 
-/* Makes the record. That it cannot be made is said in the log. */
-void cli_recorded_begin(const struct cli_history_options *options, struct run *run);
+/* Makes the record. */
+int cli_recorded_begin(const struct cli_history_options *options, struct run *run, struct err *err)
+    __attribute__((warn_unused_result));
 /* Ends the run, and its record if it has one. */
 void cli_recorded_end(const struct cli_history_options *options, struct run *run, int status);

@@ -13,8 +13,8 @@
 struct session {
     const struct cli_session_options *options;
     struct run *run;
-    struct display *display;
-    struct log_spool *logs; /* NULL unless a report wants output */
+    struct display *display; /* NULL: it is silent */
+    struct log_spool *logs;  /* NULL unless a report wants output */
 };
 
 /* Has the output kept on disk if a report wants it. */
@@ -38,10 +38,36 @@ static int keep_logs(struct session *s, struct err *err)
     return 0;
 }
 
+/* Where nothing can be written, nobody expects it unless they asked. */
+static int record(struct session *s, struct err *err)
+{
+    const struct cli_history_options *history = s->options->history;
+    struct err why = ERR_INIT;
+
+    if (!history || cli_recorded_begin(history, s->run, &why) == 0)
+        return 0;
+    if (s->options->silent)
+        return err_set(err, why.code, "the run cannot be recorded: %s", why.message);
+    if (history->dir)
+        log_warn("history", "the run is not recorded: %s", why.message);
+    else
+        log_info("history", "the run is not recorded: %s", why.message);
+    return 0;
+}
+
+static int show(struct session *s, struct err *err)
+{
+    struct display_options display = s->options->display;
+
+    display_prepare(&display);
+    return display_start(&display, run_bus(s->run), run_id(s->run), &s->display, err);
+}
+
 /* Everything up to and including the keeper happens in a process of one thread. */
 static int begin(struct session *s, struct err *err)
 {
-    struct run_options run = {.engines = runner_engines,
+    struct run_options run = {.id = s->options->run_id,
+                              .engines = runner_engines,
                               .kinds = runner_step_kinds,
                               .mask = s->options->mask,
                               .jobs = s->options->jobs,
@@ -49,17 +75,23 @@ static int begin(struct session *s, struct err *err)
                               .keep = s->options->keep,
                               .open_store = cli_store_open,
                               .open_store_arg = (void *)s->options->stores};
-    struct display_options display = s->options->display;
 
-    display_prepare(&display);
     cli_engine_services(s->options->engines, &run.services);
-    if (run_begin(&run, &s->run, err) < 0 ||
-        display_start(&display, run_bus(s->run), run_id(s->run), &s->display, err) < 0 ||
-        keep_logs(s, err) < 0)
+    if (run_begin(&run, &s->run, err) < 0 || (!s->options->silent && show(s, err) < 0) ||
+        keep_logs(s, err) < 0 || record(s, err) < 0)
         return -1;
-    if (s->options->history)
-        cli_recorded_begin(s->options->history, s->run);
+    if (s->options->began)
+        s->options->began(s->options->began_arg);
     return run_attend(s->run, err);
+}
+
+/* Who follows a silent one reads it in the record. */
+static void say(struct session *s, const char *text)
+{
+    if (s->display)
+        display_say(s->display, text);
+    else
+        event_bus_note(run_bus(s->run), run_root(s->run), "%s", text);
 }
 
 /* -1 if a report could not be written, or lacks something. Each is tried. */
@@ -70,12 +102,12 @@ static int write_reports(struct session *s)
     int result = 0;
 
     if (s->logs && log_spool_finish(s->logs, &err) < 0) {
-        display_say(s->display, err.message);
+        say(s, err.message);
         result = -1;
     }
     for (size_t i = 0; i < s->options->report_count; i++) {
         if (report_write(&s->options->reports[i], &source, &err) < 0) {
-            display_say(s->display, err.message);
+            say(s, err.message);
             result = -1;
         }
     }
@@ -104,7 +136,8 @@ static int conclude(struct session *s, const struct exec_verdict *verdict)
 {
     int status = run_exit_status(s->run, verdict);
 
-    display_summary(s->display, run_root(s->run));
+    if (s->display)
+        display_summary(s->display, run_root(s->run));
     if (write_reports(s) < 0)
         status = status ? status : CLI_EXIT_FAILED;
     return finish_output(s, status);

@@ -23,6 +23,12 @@ struct cli_session_options {
     size_t report_count;
     const struct cli_store_options *stores;
     const struct cli_history_options *history; /* NULL: the run is not recorded */
+
+    /* For a process that does nothing else (cli/apart.h). */
+    const char *run_id;       /* NULL: a new one */
+    bool silent;              /* shows nothing; has to be recorded */
+    void (*began)(void *arg); /* the record is there; NULL: nobody wants to know */
+    void *began_arg;
 };
 
 /* Returns the exit status of the program; says on standard error what went wrong. */

@@ -51,8 +51,9 @@ struct feed_subscription {
     const char *node;    /* "0.1.2": of that and what is below it; NULL, "": all */
     const int64_t *tail; /* NULL; or begins with so many lines of output instead of at `position` */
     /* There is something for feed_next() now, which had said FEED_NONE_YET, or never been called.
-     * Comes from any thread, with the feed locked: calls nothing of this header, and waits for
-     * nobody who does. Not called any more when feed_unsubscribe() has returned. */
+     * Comes from any thread, maybe before feed_subscribe() has returned, with the feed locked:
+     * calls nothing of this header, and waits for nobody who does. Not called any more when
+     * feed_unsubscribe() has returned. */
     void (*wake)(void *arg);
     void *wake_arg;
 };
