@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fold.h"
 #include "base/utf8.h"
 #include "spec/state.h"
 #include "store/inside.h"
@@ -126,49 +127,10 @@ int row_read(const struct db_value *row, struct arena *arena, struct store_run *
     return 0;
 }
 
-/* Ranges of capital letters: the small one is `distance` further, of every letter or, where capital
- * and small ones alternate, of every other. */
-static const struct {
-    unsigned first;
-    unsigned last;
-    unsigned distance;
-    bool alternate;
-} capitals[] = {
-    {0xc0, 0xd6, 32, false},   {0xd8, 0xde, 32, false},   {0x100, 0x12e, 1, true},
-    {0x132, 0x136, 1, true},   {0x139, 0x147, 1, true},   {0x14a, 0x176, 1, true},
-    {0x179, 0x17d, 1, true},   {0x391, 0x3a1, 32, false}, {0x3a3, 0x3ab, 32, false},
-    {0x400, 0x40f, 80, false}, {0x410, 0x42f, 32, false},
-};
-
-static unsigned fold_letter(unsigned letter)
-{
-    for (size_t i = 0; i < sizeof(capitals) / sizeof(*capitals); i++) {
-        if (letter < capitals[i].first || letter > capitals[i].last)
-            continue;
-        if (capitals[i].alternate && (letter - capitals[i].first) % 2)
-            continue;
-        return letter + capitals[i].distance;
-    }
-    return letter;
-}
-
 const char *row_fold(const char *text, struct arena *arena)
 {
-    CLEANUP_BUF struct buf valid = BUF_INIT;
-    unsigned char *at;
+    CLEANUP_BUF struct buf folded = BUF_INIT;
 
-    utf8_add_valid(&valid, text, strlen(text));
-    /* In place: the letters above have two bytes in either case. */
-    for (at = (unsigned char *)valid.data; *at; at++) {
-        if (*at >= 'A' && *at <= 'Z') {
-            *at += 'a' - 'A';
-        } else if ((*at & 0xe0) == 0xc0) {
-            unsigned letter = fold_letter((*at & 0x1fu) << 6 | (at[1] & 0x3fu));
-
-            at[0] = (unsigned char)(0xc0 | letter >> 6);
-            at[1] = (unsigned char)(0x80 | (letter & 0x3f));
-            at++;
-        }
-    }
-    return arena_strndup(arena, valid.data, valid.len);
+    fold_add(&folded, text, strlen(text));
+    return arena_strndup(arena, folded.data, folded.len);
 }
