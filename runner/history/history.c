@@ -55,6 +55,12 @@ char *history_dir(const char *given, struct err *err)
 int history_open(const struct ctx *ctx, const char *dir, const struct store_options *options,
                  struct history **ret, struct err *err)
 {
+    return history_open_at(ctx, dir, NULL, options, ret, err);
+}
+
+int history_open_at(const struct ctx *ctx, const char *dir, const char *where,
+                    const struct store_options *options, struct history **ret, struct err *err)
+{
     CLEANUP_HISTORY struct history *history = xcalloc(1, sizeof(*history));
     CLEANUP_FREE char *file = NULL;
 
@@ -62,7 +68,7 @@ int history_open(const struct ctx *ctx, const char *dir, const struct store_opti
     if (!history->dir)
         return err_wrap(err, "there is no place for the history of runs");
     history->runs = fs_join(history->dir, "runs");
-    file = fs_join(history->dir, STORE_NAME);
+    file = where ? xstrdup(where) : fs_join(history->dir, STORE_NAME);
     if (store_open(ctx, file, options, &history->store, err) < 0)
         return -1;
     *ret = steal_ptr(&history);

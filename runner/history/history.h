@@ -2,7 +2,7 @@
  * (docs/adr/0044-a-run-is-a-record-that-the-store-follows.md).
  *
  *     DIR/runs/RUNID/   the records
- *     DIR/runs.db       the store
+ *     DIR/runs.db       the store, unless another is named (store_open())
  *     DIR/open/RUNID    a mark: the store may not know the end of this run yet
  *     DIR/servers/NAME  a mark: this server has taken runs from the store
  *
@@ -35,6 +35,10 @@ struct history {
 char *history_dir(const char *given, struct err *err);
 
 /* `options` of the store may be NULL. */
+int history_open_at(const struct ctx *ctx, const char *dir, const char *where,
+                    const struct store_options *options, struct history **ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* The same with the store that is in DIR. */
 int history_open(const struct ctx *ctx, const char *dir, const struct store_options *options,
                  struct history **ret, struct err *err) __attribute__((warn_unused_result));
 /* NULL is fine. */
