@@ -1,10 +1,13 @@
-/* The commands; with the engines and step kinds that they use. */
+/* The commands and the composition root: the only place that names engines and step kinds. */
 #pragma once
 
 #include "cli/option.h"
-#include "library/rows.h"
+#include "engine/engine.h"
+#include "step/kind.h"
 
-/* NULL-terminated, in main.c. */
+/* NULL-terminated tables, in main.c. */
+extern const struct engine *const runner_engines[];
+extern const struct step_kind *const runner_step_kinds[];
 extern const struct cli_command *const runner_commands[];
 
 /* In cmd_NAME.c, except the last two, which are in main.c. */
@@ -26,6 +29,7 @@ extern const struct cli_command cmd_delete;
 extern const struct cli_command cmd_diff;
 extern const struct cli_command cmd_reap;
 extern const struct cli_command cmd_doctor;
+extern const struct cli_command cmd_server;
 extern const struct cli_command cmd_stack;
 extern const struct cli_command cmd_watchdog;
 extern const struct cli_command cmd_version;

@@ -1,4 +1,4 @@
-/* Which commands there are. */
+/* The composition root: which commands, engines and step kinds exist. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,6 +9,20 @@
 
 #include "base/alloc.h"
 #include "cli/commands.h"
+#include "engine/deploy/deploy.h"
+#include "engine/docker/docker.h"
+#include "engine/host/host.h"
+#include "engine/idp/idp.h"
+#include "engine/kubernetes/kubernetes.h"
+#include "engine/ssh/ssh.h"
+
+const struct engine *const runner_engines[] = {&host_engine,  &docker_engine,    &kubernetes_engine,
+                                               &ssh_engine,   &idp_engine,       &compose_engine,
+                                               &swarm_engine, &manifests_engine, NULL};
+
+const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin,  &step_kind_language,
+                                                     &step_kind_type,    &step_kind_deployment,
+                                                     &step_kind_command, NULL};
 
 static int show_version(void *args, const struct strvec *operands)
 {
@@ -66,10 +80,10 @@ const struct cli_command cmd_help = {.name = "help",
                                      .run = show_help};
 
 const struct cli_command *const runner_commands[] = {
-    &cmd_exec,     &cmd_plan,       &cmd_validate, &cmd_init,  &cmd_schema,    &cmd_list,
-    &cmd_show,     &cmd_logs,       &cmd_cancel,   &cmd_cache, &cmd_artifacts, &cmd_compose,
-    &cmd_stack,    &cmd_apply,      &cmd_delete,   &cmd_diff,  &cmd_reap,      &cmd_doctor,
-    &cmd_watchdog, &cmd_completion, &cmd_version,  &cmd_help,  NULL,
+    &cmd_exec,    &cmd_plan,     &cmd_validate,   &cmd_init,    &cmd_schema, &cmd_list,
+    &cmd_show,    &cmd_logs,     &cmd_cancel,     &cmd_server,  &cmd_cache,  &cmd_artifacts,
+    &cmd_compose, &cmd_stack,    &cmd_apply,      &cmd_delete,  &cmd_diff,   &cmd_reap,
+    &cmd_doctor,  &cmd_watchdog, &cmd_completion, &cmd_version, &cmd_help,   NULL,
 };
 
 /* Says so if not. What is larger than the buffer is written before, and the flush that follows has

@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 build=(
     ca-certificates cmake gcc libarchive-dev libc6-dev ninja-build 'pkg-config|pkgconf'
     libcurl4-openssl-dev libexpat1-dev libjansson-dev libpcre2-dev libssh2-1-dev libssl-dev libyaml-dev
-    libcmocka-dev liblz4-dev libpq-dev libsqlite3-dev nettle-dev
+    libcmocka-dev liblz4-dev libpq-dev libsqlite3-dev libwebsockets-dev nettle-dev
 )
 # The helper for the other architecture.
 if [[ $(uname -m) == aarch64 ]]; then

@@ -1,0 +1,293 @@
+/* Runs: many, one, and away with them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json_text.h"
+#include "event/json.h"
+#include "record/record.h"
+#include "server/inside.h"
+#include "store/submissions.h"
+#include "yaml/yaml_json.h"
+
+enum { LIST_LIMIT = 100, BATCH_MAX = 10000 };
+
+/* --- a run as JSON --- */
+
+void server_set_time(json_t *object, const char *key, int64_t time_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    if (!time_ms)
+        return;
+    clock_rfc3339(time_ms, text);
+    json_object_set_new(object, key, json_string(text));
+}
+
+/* When it ended is told a second time, by how. */
+static void set_end(json_t *object, const struct store_run *run)
+{
+    static const char *const keys[STATE_COUNT] = {
+        [STATE_SUCCEEDED] = "succeed_at",
+        [STATE_FAILED] = "failed_at",
+        [STATE_CANCELLED] = "cancelled_at",
+    };
+
+    if (!run->ended_ms)
+        return;
+    server_set_time(object, "ended_at", run->ended_ms);
+    if (keys[run->state])
+        server_set_time(object, keys[run->state], run->ended_ms);
+}
+
+static int64_t duration_of(const struct store_run *run)
+{
+    int64_t end_ms = run->ended_ms ? run->ended_ms : clock_wall_ms();
+
+    return run->started_ms && end_ms > run->started_ms ? end_ms - run->started_ms : 0;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text && *text)
+        json_object_set_new(object, key, json_safe_string(text));
+}
+
+json_t *server_run_to_json(struct server *server, const struct store_run *run)
+{
+    json_t *object = json_object();
+
+    (void)server;
+    json_object_set_new(object, "id", json_string(run->id));
+    json_object_set_new(object, "name", json_safe_string(run->name));
+    json_object_set_new(object, "status", json_string(state_name(run->state)));
+    set_text(object, "reason", reason_name(run->reason));
+    set_text(object, "error", run->error);
+    set_text(object, "origin", run->origin);
+    set_text(object, "client", run->client);
+    json_object_set_new(object, "priority", json_integer(run->priority));
+    server_set_time(object, "submitted_at", run->submitted_ms);
+    server_set_time(object, "started_at", run->started_ms);
+    set_end(object, run);
+    json_object_set_new(object, "duration_ms", json_integer(duration_of(run)));
+    if (run->exit_status >= 0)
+        json_object_set_new(object, "exit_code", json_integer(run->exit_status));
+    json_object_set_new(object, "log_bytes", json_integer(run->log_bytes));
+    return object;
+}
+
+int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
+                   struct store_runs *ret, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    /* What cannot be an id is not asked for; the beginning of one is none. */
+    if (record_id_is_valid(id) && store_get(ctx, server->history->store, id, ret, &why) == 0 &&
+        strcmp(ret->items[0].id, id) == 0)
+        return 0;
+    if (why.code == ERR_NONE || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
+        return err_set(err, ERR_NOT_FOUND, "there is no pipeline %.64s", id);
+    return err_set(err, why.code, "%s", why.message);
+}
+
+int server_read_file(const struct ctx *ctx, struct server *server, const char *id, struct buf *out,
+                     struct err *err)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+
+    if (record_open(server->history->runs, id, &record, NULL) == 0 &&
+        record_read_pipeline(record, out, NULL) == 0)
+        return 0;
+    if (store_read_submitted(ctx, server->history->store, id, &submitted, err) < 0)
+        return -1;
+    buf_addstr(out, submitted.file);
+    return 0;
+}
+
+/* --- many --- */
+
+static int read_states(const struct web_request *request, unsigned *ret, struct err *err)
+{
+    const char *at = web_query(request, "status");
+
+    while (*at) {
+        size_t len = strcspn(at, ",");
+        CLEANUP_FREE char *name = xstrndup(at, len);
+        int state = strcmp(name, "queued") == 0 ? STATE_PENDING : state_find(name);
+
+        if (state < 0)
+            return err_set(err, ERR_INVALID,
+                           "status is pending, running, succeeded, failed or cancelled, or several "
+                           "of them with commas, not \"%s\"",
+                           name);
+        *ret |= STORE_STATE(state);
+        at += len + (at[len] == ',');
+    }
+    return 0;
+}
+
+static int read_query(const struct web_request *request, struct store_query *ret, struct err *err)
+{
+    *ret = (struct store_query){.search = web_query(request, "search"), .limit = LIST_LIMIT};
+    if (read_states(request, &ret->states, err) < 0 ||
+        web_query_time(request, "start_time", &ret->from_ms, err) < 0 ||
+        web_query_time(request, "end_time", &ret->until_ms, err) < 0 ||
+        web_query_int(request, "limit", STORE_LIST_MAX, &ret->limit, err) < 0 ||
+        web_query_int(request, "offset", INT64_MAX / 2, &ret->offset, err) < 0)
+        return -1;
+    if (!ret->limit)
+        ret->limit = LIST_LIMIT;
+    /* Up to that moment, and not before it. */
+    if (ret->until_ms)
+        ret->until_ms++;
+    return 0;
+}
+
+SERVER_HANDLER(runs_list)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    struct store_query query;
+    json_t *data;
+
+    if (read_query(request, &query, err) < 0)
+        return -1;
+    server_refresh(ctx, server);
+    if (store_list(ctx, server->history->store, &query, &runs, err) < 0)
+        return -1;
+    data = json_array();
+    vec_foreach (struct store_run *, run, &runs)
+        json_array_append_new(data, server_run_to_json(server, run));
+    web_response_json(response, 200,
+                      json_pack("{s:o, s:I, s:I, s:I}", "data", data, "total",
+                                (json_int_t)runs.total, "limit", (json_int_t)query.limit, "offset",
+                                (json_int_t)query.offset));
+    return 0;
+}
+
+/* --- one --- */
+
+/* What the file says of the whole pipeline, as far as it is plain values. */
+static json_t *config_of(const char *text, size_t size)
+{
+    CLEANUP_DIAG_LIST struct diag_list diags = {0};
+    CLEANUP_YAML_TREE struct yaml_tree *tree = yaml_tree_parse(text, size, NULL, &diags);
+    const struct yaml_node *root = tree ? yaml_tree_root(tree) : NULL;
+    json_t *config = json_object();
+
+    if (!root || root->kind != YAML_KIND_MAPPING)
+        return config;
+    for (uint32_t i = 0; i < root->len; i++) {
+        if (root->pairs[i].value->kind == YAML_KIND_SCALAR)
+            json_object_set_new(config, root->pairs[i].key->text,
+                                yaml_node_to_json(root->pairs[i].value));
+    }
+    return config;
+}
+
+static void set_file(const struct ctx *ctx, struct server *server, const char *id, json_t *object)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT;
+
+    if (server_read_file(ctx, server, id, &text, NULL) < 0)
+        return;
+    json_object_set_new(object, "yaml", json_safe_string(text.data));
+    json_object_set_new(object, "config", config_of(text.data, text.len));
+}
+
+static void set_stages(const struct ctx *ctx, struct server *server, const struct store_run *run,
+                       json_t *object)
+{
+    struct node root = {0};
+
+    if (history_tree(ctx, server->history, run, &root, NULL) == 0) {
+        json_t *tree = node_tree_to_json(&root, run->id);
+
+        json_object_set(object, "stages", json_object_get(tree, "stages"));
+        json_decref(tree);
+    }
+    if (!json_object_get(object, "stages"))
+        json_object_set_new(object, "stages", json_array());
+    node_release(&root);
+}
+
+SERVER_HANDLER(runs_get)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    json_t *object;
+
+    server_refresh(ctx, server);
+    if (server_get_run(ctx, server, web_param(request, "id"), &runs, err) < 0)
+        return -1;
+    object = server_run_to_json(server, &runs.items[0]);
+    set_stages(ctx, server, &runs.items[0], object);
+    set_file(ctx, server, runs.items[0].id, object);
+    web_response_json(response, 200, object);
+    return 0;
+}
+
+/* --- away --- */
+
+SERVER_HANDLER(runs_delete)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+    server_refresh(ctx, server);
+    if (server_get_run(ctx, server, web_param(request, "id"), &runs, err) < 0 ||
+        history_remove(ctx, server->history, &runs.items[0], err) < 0)
+        return -1;
+    web_response_message(response, "pipeline deleted");
+    return 0;
+}
+
+/* The ids of a batch; belongs to the body. */
+static json_t *read_ids(const json_t *body, struct err *err)
+{
+    json_t *ids = json_object_get(body, "ids");
+    json_t *id;
+    size_t i;
+
+    if (!json_is_array(ids) || json_array_size(ids) > BATCH_MAX) {
+        err_set(err, ERR_INVALID, "ids is a list of at most %d ids of pipelines", BATCH_MAX);
+        return NULL;
+    }
+    json_array_foreach (ids, i, id) {
+        if (!json_is_string(id)) {
+            err_set(err, ERR_INVALID, "ids is a list of ids, which are strings");
+            return NULL;
+        }
+    }
+    return ids;
+}
+
+SERVER_HANDLER(runs_batch_delete)
+{
+    json_t *body = web_body_json(request, err);
+    json_t *ids = body ? read_ids(body, err) : NULL;
+    json_int_t deleted = 0, failed = 0, not_found = 0;
+    json_t *id;
+    size_t i;
+
+    if (!ids) {
+        json_decref(body);
+        return -1;
+    }
+    server_refresh(ctx, server);
+    json_array_foreach (ids, i, id) {
+        CLEANUP_STORE_RUNS struct store_runs runs = {0};
+        struct err why = ERR_INIT;
+
+        if (server_get_run(ctx, server, json_string_value(id), &runs, &why) < 0)
+            (*(why.code == ERR_NOT_FOUND ? &not_found : &failed))++;
+        else if (history_remove(ctx, server->history, &runs.items[0], &why) < 0)
+            failed++;
+        else
+            deleted++;
+    }
+    web_response_json(response, 200,
+                      json_pack("{s:s, s:I, s:I, s:I, s:I}", "message", "batch delete completed",
+                                "deleted", deleted, "failed", failed, "not_found", not_found,
+                                "total", (json_int_t)json_array_size(ids)));
+    json_decref(body);
+    return 0;
+}

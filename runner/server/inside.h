@@ -1,0 +1,74 @@
+/* What the handlers share; internal to server/. */
+#pragma once
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/workers.h"
+#include "server/auth.h"
+#include "server/limits.h"
+#include "server/produced.h"
+#include "server/route.h"
+#include "server/server.h"
+#include "server/settings.h"
+
+struct server {
+    struct server_options options;
+    struct history *history;
+    struct transport *transport;
+    struct workers workers;
+    struct ctx ctx; /* of all requests: ends when the server does */
+    struct auth auth;
+    struct limits *requests;
+    struct limits *failures; /* of credentials */
+    struct settings settings;
+    int64_t started_ms; /* wall time */
+    atomic_bool draining;
+    pthread_mutex_t refresh_mu;
+    atomic_llong refreshed_ms;
+};
+
+extern const struct web_route server_routes[];
+
+/* So long a request may take. */
+#define SERVER_REQUEST_MS 30000
+
+/* Has the store know what others have written; not more often than each second. */
+void server_refresh(const struct ctx *ctx, struct server *server);
+/* The run of the whole id that the path names, as ret->items[0]. */
+int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
+                   struct store_runs *ret, struct err *err) __attribute__((warn_unused_result));
+/* The row as JSON: a record without "stages", "yaml" and "config". A new reference. */
+json_t *server_run_to_json(struct server *server, const struct store_run *run);
+void server_set_time(json_t *object, const char *key, int64_t time_ms);
+/* The file of a run, as it was given. */
+int server_read_file(const struct ctx *ctx, struct server *server, const char *id, struct buf *out,
+                     struct err *err) __attribute__((warn_unused_result));
+
+/* Handlers, by the file that has them. */
+#define SERVER_HANDLER(name)                                                                       \
+    int name(const struct ctx *ctx, struct server *server, const struct web_request *request,      \
+             struct web_response *response, struct err *err)
+
+/* api_about.c */
+SERVER_HANDLER(about_root);
+SERVER_HANDLER(about_health);
+SERVER_HANDLER(about_ready);
+SERVER_HANDLER(about_openapi);
+SERVER_HANDLER(about_console);
+/* api_runs.c */
+SERVER_HANDLER(runs_list);
+SERVER_HANDLER(runs_get);
+SERVER_HANDLER(runs_delete);
+SERVER_HANDLER(runs_batch_delete);
+/* api_logs.c */
+SERVER_HANDLER(logs_get);
+SERVER_HANDLER(logs_export);
+/* api_files.c */
+SERVER_HANDLER(files_validate);
+SERVER_HANDLER(files_to_visual);
+SERVER_HANDLER(files_to_yaml);
+/* api_settings.c */
+SERVER_HANDLER(settings_get);
+SERVER_HANDLER(settings_post);

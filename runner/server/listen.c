@@ -1,0 +1,222 @@
+/* Listening sockets are ours, so that a Unix socket is its owner's alone, each connection is known
+ * by its address, and there are no more of them than are wanted. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/alloc.h"
+#include "base/logger.h"
+#include "server/transport_inside.h"
+
+enum { BACKLOG = 4096, ACCEPT_AT_ONCE = 256 };
+
+static int add_listener(struct transport *t, int *fd, bool is_unix, struct err *err)
+{
+    if (t->listener_count == LISTENERS_MAX)
+        return err_set(err, ERR_LIMIT, "there are more than %d addresses to listen on",
+                       LISTENERS_MAX);
+    if (listen(*fd, BACKLOG) < 0)
+        return err_errno(err, "cannot listen");
+    t->listeners[t->listener_count++] = (struct listener){
+        .kind = TRANSPORT_LISTENER,
+        .fd = steal_fd(fd),
+        .is_unix = is_unix,
+    };
+    return 0;
+}
+
+static unsigned port_of(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6
+                     ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+                     : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+/* A port of 0 is one that is free, and then the same for all addresses. */
+static void set_port(struct sockaddr *address, unsigned port)
+{
+    if (address->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+}
+
+static int listen_at(struct transport *t, const struct addrinfo *at, struct err *err)
+{
+    CLEANUP_FD int fd =
+        socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    int yes = 1;
+
+    if (fd < 0)
+        return err_errno(err, "cannot make a socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    /* IPv4 has a socket of its own. */
+    if (at->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+    set_port(at->ai_addr, t->port);
+    if (bind(fd, at->ai_addr, at->ai_addrlen) < 0)
+        return err_errno(err, "cannot listen");
+    t->port = port_of(fd);
+    return add_listener(t, &fd, false, err);
+}
+
+static int listen_tcp(struct transport *t, struct err *err)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const char *host = t->options.host ? t->options.host : "0.0.0.0";
+    struct addrinfo *found = NULL;
+    struct err why = ERR_INIT;
+    int failed = getaddrinfo(host, "0", &hints, &found);
+    size_t before = t->listener_count;
+
+    if (failed)
+        return err_set(err, ERR_INVALID, "--host %s: %s", host, gai_strerror(failed));
+    t->port = t->options.port;
+    for (const struct addrinfo *a = found; a; a = a->ai_next) {
+        if (listen_at(t, a, &why) == 0)
+            continue;
+        /* Where there is no IPv6, "localhost" has an address of it all the same. */
+        if (why.errnum != EADDRNOTAVAIL && why.errnum != EAFNOSUPPORT)
+            break;
+        if (a->ai_next || t->listener_count > before)
+            err_clear(&why);
+    }
+    freeaddrinfo(found);
+    if (why.code)
+        return err_set(err, why.code, "port %u of %s: %s", t->options.port, host, why.message);
+    return 0;
+}
+
+/* What was left by a server that was killed is removed; nobody answers there. */
+static int remove_stale(const struct sockaddr_un *address, struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+    struct stat st;
+
+    if (lstat(address->sun_path, &st) < 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode))
+        return err_set(err, ERR_CONFLICT, "%s is there, and no socket", address->sun_path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_errno(err, "cannot make a socket");
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+        return err_set(err, ERR_CONFLICT, "a server listens on %s already", address->sun_path);
+    if (errno != ECONNREFUSED || unlink(address->sun_path) < 0)
+        return err_errno(err, "%s cannot be replaced", address->sun_path);
+    return 0;
+}
+
+static int listen_unix(struct transport *t, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CLEANUP_FD int fd = -1;
+    mode_t before;
+    int failed;
+
+    if (strlen(t->unix_path) >= sizeof(address.sun_path))
+        return err_set(err, ERR_INVALID, "--listen unix://%s: a path has at most %zu characters",
+                       t->unix_path, sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, t->unix_path, strlen(t->unix_path));
+    if (remove_stale(&address, err) < 0)
+        return err_wrap(err, "--listen");
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_errno(err, "cannot make a socket");
+    /* There are no threads of the server yet that would make files meanwhile. */
+    before = umask(0177);
+    failed = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+    umask(before);
+    errno = failed;
+    if (failed)
+        return err_errno(err, "--listen unix://%s", t->unix_path);
+    return add_listener(t, &fd, true, err);
+}
+
+int transport_listen(struct transport *t, struct err *err)
+{
+    if (!t->options.no_tcp && listen_tcp(t, err) < 0)
+        return -1;
+    return t->unix_path ? listen_unix(t, err) : 0;
+}
+
+void transport_unlisten(struct transport *t)
+{
+    for (size_t i = 0; i < t->listener_count; i++) {
+        struct listener *l = &t->listeners[i];
+
+        if (l->fd < 0)
+            continue;
+        if (l->is_unix)
+            unlink(t->unix_path);
+        if (l->wsi)
+            t->lws->set_timeout(l->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        else
+            close(l->fd);
+        l->wsi = NULL;
+        l->fd = -1;
+    }
+}
+
+static void adopt(struct transport *t, int fd, const struct sockaddr_storage *address, bool is_unix)
+{
+    struct link *link = xcalloc(1, sizeof(*link));
+    lws_adopt_desc_t info = {
+        .vh = t->vhost,
+        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
+        .fd = {.sockfd = fd},
+        .opaque = link,
+    };
+    int yes = 1;
+
+    if (!is_unix) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+        if (t->tls_cert)
+            info.type |= LWS_ADOPT_ALLOW_SSL;
+    }
+    link->kind = TRANSPORT_LINK;
+    link->peer.address = *address;
+    t->connection_count++;
+    t->adopting = link;
+    if (!t->lws->adopt_descriptor_vhost_via_info(&info) && t->adopting) {
+        free(link);
+        t->connection_count--;
+    }
+    t->adopting = NULL;
+}
+
+void transport_accept(struct transport *t, const struct listener *listener)
+{
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t size = sizeof(address);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                log_debug("server", "accept: %s", strerror(errno));
+            return;
+        }
+        if (t->connection_count >= t->options.connection_max) {
+            close(fd);
+            continue;
+        }
+        if (listener->is_unix)
+            address.ss_family = AF_UNIX;
+        adopt(t, fd, &address, listener->is_unix);
+    }
+}

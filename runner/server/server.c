@@ -1,0 +1,335 @@
+#include "server/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/logger.h"
+#include "server/inside.h"
+
+enum {
+    WORKERS = 8,
+    REFRESH_MS = 1000,
+    MESSAGE_MAX_EXTRA = 64 * 1024, /* a message holds a file, and what JSON makes of it */
+    FAILURES_PER_SECOND = 5,
+    FAILURES_AT_ONCE = 50,
+};
+
+#define SUBPROTOCOL "runner.v2"
+
+const struct web_route server_routes[] = {
+    {"GET", "/", about_root, 0},
+    {"GET", "/healthz", about_health, WEB_OPEN},
+    {"GET", "/readyz", about_ready, WEB_OPEN},
+    {"GET", "/openapi.json", about_openapi, 0},
+    {"GET", "/console/*file", about_console, 0},
+    {"GET", "/api/v1/pipelines", runs_list, 0},
+    {"POST", "/api/v1/pipelines/validate", files_validate, 0},
+    {"POST", "/api/v1/pipelines/batch/delete", runs_batch_delete, 0},
+    {"GET", "/api/v1/pipelines/:id", runs_get, 0},
+    {"DELETE", "/api/v1/pipelines/:id", runs_delete, 0},
+    {"GET", "/api/v1/pipelines/:id/logs", logs_get, 0},
+    {"GET", "/api/v1/pipelines/:id/logs/export", logs_export, 0},
+    {"GET", "/api/v1/settings", settings_get, 0},
+    {"POST", "/api/v1/settings", settings_post, 0},
+    {"POST", "/api/v1/configs/convert/yaml-to-visual", files_to_visual, 0},
+    {"POST", "/api/v1/configs/convert/visual-to-yaml", files_to_yaml, 0},
+    {0},
+};
+
+/* --- who may ask --- */
+
+static void refuse_often(struct web_response *response, unsigned seconds, const char *why)
+{
+    web_response_error(response, 429, "%s: try again in %u s", why, seconds);
+    strmap_setf(&response->headers, "retry-after", "%u", seconds);
+}
+
+static int refuse_credentials(struct server *server, struct web_peer *peer, enum auth_result result,
+                              struct web_response *response)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&peer->address;
+    unsigned seconds;
+
+    if (result == AUTH_WRONG)
+        (void)limits_take(server->failures, address, clock_monotonic_ms(), &seconds);
+    web_response_error(response, 401, "%s",
+                       result == AUTH_WRONG ? "the name or the password is wrong"
+                                            : "this server needs a name and a password");
+    strmap_set(&response->headers, "www-authenticate", "Basic realm=\"runner\", charset=\"UTF-8\"");
+    return -1;
+}
+
+/* Whose wrong passwords are too many is not told whether this one is right, unless the connection
+ * has shown before that it knows it. */
+static int authenticate(struct server *server, struct web_request *request, struct web_peer *peer,
+                        struct web_response *response)
+{
+    const char *header = web_header(request, "authorization");
+    const struct sockaddr *address = (const struct sockaddr *)&peer->address;
+    enum auth_result result;
+    const char *user;
+    unsigned seconds = 1;
+
+    if (!server->auth.required)
+        return 0;
+    if (*header && !peer->known &&
+        !limits_has(server->failures, address, clock_monotonic_ms(), &seconds)) {
+        refuse_often(response, seconds, "too many wrong passwords have come from this address");
+        return -1;
+    }
+    result = auth_check(&server->auth, header, &user);
+    if (result != AUTH_OK)
+        return refuse_credentials(server, peer, result, response);
+    peer->known = true;
+    request->user = xstrdup_null(user);
+    strmap_remove(&request->headers, "authorization");
+    return 0;
+}
+
+static bool changes_something(const struct web_request *request)
+{
+    return strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+}
+
+static int check_origin(const struct web_request *request, struct web_response *response)
+{
+    if (auth_origin_is_own(web_header(request, "origin"), web_header(request, "host")))
+        return 0;
+    web_response_error(response, 403, "a page of another site may not do that");
+    return -1;
+}
+
+static int refuse_route(const struct web_request *request, const char *allow,
+                        struct web_response *response)
+{
+    if (!allow) {
+        web_response_error(response, 404, "there is nothing at %s", request->path);
+    } else {
+        web_response_error(response, 405, "%s cannot be used with %s; it has %s", request->method,
+                           request->path, allow);
+        strmap_set(&response->headers, "allow", allow);
+    }
+    return -1;
+}
+
+static int find_upgrade(const struct server *server, const struct web_request *request,
+                        struct web_response *response)
+{
+    if (strcmp(request->method, "GET") != 0 || strcmp(request->path, server->options.path) != 0)
+        return refuse_route(request, NULL, response);
+    return check_origin(request, response);
+}
+
+static int find_route(const struct server *server, struct web_request *request,
+                      struct web_response *response, const struct web_route **ret)
+{
+    CLEANUP_FREE char *allow = NULL;
+
+    *ret = web_route_find(server_routes, request->method, request->path, &request->params, &allow);
+    if (!*ret)
+        return refuse_route(request, allow, response);
+    if (((*ret)->flags & WEB_UNDRAINED) && atomic_load(&server->draining)) {
+        web_response_error(response, 503, "the server is about to end, and begins nothing new");
+        strmap_set(&response->headers, "retry-after", "5");
+        return -1;
+    }
+    return changes_something(request) ? check_origin(request, response) : 0;
+}
+
+/* Whether a path that does not exist exists is not told to who may not look. */
+static int admit(void *arg, struct web_request *request, struct web_peer *peer, bool upgrade,
+                 struct web_response *response)
+{
+    struct server *server = arg;
+    const struct web_route *route = NULL;
+    struct web_response refusal = WEB_RESPONSE_INIT;
+    unsigned seconds = 1;
+    int found;
+
+    if (!limits_take(server->requests, (const struct sockaddr *)&peer->address,
+                     clock_monotonic_ms(), &seconds)) {
+        refuse_often(response, seconds, "too many requests come from this address");
+        return -1;
+    }
+    found = upgrade ? find_upgrade(server, request, &refusal)
+                    : find_route(server, request, &refusal, &route);
+    if (!(route && (route->flags & WEB_OPEN)) && authenticate(server, request, peer, response) < 0)
+        found = -1;
+    else if (found < 0) {
+        *response = refusal;
+        refusal = (struct web_response)WEB_RESPONSE_INIT;
+    }
+    web_response_release(&refusal);
+    return found;
+}
+
+/* --- what is asked --- */
+
+struct task {
+    struct server *server;
+    struct web_request request;
+    struct web_call *call;
+};
+
+/* What is asked of a history that is not there is 503, and of what may not be done 403 or so. */
+static void handle(struct server *server, const struct web_request *request,
+                   struct web_response *response)
+{
+    struct strmap params = {0};
+    CLEANUP_FREE char *allow = NULL;
+    const struct web_route *route =
+        web_route_find(server_routes, request->method, request->path, &params, &allow);
+    struct err err = ERR_INIT;
+    struct ctx ctx;
+
+    strmap_release(&params);
+    ctx_init(&ctx, &server->ctx);
+    ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "the request");
+    if (!route)
+        web_response_error(response, 404, "there is nothing at %s", request->path);
+    else if (route->handler(&ctx, server, request, response, &err) < 0)
+        web_response_err(response, &err);
+    ctx_release(&ctx);
+}
+
+static void work(void *arg)
+{
+    struct task *task = arg;
+    struct web_response response = WEB_RESPONSE_INIT;
+
+    handle(task->server, &task->request, &response);
+    web_request_release(&task->request);
+    web_answer(task->call, &response);
+    free(task);
+}
+
+static void take_request(void *arg, struct web_request *request, struct web_call *call)
+{
+    struct server *server = arg;
+    struct task *task = xcalloc(1, sizeof(*task));
+
+    *task = (struct task){server, *request, call};
+    workers_submit(&server->workers, work, task);
+}
+
+static struct web_stream *take_connection(void *arg, struct web_request *request,
+                                          const char *subprotocol)
+{
+    (void)arg;
+    (void)subprotocol;
+    web_request_release(request);
+    return NULL;
+}
+
+/* --- the history --- */
+
+void server_refresh(const struct ctx *ctx, struct server *server)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct err err = ERR_INIT;
+
+    if (now_ms - atomic_load(&server->refreshed_ms) < REFRESH_MS ||
+        pthread_mutex_trylock(&server->refresh_mu) != 0)
+        return;
+    if (history_update(ctx, server->history, &err) < 0)
+        log_debug("server", "history: %s", err.message);
+    atomic_store(&server->refreshed_ms, clock_monotonic_ms());
+    pthread_mutex_unlock(&server->refresh_mu);
+}
+
+/* --- its life --- */
+
+static int make_transport(struct server *server, const struct server_options *o, struct err *err)
+{
+    const struct transport_options options = {
+        .host = o->host,
+        .port = o->port,
+        .no_tcp = o->no_tcp,
+        .unix_path = o->unix_path,
+        .tls_cert = o->tls_cert,
+        .tls_key = o->tls_key,
+        .body_max = o->body_max,
+        .message_max = o->body_max * 2 + MESSAGE_MAX_EXTRA,
+        .connection_max = o->connection_max,
+        .subprotocol = SUBPROTOCOL,
+        .hooks = {admit, take_request, take_connection, server},
+    };
+
+    return transport_new(&options, &server->transport, err);
+}
+
+int server_new(const struct ctx *ctx, const struct server_options *options, struct server **ret,
+               struct err *err)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+    const struct settings_values given = {
+        .max_concurrent = options->max_concurrent ? (int64_t)options->max_concurrent : -1,
+        .max_records = -1,
+        .refresh_interval = -1,
+    };
+
+    (void)ctx;
+    server->options = *options;
+    server->history = options->history;
+    server->started_ms = clock_wall_ms();
+    server->refreshed_ms = INT64_MIN / 2;
+    server->ctx.cancel.event_fd = -1;
+    workers_init(&server->workers, WORKERS);
+    pthread_mutex_init(&server->refresh_mu, NULL);
+    auth_init(&server->auth, options->user, options->password);
+    server->requests = limits_new(options->rate, options->rate * 2);
+    server->failures = limits_new(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
+    if (ctx_init_root(&server->ctx, NULL, err) < 0 ||
+        settings_open(&server->settings, server->history->dir, &given, err) < 0 ||
+        make_transport(server, options, err) < 0) {
+        server_free(server);
+        return -1;
+    }
+    *ret = server;
+    return 0;
+}
+
+unsigned server_port(const struct server *server)
+{
+    return transport_port(server->transport);
+}
+
+int server_start(struct server *server, struct err *err)
+{
+    return transport_start(server->transport, err);
+}
+
+void server_begin_drain(struct server *server)
+{
+    atomic_store(&server->draining, true);
+}
+
+void server_drain(const struct ctx *ctx, struct server *server)
+{
+    struct err err = ERR_INIT;
+
+    server_begin_drain(server);
+    transport_refuse(server->transport);
+    if (transport_quiesce(ctx, server->transport, &err) < 0)
+        log_debug("server", "requests are left: %s", err.message);
+}
+
+/* Workers answer to a transport that has stopped, and that is freed when they have ended. */
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    ctx_cancel(&server->ctx, CTX_CAUSE_USER);
+    transport_stop(server->transport);
+    workers_release(&server->workers);
+    transport_free(server->transport);
+    settings_release(&server->settings);
+    limits_free(server->requests);
+    limits_free(server->failures);
+    auth_release(&server->auth);
+    pthread_mutex_destroy(&server->refresh_mu);
+    ctx_release(&server->ctx);
+    free(server);
+}

@@ -1,0 +1,53 @@
+/* The network side of service mode: REST, server-sent events and WebSocket, over a transport, for
+ * the runs of one history (docs/server.md).
+ *
+ *     server_new(ctx, &options, &server, err)    listens
+ *     server_start(server, err)                  and serves, in threads of its own
+ *     server_drain(ctx, server)                  accepts nothing new, answers what was asked
+ *     server_free(server)
+ *
+ * Threads: the loop of the transport, which never waits for a file or the store, and workers, which
+ * do. The functions here belong to the thread that made the server. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "history/history.h"
+#include "prepare/prepare.h"
+#include "server/transport.h"
+
+struct server_options {
+    const char *host;
+    unsigned port;
+    bool no_tcp;
+    const char *unix_path; /* NULL: none */
+    const char *tls_cert;
+    const char *tls_key;
+    const char *path; /* of WebSocket connections */
+    const char *user; /* NULL, as the password: no credentials are needed */
+    const char *password;
+    size_t body_max;
+    unsigned connection_max;
+    unsigned rate;           /* requests a second of one address; 0: no limit */
+    unsigned max_concurrent; /* 0: what the settings say */
+    struct history *history;
+    const struct prepare_args *prepare; /* what is said beside a file */
+    const struct step_kind *const *kinds;
+};
+
+struct server;
+
+/* Everything that is pointed to must outlive the server. */
+int server_new(const struct ctx *ctx, const struct server_options *options, struct server **ret,
+               struct err *err) __attribute__((warn_unused_result));
+unsigned server_port(const struct server *server);
+int server_start(struct server *server, struct err *err) __attribute__((warn_unused_result));
+/* Says so to whoever asks whether it is ready, and refuses what would begin something new. */
+void server_begin_drain(struct server *server);
+/* No new connections; waits until what was asked is answered, or the context ends. */
+void server_drain(const struct ctx *ctx, struct server *server);
+/* NULL is fine. */
+void server_free(struct server *server);

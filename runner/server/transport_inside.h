@@ -1,0 +1,148 @@
+/* What the parts of the transport share. All of it belongs to the loop's thread, but for what
+ * struct transport guards by its lock.
+ *
+ * libwebsockets keeps one pointer of ours for each of its connections: a struct link for one that
+ * has a socket, a struct web_call for a stream of HTTP/2. A link leads to the call that its
+ * connection is in, if there is one. A call is what HTTP names a request with its response, or a
+ * WebSocket connection; it may outlive the connection, as workers and producers hold references. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/vec.h"
+#include "server/transport.h"
+#include "server/websockets.h"
+
+/* How much is written at once; a frame of HTTP/2 is at most so long. */
+#define TRANSPORT_WRITE_MAX 16000
+/* Of the headers of a request. */
+#define TRANSPORT_HEADERS_MAX 8192
+
+enum {
+    TRANSPORT_WRITE_SECONDS = 60, /* nothing of a response could be written for so long */
+    TRANSPORT_SWEEP_MS = 1000,
+    LISTENERS_MAX = 8,
+};
+
+enum transport_kind { TRANSPORT_LINK, TRANSPORT_CALL, TRANSPORT_LISTENER };
+
+struct listener {
+    enum transport_kind kind;
+    int fd;
+    struct lws *wsi;
+    bool is_unix;
+};
+
+struct link {
+    enum transport_kind kind;
+    struct web_peer peer;
+    struct web_call *call;
+    struct web_request *upgrade; /* has been admitted to become a WebSocket connection */
+};
+
+enum call_state {
+    CALL_BODY,    /* its body is being read */
+    CALL_WORKING, /* handed over */
+    CALL_HEADERS, /* to be written next */
+    CALL_CONTENT, /* of the response */
+    CALL_STREAM,  /* of a response, or a WebSocket connection */
+};
+
+struct web_call {
+    enum transport_kind kind;
+    enum call_state state;
+    struct transport *transport;
+    struct lws *wsi; /* NULL: it is gone */
+    atomic_int refs;
+    struct web_request request;
+    struct web_response response;
+    int64_t began_ms;
+    size_t sent; /* of the content */
+    bool head;   /* without its content */
+    bool chunked;
+    bool is_socket;         /* a WebSocket connection */
+    struct buf message;     /* of it, as far as it has come */
+    struct web_piece piece; /* to be sent next; size 0: none */
+    size_t piece_sent;
+    int stream_end;  /* WEB_END, WEB_BROKEN; 0: there may be more */
+    bool is_counted; /* in transport->active */
+    int64_t written_ms;
+    struct web_call *next_stream, *prev_stream; /* of transport->streams */
+    struct web_call *next_ready;                /* guarded by transport->mu, as the next two */
+    bool is_ready;
+    bool is_answered;
+};
+
+struct transport {
+    const struct websockets *lws;
+    struct transport_options options;
+    char *unix_path;
+    char *tls_cert;
+    char *tls_key;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct lws_protocols protocols[4];
+    struct listener listeners[LISTENERS_MAX];
+    size_t listener_count;
+    unsigned port;
+    unsigned connection_count;
+    struct link *adopting; /* libwebsockets may or may not have taken it */
+    struct web_call *streams;
+    lws_sorted_usec_list_t sweep;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mu;
+    struct web_call *ready; /* those that have been woken */
+    struct web_call **ready_end;
+    unsigned active; /* calls that are not answered yet */
+    bool refusing;
+    bool stopping;
+    int quiet_fd; /* readable when it refuses and nothing is active */
+    /* What is written, with room for the frame header before it. */
+    unsigned char out[LWS_PRE + TRANSPORT_HEADERS_MAX + TRANSPORT_WRITE_MAX + 64];
+};
+
+/* transport_call.c */
+struct transport *transport_of(struct lws *wsi);
+struct link *transport_link(const struct transport *t, struct lws *wsi);
+/* The call that the connection is in, or NULL. */
+struct web_call *transport_call(const struct transport *t, struct lws *wsi);
+struct web_call *transport_call_new(struct transport *t, struct lws *wsi);
+/* The connection has nothing to do with it any more. */
+void transport_call_detach(struct transport *t, struct web_call *call);
+void transport_call_unref(struct web_call *call);
+/* Counts it among those that transport_quiesce() waits for, or not any more. */
+void transport_count(struct web_call *call, bool active);
+void transport_stream_begin(struct web_call *call);
+/* Calls that have been woken; by the loop. */
+void transport_serve_ready(struct transport *t);
+/* Has `call->piece` the next piece of its stream: 1, 0 there is none now, WEB_END,
+ * WEB_BROKEN. */
+int transport_next_piece(struct web_call *call);
+/* So much of it has been sent. */
+void transport_pass_piece(struct web_call *call, size_t size);
+
+/* transport_http.c, transport_socket.c: callbacks of libwebsockets; see there. */
+int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                   size_t len);
+int transport_socket(struct transport *t, struct lws *wsi, enum lws_callback_reasons reason,
+                     void *in, size_t len);
+/* Something is to be written, when it can be. */
+void transport_want_write(struct web_call *call);
+
+/* transport_head.c */
+/* The head of the request that the connection has just received: 0, or the status that refuses it,
+ * with *ret_why, which is constant. */
+int transport_read_head(const struct transport *t, struct lws *wsi, struct web_request *ret,
+                        const char **ret_why);
+/* What Content-Length says; -1: nothing, -2: nonsense. */
+int64_t transport_content_length(const struct transport *t, struct lws *wsi);
+bool transport_is_chunked(const struct transport *t, struct lws *wsi);
+bool transport_wants_continue(const struct transport *t, struct lws *wsi);
+
+/* listen.c */
+int transport_listen(struct transport *t, struct err *err);
+void transport_unlisten(struct transport *t);
+/* Those that wait at the listener become connections. */
+void transport_accept(struct transport *t, const struct listener *listener);
