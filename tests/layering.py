@@ -31,6 +31,8 @@ def libraries():
 
 def folder_of(include, folders):
     """The folder that an include path names, relative to the root or to runner/."""
+    if include == "runner.h":
+        return "runner/library"
     for start in (f"runner/{include}", include):
         parent = str(pathlib.PurePosixPath(start).parent)
         if parent in folders:

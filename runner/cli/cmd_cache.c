@@ -249,12 +249,12 @@ static int act(const struct ctx *ctx, void *arg, struct err *err)
     const struct call *call = arg;
     const struct cache_args *args = call->args;
     CLEANUP_OBJECT_STORE struct object_store *store = NULL;
-    struct cli_store_options where;
+    struct object_store_places where;
     struct cache c = {.args = args, .keys = call->operands};
     int result;
 
     if (cli_store_options(args->cache_dir, args->cache_size, &where, err) < 0 ||
-        cli_store_open(&where, args->store ? args->store : "local", &store, err) < 0)
+        object_store_open_at(&where, args->store ? args->store : "local", &store, err) < 0)
         return -1;
     c.store = store;
     if (args->format == 1)

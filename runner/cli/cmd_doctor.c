@@ -65,7 +65,7 @@ struct doctor {
     const struct doctor_args *args;
     struct strvec names; /* the operands, then the engines of a pipeline file */
     struct engine_services services;
-    struct cli_store_options stores;
+    struct object_store_places stores;
     json_t *list; /* of --format json; NULL: text */
     bool failed;
 };
@@ -163,8 +163,8 @@ static void check_cache(const struct ctx *ctx, const struct doctor *doctor, stru
 {
     struct object_store *store = NULL;
     struct err err = ERR_INIT;
-    CLEANUP_FREE char *dir = cli_store_dir(&doctor->stores, &err);
-    int opened = cli_store_open((void *)&doctor->stores, "local", &store, &err);
+    CLEANUP_FREE char *dir = object_store_local_dir(&doctor->stores, &err);
+    int opened = object_store_open_at((void *)&doctor->stores, "local", &store, &err);
 
     check_store(ctx, opened, store, dir, finding, LEVEL_WARN,
                 "pipelines run without caches until this user can write there; --cache-dir or "
@@ -190,7 +190,7 @@ static void check_given_store(const struct ctx *ctx, const struct doctor *doctor
 {
     struct object_store *store = NULL;
     struct err err = ERR_INIT;
-    int opened = cli_store_open((void *)&doctor->stores, doctor->args->store, &store, &err);
+    int opened = object_store_open_at((void *)&doctor->stores, doctor->args->store, &store, &err);
 
     check_store(
         ctx, opened, store, doctor->args->store, finding, LEVEL_FAIL,

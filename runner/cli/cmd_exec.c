@@ -135,7 +135,7 @@ static char *mask_message(void *mask, const char *text)
 
 /* Returns the exit status. */
 static int run_plan(const struct exec_args *args, const struct prepared *p,
-                    const struct reports *reports, const struct cli_store_options *stores,
+                    const struct reports *reports, const struct object_store_places *stores,
                     const struct cli_history_options *history)
 {
     const struct cli_session_options session = {.display = args->display,
@@ -224,7 +224,7 @@ static int run(void *arguments, const struct strvec *operands)
     struct exec_args *args = arguments;
     struct prepared p = PREPARED_INIT;
     CLEANUP(reports_release) struct reports reports = {0};
-    struct cli_store_options stores;
+    struct object_store_places stores;
     struct cli_history_options history;
     const char *where;
     struct err err = ERR_INIT;

@@ -1,13 +1,10 @@
-/* The commands and the composition root: the only place that names engines and step kinds. */
+/* The commands; with the engines and step kinds that they use. */
 #pragma once
 
 #include "cli/option.h"
-#include "engine/engine.h"
-#include "step/kind.h"
+#include "library/rows.h"
 
-/* NULL-terminated tables, in main.c. */
-extern const struct engine *const runner_engines[];
-extern const struct step_kind *const runner_step_kinds[];
+/* NULL-terminated, in main.c. */
 extern const struct cli_command *const runner_commands[];
 
 /* In cmd_NAME.c, except the last two, which are in main.c. */

@@ -1,4 +1,4 @@
-/* The composition root: which commands, engines and step kinds exist. */
+/* Which commands there are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,20 +9,6 @@
 
 #include "base/alloc.h"
 #include "cli/commands.h"
-#include "engine/deploy/deploy.h"
-#include "engine/docker/docker.h"
-#include "engine/host/host.h"
-#include "engine/idp/idp.h"
-#include "engine/kubernetes/kubernetes.h"
-#include "engine/ssh/ssh.h"
-
-const struct engine *const runner_engines[] = {&host_engine,  &docker_engine,    &kubernetes_engine,
-                                               &ssh_engine,   &idp_engine,       &compose_engine,
-                                               &swarm_engine, &manifests_engine, NULL};
-
-const struct step_kind *const runner_step_kinds[] = {&step_kind_plugin,  &step_kind_language,
-                                                     &step_kind_type,    &step_kind_deployment,
-                                                     &step_kind_command, NULL};
 
 static int show_version(void *args, const struct strvec *operands)
 {

@@ -73,7 +73,7 @@ static int begin(struct session *s, struct err *err)
                               .jobs = s->options->jobs,
                               .force_clean = s->options->force_clean,
                               .keep = s->options->keep,
-                              .open_store = cli_store_open,
+                              .open_store = object_store_open_at,
                               .open_store_arg = (void *)s->options->stores};
 
     cli_engine_services(s->options->engines, &run.services);

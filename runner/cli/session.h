@@ -21,7 +21,7 @@ struct cli_session_options {
     struct mask *mask;            /* what must not be seen */
     const struct report *reports; /* to be written at the end */
     size_t report_count;
-    const struct cli_store_options *stores;
+    const struct object_store_places *stores;
     const struct cli_history_options *history; /* NULL: the run is not recorded */
 
     /* For a process that does nothing else (cli/apart.h). */

@@ -1,13 +1,8 @@
-/* Which object stores there are, and where the local one is. */
+/* The options of the local store. */
 #pragma once
 
 #include "base/err.h"
-#include "objstore/objstore.h"
-
-struct cli_store_options {
-    const char *dir;   /* of the local store; NULL: $XDG_CACHE_HOME/runner, else ~/.cache/runner */
-    int64_t max_bytes; /* of the local store; 0: no limit */
-};
+#include "objstore/open.h"
 
 #define CLI_STORE_SIZE_DEFAULT "10g"
 
@@ -22,12 +17,6 @@ struct cli_store_options {
      ", 0: no limit)", NULL, ((const char *const[]){"RUNNER_CACHE_SIZE", NULL})}
 /* clang-format on */
 
-/* The directory of the local store; the caller's. NULL when nothing says where it is. */
-char *cli_store_dir(const struct cli_store_options *options, struct err *err)
-    __attribute__((warn_unused_result));
 /* Both may be NULL. `dir` is borrowed. */
-int cli_store_options(const char *dir, const char *size, struct cli_store_options *ret,
+int cli_store_options(const char *dir, const char *size, struct object_store_places *ret,
                       struct err *err) __attribute__((warn_unused_result));
-/* `arg` is a const struct cli_store_options; see exec_open_store_fn. */
-int cli_store_open(void *arg, const char *url, struct object_store **ret, struct err *err)
-    __attribute__((warn_unused_result));

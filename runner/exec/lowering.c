@@ -6,6 +6,7 @@
 #include "exec/outputs.h"
 #include "exec/services.h"
 #include "spec/engine_names.h"
+#include "spec/service_kinds.h"
 
 static void set_identity(const struct run *run, const struct plan_step *step,
                          const struct node *node, uint32_t attempt, struct strmap *identity)
@@ -24,9 +25,7 @@ static void set_identity(const struct run *run, const struct plan_step *step,
 static int deployment_url(const struct spec_deployment *spec, const struct plan_settings *settings,
                           char **ret, struct err *err)
 {
-    static const char *const engines[] = {[SPEC_DEPLOYMENT_COMPOSE] = "docker-compose",
-                                          [SPEC_DEPLOYMENT_SWARM] = "docker-swarm",
-                                          [SPEC_DEPLOYMENT_KUBERNETES] = "manifests"};
+    const struct spec_service_kind *kind = spec_service_kind(spec->type);
     const char *address = strstr(settings->engine, "://");
     size_t len = address ? (size_t)(address - settings->engine) : strlen(settings->engine);
     CLEANUP_FREE char *name = xstrndup(settings->engine, len);
@@ -38,12 +37,12 @@ static int deployment_url(const struct spec_deployment *spec, const struct plan_
                        "a service is deployed from where the runner is, not by the engine %s; "
                        "write engine: host at the step",
                        settings->engine);
-    if (cluster && spec->type != SPEC_DEPLOYMENT_KUBERNETES)
+    if (cluster && !kind->cluster)
         return err_set(err, ERR_INVALID,
                        "a service of the type %s goes to the Docker that the runner reaches, not "
                        "to the engine %s; write engine: host at the step",
-                       spec_deployment_type_name(spec->type), settings->engine);
-    *ret = xasprintf("%s%s", engines[spec->type], cluster && address ? address : "");
+                       kind->name, settings->engine);
+    *ret = xasprintf("%s%s", kind->engine, cluster && address ? address : "");
     return 0;
 }
 

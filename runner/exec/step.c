@@ -10,6 +10,7 @@
 #include "exec/job.h"
 #include "exec/output.h"
 #include "exec/retry.h"
+#include "spec/service_kinds.h"
 
 /* A step while it runs. */
 struct running_step {
@@ -90,7 +91,7 @@ static void publish_deployment(const struct running_step *s)
     if (!spec || !s->slot->step.lowered)
         return;
     pthread_mutex_lock(&j->mu);
-    strmap_set(&j->environment, "PIPELINE_SERVICE_TYPE", spec_deployment_type_name(spec->type));
+    strmap_set(&j->environment, "PIPELINE_SERVICE_TYPE", spec_service_kind(spec->type)->name);
     strmap_set(&j->environment, "PIPELINE_SERVICE_NAME", s->slot->step.lowered->deployment.name);
     strmap_set(&j->environment, "PIPELINE_SERVICE_VERSION",
                spec->version == SPEC_DEPLOYMENT_V1 ? "v1" : "v2");

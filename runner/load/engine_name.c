@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/nearest.h"
 #include "base/remote_url.h"
+#include "spec/engine_names.h"
 
 #define LABEL "abcdefghijklmnopqrstuvwxyz0123456789-"
 
@@ -113,6 +114,9 @@ int engine_name_check(const char *engine, struct err *err)
             return err_set(err, ERR_INVALID, "the engine \"%s\" takes no address", name);
         return 0;
     }
+    /* What its address may be only the engine knows. */
+    if (spec_engine_name_is_added(spec_engine_name_find(engine)))
+        return 0;
     if (nearest.best)
         return err_set(err, ERR_INVALID, "unknown engine \"%s\"; did you mean \"%s\"?", name,
                        nearest.best);

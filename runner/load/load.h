@@ -18,6 +18,8 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/vec.h"
+#include "spec/engine_names.h"
+#include "spec/service_kinds.h"
 #include "spec/spec.h"
 #include "yaml/yaml_tree.h"
 
@@ -63,6 +65,11 @@ int load_read(const char *path, const struct load_options *options, struct load_
 /* Parses, sets the overrides, decodes and checks. NULL if there are errors. */
 struct spec_pipeline *load_pipeline(const struct load_source *source,
                                     const struct load_options *options, struct diag_list *diags);
+
+/* Adds what files may name: engines, and kinds of services; see engine_names.h and service_kinds.h.
+ * Either may be NULL. */
+void load_extend(const struct spec_engine_name *engine_names,
+                 const struct spec_service_kind *service_kinds);
 
 /* The file that is used when none is named: the first in `dir` of the names below, as a new string;
  * NULL if there is none. */

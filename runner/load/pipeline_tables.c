@@ -1,5 +1,6 @@
 #include "load/pipeline_tables.h"
 
+#include "load/load.h"
 #include "load/rows.h"
 #include "spec/spec.h"
 
@@ -138,10 +139,25 @@ static const struct table language_table = {
     .pos_offset = offsetof(struct spec_language, pos),
 };
 
-static const struct enum_name deployment_types[] = {{"docker-compose", SPEC_DEPLOYMENT_COMPOSE},
-                                                    {"docker-swarm", SPEC_DEPLOYMENT_SWARM},
-                                                    {"kubernetes", SPEC_DEPLOYMENT_KUBERNETES},
-                                                    {0}};
+/* With room for those that are added. */
+static struct enum_name deployment_types[SPEC_DEPLOYMENT_ADDED + SPEC_SERVICE_KINDS_ADDED_MAX] = {
+    {"docker-compose", SPEC_DEPLOYMENT_COMPOSE},
+    {"docker-swarm", SPEC_DEPLOYMENT_SWARM},
+    {"kubernetes", SPEC_DEPLOYMENT_KUBERNETES},
+};
+
+void load_extend(const struct spec_engine_name *engine_names,
+                 const struct spec_service_kind *service_kinds)
+{
+    const struct spec_service_kind *kind;
+
+    spec_engine_names_add(engine_names);
+    spec_service_kinds_add(service_kinds);
+    for (int type = SPEC_DEPLOYMENT_ADDED;
+         (kind = spec_service_kind((enum spec_deployment_type)type)); type++)
+        deployment_types[type - 1] = (struct enum_name){kind->name, type};
+}
+
 static const struct enum_name deployment_versions[] = {{"v1", SPEC_DEPLOYMENT_V1},
                                                        {"v2", SPEC_DEPLOYMENT_V2},
                                                        {0}};

@@ -13,6 +13,12 @@ struct spec_engine_name {
     const char *const *addresses;
 };
 
+/* Adds names to the table, which ends with one whose name is NULL and stays the caller's. For what
+ * a program adds that embeds the runner: while it has one thread, and before it reads a pipeline
+ * file. */
+void spec_engine_names_add(const struct spec_engine_name *names);
+/* Whether the row is one of those. */
+bool spec_engine_name_is_added(const struct spec_engine_name *row);
 /* The row of a URL; NULL: there is none. */
 const struct spec_engine_name *spec_engine_name_find(const char *url);
 /* Whether it means this engine. */

@@ -64,17 +64,6 @@ void spec_deployment_init(struct spec_deployment *deployment)
     *deployment = (struct spec_deployment){.timeout_ms = SPEC_UNSET};
 }
 
-const char *spec_deployment_type_name(enum spec_deployment_type type)
-{
-    static const char *const names[] = {
-        [SPEC_DEPLOYMENT_COMPOSE] = "docker-compose",
-        [SPEC_DEPLOYMENT_SWARM] = "docker-swarm",
-        [SPEC_DEPLOYMENT_KUBERNETES] = "kubernetes",
-    };
-
-    return names[type];
-}
-
 const char *spec_type_name(enum spec_type type)
 {
     static const char *const names[SPEC_TYPE_COUNT] = {

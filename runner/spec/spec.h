@@ -236,6 +236,7 @@ enum spec_deployment_type {
     SPEC_DEPLOYMENT_COMPOSE,
     SPEC_DEPLOYMENT_SWARM,
     SPEC_DEPLOYMENT_KUBERNETES,
+    SPEC_DEPLOYMENT_ADDED, /* the first of those that a program has added (service_kinds.h) */
 };
 /* How long what a deployment has made stays. */
 enum spec_lifetime {
@@ -581,8 +582,6 @@ void spec_container_init(struct spec_container *container);
 void spec_service_init(struct spec_service *service);
 void spec_config_init(struct spec_config *config);
 void spec_deployment_init(struct spec_deployment *deployment);
-/* As in the file: "docker-compose". */
-const char *spec_deployment_type_name(enum spec_deployment_type type);
 /* Frees what it holds, and leaves it empty. */
 void spec_hosts_release(struct spec_hosts *hosts);
 /* Frees what it holds. */
