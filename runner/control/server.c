@@ -108,25 +108,37 @@ static void serve_client(struct control_server *server, int client)
     free(text);
 }
 
-static void welcome(struct control_server *server)
+static void add_client(struct control_server *server, int client)
 {
-    int client = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = client};
 
-    /* Without a descriptor for them they would wait for ever, and wake this thread for ever. */
-    if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM) &&
-        server->client_count) {
-        drop(server, server->clients[0]);
-        return;
-    }
-    if (client < 0)
-        return;
     if (server->client_count == CLIENTS_MAX)
         drop(server, server->clients[0]);
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, client, &event) < 0)
         close(client);
     else
         server->clients[server->client_count++] = client;
+}
+
+static bool out_of_descriptors(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+}
+
+/* All that have come, as only a change of the socket is told: whoever finds no descriptor, while
+ * the run has none left, waits for the next one, and wakes nobody meanwhile. */
+static void welcome(struct control_server *server)
+{
+    for (;;) {
+        int client = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (client >= 0)
+            add_client(server, client);
+        else if (out_of_descriptors() && server->client_count)
+            drop(server, server->clients[0]);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
 }
 
 static bool is_client(const struct control_server *server, int fd)
@@ -166,7 +178,7 @@ int control_server_fd(const struct control_server *server)
 
 static int make_socket(struct control_server *server, int dir_fd, struct err *err)
 {
-    struct epoll_event event = {.events = EPOLLIN};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     struct sockaddr_un address;
 
     server->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);

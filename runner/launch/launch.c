@@ -112,6 +112,9 @@ int launcher_run(const struct ctx *ctx, struct launcher *launcher,
 
     if (strlen(request->run_id) >= sizeof(call.run_id))
         return err_set(err, ERR_INVALID, "\"%.40s\" is not the id of a run", request->run_id);
+    if (request->directory && *request->directory != '/')
+        return err_set(err, ERR_INVALID, "the directory of a run must be absolute, not \"%s\"",
+                       request->directory);
     memcpy(call.run_id, request->run_id, strlen(request->run_id));
     if (make_file(request, &fd, err) < 0)
         return -1;

@@ -15,6 +15,7 @@
 #include "base/forked.h"
 #include "base/fs.h"
 #include "base/logger.h"
+#include "base/utf8.h"
 #include "exec/exec.h"
 #include "history/history.h"
 #include "launch/inside.h"
@@ -48,7 +49,8 @@ static void report(struct launched *l, enum launch_kind kind, enum err_code code
     struct launch_report head = {.kind = kind, .pid = getpid(), .code = code};
     const struct iovec parts[] = {{.iov_base = &head, .iov_len = sizeof(head)},
                                   {.iov_base = (void *)text,
-                                   .iov_len = strnlen(text, LAUNCH_TEXT_MAX)}};
+                                   .iov_len =
+                                       utf8_valid_prefix(text, strnlen(text, LAUNCH_TEXT_MAX))}};
     const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = 2};
 
     memcpy(head.run_id, l->run_id, strlen(l->run_id) + 1);
@@ -224,7 +226,9 @@ void launch_run(const struct launcher_options *options, const char *run_id, int 
     reset_signals();
     prctl(PR_SET_NAME, "runner-run");
     if (begin(&l, request_fd, &err) < 0) {
-        leave_directory(&l, false);
+        /* Else it may be that of the run which has begun. */
+        if (err.code != ERR_CONFLICT)
+            leave_directory(&l, false);
         refuse(&l, &err);
     } else {
         report(&l, LAUNCH_BEGAN, ERR_NONE, "");

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -208,15 +210,21 @@ static void test_a_runner_without_a_socket(void **state)
 
 /* --- what else comes --- */
 
+static void connect_in(int dir_fd, int fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_NAME, dir_fd);
+    assert_int_equal(0, connect(fd, (struct sockaddr *)&address, sizeof(address)));
+}
+
 static int join(struct test *t)
 {
     CLEANUP_FREE char *path = xasprintf("%s/" ID, t->runs);
     CLEANUP_FD int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_NAME, dir_fd);
-    assert_int_equal(0, connect(fd, (struct sockaddr *)&address, sizeof(address)));
+    connect_in(dir_fd, fd);
     return fd;
 }
 
@@ -303,6 +311,47 @@ static void test_many_ask_at_once(void **state)
     assert_true(strlen(t->asked) >= 12 * 50 * strlen("x|\n"));
 }
 
+static int64_t cpu_ms(void)
+{
+    struct timespec used;
+
+    assert_int_equal(0, clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used));
+    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* With none left nobody is heard, and nothing spins; who comes later brings the others along. */
+static void test_no_descriptors(void **state)
+{
+    struct test *t = *state;
+    static const char request[] = "{\"do\":\"hurry\"}";
+    CLEANUP_FREE char *path = xasprintf("%s/" ID, t->runs);
+    CLEANUP_FD int dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    struct rlimit before;
+    struct rlimit none;
+    int64_t used_ms;
+    char answer[64];
+    int next;
+
+    serve(t);
+    next = dup(fd);
+    close(next);
+    assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &none));
+    connect_in(dir_fd, fd);
+    assert_int_equal(strlen(request), send(fd, request, strlen(request), MSG_NOSIGNAL));
+    used_ms = cpu_ms();
+    assert_ok(ctx_sleep(&t->ctx, 200, &test_err));
+    assert_true(cpu_ms() - used_ms < 100);
+    assert_int_equal(-1, recv(fd, answer, sizeof(answer), MSG_DONTWAIT));
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+    assert_ok(cancel(t, "the next", ""));
+    assert_true(recv(fd, answer, sizeof(answer), 0) > 0);
+    assert_non_null(strstr(t->asked, "the next|\n"));
+    assert_non_null(strstr(t->asked, "hurry|\n"));
+}
+
 static void test_only_the_user_may_ask(void **state)
 {
     struct test *t = *state;
@@ -328,6 +377,7 @@ int main(void)
         TEST(test_garbage_is_answered),
         TEST(test_who_says_nothing_is_in_nobodys_way),
         TEST(test_many_ask_at_once),
+        TEST(test_no_descriptors),
         TEST(test_only_the_user_may_ask),
     };
 
