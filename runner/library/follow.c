@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "library/library.h"
 #include "record/follow.h"
 #include "record/watch.h"
@@ -30,25 +31,42 @@ static const enum runner_event_kind kinds[] = {[RECORD_STDOUT] = RUNNER_STDOUT,
                                                [RECORD_NOTE] = RUNNER_NOTE,
                                                [RECORD_MISSING] = RUNNER_MISSING};
 
+static int give_event(const struct follower *f, const struct record_event *item,
+                      struct runner_event *event)
+{
+    event->kind = RUNNER_STATE;
+    event->data = item->json;
+    event->size = item->size;
+    /* A note comes as an item of the log as well. */
+    return record_event_is_note(item) ? 0 : f->fn(f->arg, event);
+}
+
+static int give_item(const struct follower *f, const struct record_item *item,
+                     struct runner_event *event)
+{
+    CLEANUP_BUF struct buf note = BUF_INIT;
+
+    event->kind = kinds[item->stream];
+    event->node = item->node;
+    event->time_ms = item->time_ms;
+    event->data = item->data ? item->data : "";
+    event->size = item->size;
+    if (event->kind == RUNNER_MISSING) {
+        event->size = (size_t)item->missing_bytes;
+    } else if (event->kind == RUNNER_NOTE) {
+        buf_add(&note, item->data, item->size);
+        event->data = note.data;
+    }
+    return f->fn(f->arg, event);
+}
+
 static int give(const struct follower *f, const struct record_followed *item)
 {
     char position[RUNNER_POSITION_SIZE];
     struct runner_event event = {.position = position, .node = ""};
 
     record_position_format(item->position, position);
-    if (item->is_event) {
-        event.kind = RUNNER_STATE;
-        event.data = item->event.json;
-        event.size = item->event.size;
-        /* It comes as an item of the log as well. */
-        return record_event_is_note(&item->event) ? 0 : f->fn(f->arg, &event);
-    }
-    event.kind = kinds[item->item.stream];
-    event.node = item->item.node;
-    event.time_ms = item->item.time_ms;
-    event.data = item->item.data ? item->item.data : "";
-    event.size = event.kind == RUNNER_MISSING ? (size_t)item->item.missing_bytes : item->item.size;
-    return f->fn(f->arg, &event);
+    return item->is_event ? give_event(f, &item->event, &event) : give_item(f, &item->item, &event);
 }
 
 static int give_end(const struct follower *f, const struct record_follow *follow)

@@ -78,8 +78,10 @@ static int add_output(void *arg, const struct runner_event *event)
 {
     struct test *t = arg;
 
-    if (event->kind == RUNNER_STDOUT || event->kind == RUNNER_STDERR || event->kind == RUNNER_NOTE)
+    if (event->kind == RUNNER_STDOUT || event->kind == RUNNER_STDERR)
         buf_add(&t->seen, event->data, event->size);
+    else if (event->kind == RUNNER_NOTE)
+        buf_addf(&t->seen, "%s\n", event->data);
     return 0;
 }
 
@@ -169,6 +171,7 @@ static void test_cancel(void **state)
     assert_int_equal(STATE_CANCELLED, t->status.state);
     assert_int_equal(143, t->status.exit_status);
     assert_string_equal("cancelled by alice: wrong branch", t->status.error);
+    assert_output(t, "cancelled by alice: wrong branch\n");
     assert_error(runner_cancel(NULL, t->runner, t->id, "", "", &test_err), ERR_CONFLICT);
 }
 
