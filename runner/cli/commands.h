@@ -20,6 +20,7 @@ extern const struct cli_command cmd_list;
 extern const struct cli_command cmd_show;
 extern const struct cli_command cmd_logs;
 extern const struct cli_command cmd_cancel;
+extern const struct cli_command cmd_client;
 extern const struct cli_command cmd_compose;
 extern const struct cli_command cmd_apply;
 extern const struct cli_command cmd_delete;

@@ -66,10 +66,11 @@ const struct cli_command cmd_help = {.name = "help",
                                      .run = show_help};
 
 const struct cli_command *const runner_commands[] = {
-    &cmd_exec,    &cmd_plan,     &cmd_validate,   &cmd_init,    &cmd_schema, &cmd_list,
-    &cmd_show,    &cmd_logs,     &cmd_cancel,     &cmd_server,  &cmd_cache,  &cmd_artifacts,
-    &cmd_compose, &cmd_stack,    &cmd_apply,      &cmd_delete,  &cmd_diff,   &cmd_reap,
-    &cmd_doctor,  &cmd_watchdog, &cmd_completion, &cmd_version, &cmd_help,   NULL,
+    &cmd_exec,     &cmd_plan,       &cmd_validate,  &cmd_init,    &cmd_schema,
+    &cmd_list,     &cmd_show,       &cmd_logs,      &cmd_cancel,  &cmd_server,
+    &cmd_client,   &cmd_cache,      &cmd_artifacts, &cmd_compose, &cmd_stack,
+    &cmd_apply,    &cmd_delete,     &cmd_diff,      &cmd_reap,    &cmd_doctor,
+    &cmd_watchdog, &cmd_completion, &cmd_version,   &cmd_help,    NULL,
 };
 
 /* Says so if not. What is larger than the buffer is written before, and the flush that follows has

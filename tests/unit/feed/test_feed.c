@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -401,7 +402,7 @@ static void who_falls_behind_comes_back(void **state)
 /* What happens behind the next look into the record by the thread that looks, or by a reader. */
 static struct {
     struct rig *rig;
-    struct feed_run *run;
+    struct feed_run *_Atomic run;
     struct client *_Atomic joins;  /* while news are read for others */
     struct client *_Atomic misses; /* news, while it has been read for */
 } meanwhile;
@@ -425,18 +426,21 @@ enum record_got __wrap_record_follow_next(struct record_follow *follow, struct r
                                           struct err *err)
 {
     enum record_got got = __real_record_follow_next(follow, ret, err);
-    struct client *c = got == RECORD_ITEM ? meanwhile.joins : meanwhile.misses;
+    bool looks = meanwhile.run && pthread_equal(pthread_self(), meanwhile.run->feed->looker);
+    struct client *c = NULL;
 
-    if (!c || (got != RECORD_ITEM && pthread_equal(pthread_self(), c->hub->feed->looker)))
+    if (got == RECORD_ITEM && looks)
+        c = atomic_exchange(&meanwhile.joins, NULL);
+    else if (got != RECORD_ITEM && !looks)
+        c = atomic_exchange(&meanwhile.misses, NULL);
+    if (!c)
         return got;
     if (got == RECORD_ITEM) {
-        meanwhile.joins = NULL;
         subscribe(c->hub, c);
         wait_for_head(c);
     } else {
         uint64_t before = head_item(meanwhile.run);
 
-        meanwhile.misses = NULL;
         print_line(meanwhile.rig, 2, 20);
         while (head_item(meanwhile.run) == before)
             ctx_sleep(&test_ctx, 2, NULL);
@@ -457,13 +461,15 @@ static void nothing_is_missed_by_joining(void **state)
     serve_until_lines(&hub, &clients[0], 1);
     clients[1].hub = &hub;
     meanwhile.rig = r;
+    meanwhile.run = clients[0].subscriber->channel->run;
     meanwhile.joins = &clients[1];
     print_line(r, 1, 20);
     serve_until_lines(&hub, &clients[0], 2);
     clients[1].paused = false;
     take(&clients[1]);
+    serve_until_lines(&hub, &clients[1], 2);
+    wait_for_head(&clients[1]);
     clients[2].hub = &hub;
-    meanwhile.run = clients[0].subscriber->channel->run;
     meanwhile.misses = &clients[2];
     subscribe(&hub, &clients[2]);
     serve_until_lines(&hub, &clients[0], 3);
@@ -471,6 +477,7 @@ static void nothing_is_missed_by_joining(void **state)
     serve(&hub, 3);
     assert_null(meanwhile.joins);
     assert_null(meanwhile.misses);
+    meanwhile.run = NULL;
     for (int i = 0; i < 3; i++) {
         assert_got_all(&clients[i], 3, 3);
         leave(&clients[i]);
