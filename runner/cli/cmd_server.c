@@ -3,7 +3,6 @@
  * The process has one thread until the launcher has been forked. Then there are those of the
  * signals, of the server (its loop and its workers), and this one, which waits for the end. */
 #include <arpa/inet.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@ enum {
     CONNECTIONS_DEFAULT = 12000,
     RATE_DEFAULT = 2000,
     BODY_DEFAULT = 4 * 1024 * 1024,
+    CLIENT_GRACE_MS = 30000,
     LAST_ANSWERS_MS = 5000, /* for requests that are being answered at the end */
     PASSWORD_FILE_MAX = 4096,
 };
@@ -46,6 +46,7 @@ struct server_args {
     int64_t max_concurrent;
     char *store;
     int64_t drain_ms;
+    char *client_grace;
     struct prepare_args file;
     struct cli_engine_args engines;
     char *cache_dir;
@@ -57,6 +58,12 @@ struct server_args {
     /* What comes of them. */
     struct server_options server;
     char *secret; /* the password, from wherever it came */
+    struct object_store_places stores;
+    char *history_dir;
+    char *runs_dir;
+    char *work_dir;
+    struct launcher *launcher;
+    struct queue_launching launching;
 };
 
 #define AT(field)  offsetof(struct server_args, field)
@@ -96,6 +103,8 @@ static const struct cli_option options[] = {
      "requests a second of one address (2000; 0: no limit)", NULL, NULL},
     {"drain", 0, CLI_DURATION, AT(drain_ms), "DURATION",
      "at the end, wait so long for runs, which otherwise go on by themselves", NULL, NULL},
+    {"client-grace", 0, CLI_STRING, AT(client_grace), "DURATION",
+     "so long runs go on when their clients have gone, unless detached (30s)", NULL, NULL},
     {"store", 0, CLI_STRING, AT(store), "URL",
      "postgresql://… in place of a file, for several servers", NULL, NULL},
     {"allow-env", 0, CLI_LIST, AT(file.allow_env), "NAME",
@@ -110,7 +119,7 @@ static const struct cli_option options[] = {
     {"log-file", 0, CLI_STRING, AT(log_file), "FILE", "write them to a file", NULL, NULL},
     CLI_ENGINE_OPTIONS(struct server_args),
     CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
-    CLI_HISTORY_OPTION(AT(history.dir)),
+    CLI_HISTORY_KEEP_OPTIONS(struct server_args),
     {0},
 };
 
@@ -176,6 +185,10 @@ static int read_limits(struct server_args *args, struct err *err)
         return err_set(err, ERR_INVALID, "--rate-limit is at most 1000000");
     if (args->max_concurrent > 10000)
         return err_set(err, ERR_INVALID, "--max-concurrent is at most 10000");
+    args->server.client_grace_ms = CLIENT_GRACE_MS;
+    if (args->client_grace &&
+        parse_duration_ms(args->client_grace, &args->server.client_grace_ms, err) < 0)
+        return err_wrap(err, "--client-grace");
     args->server.body_max = (size_t)body;
     args->server.connection_max =
         (unsigned)(args->max_connections ? *args->max_connections : CONNECTIONS_DEFAULT);
@@ -211,14 +224,36 @@ static int configure_logger(const struct server_args *args, struct err *err)
                             err);
 }
 
-static int read_args(struct server_args *args, struct err *err)
+/* What is kept, and where. */
+static int read_places(struct server_args *args, struct cli_history_options *history,
+                       struct err *err)
+{
+    CLEANUP_FREE char *made = NULL;
+
+    if (cli_store_options(args->cache_dir, args->cache_size, &args->stores, err) < 0 ||
+        cli_history_options(&args->history, history, err) < 0)
+        return -1;
+    args->server.keep_age_ms = history->age_ms;
+    args->server.keep_log_bytes = history->keep.max_log_bytes;
+    args->server.max_records = args->history.runs ? *args->history.runs : -1;
+    made = history_dir(args->history.dir, err);
+    if (!made)
+        return err_wrap(err, "there is no place for the history of runs");
+    args->history_dir = fs_absolute(made);
+    args->runs_dir = fs_join(args->history_dir, "runs");
+    args->work_dir =
+        args->workdir ? fs_absolute(args->workdir) : fs_join(args->history_dir, "work");
+    return fs_mkdir_p(args->work_dir, 0700, err) < 0 ? err_wrap(err, "--workdir") : 0;
+}
+
+static int read_args(struct server_args *args, struct cli_history_options *history, struct err *err)
 {
     if (configure_logger(args, err) < 0 || read_password(args, err) < 0 ||
-        read_address(args, err) < 0 || read_limits(args, err) < 0)
+        read_address(args, err) < 0 || read_limits(args, err) < 0 ||
+        read_places(args, history, err) < 0)
         return -1;
     args->server.user = args->username;
     args->server.password = args->secret;
-    args->server.prepare = &args->file;
     args->server.kinds = runner_step_kinds;
     return 0;
 }
@@ -270,11 +305,18 @@ static void tell_where(const struct server_args *args, const struct server *serv
 }
 
 /* The first signal drains; the second ends what is waited for. */
-static void drain(const struct ctx *ctx, struct server *server)
+static void drain(const struct ctx *ctx, const struct server_args *args, struct server *server)
 {
+    struct err err = ERR_INIT;
     struct ctx grace;
 
     server_begin_drain(server);
+    if (args->drain_ms) {
+        ctx_init_grace(&grace, ctx, args->drain_ms);
+        if (server_wait_runs(&grace, server, &err) < 0)
+            log_info("server", "runs go on without this server: %s", err.message);
+        ctx_release(&grace);
+    }
     ctx_init_grace(&grace, ctx, LAST_ANSWERS_MS);
     server_drain(&grace, server);
     ctx_release(&grace);
@@ -287,43 +329,88 @@ static int serve(const struct ctx *ctx, void *arg, struct err *err)
     struct server *server = NULL;
     int result;
 
-    if (history_open_at(ctx, args->history.dir, args->store, NULL, &history, err) < 0)
+    if (history_open_at(ctx, args->history_dir, args->store, NULL, &history, err) < 0)
         return -1;
     args->server.history = history;
+    args->server.launching = &args->launching;
     if (server_new(ctx, &args->server, &server, err) < 0)
         return -1;
     result = server_start(server, err);
     if (result == 0) {
         warn_if_open(args);
         tell_where(args, server);
-        (void)ctx_poll(ctx, NULL, 0, -1, NULL);
-        drain(ctx, server);
+        result = server_wait(ctx, server, err);
+        drain(ctx, args, server);
     }
     server_free(server);
     return result < 0 ? -1 : CLI_EXIT_OK;
 }
 
-static int run(void *arguments, const struct strvec *operands)
+/* In a process of one thread. */
+static int start_launcher(struct server_args *args, const struct cli_history_options *history,
+                          struct err *err)
 {
-    struct server_args *args = arguments;
-    struct err err = ERR_INIT;
-    int signal;
-    int status = CLI_EXIT_USAGE;
+    struct launcher_options how = {
+        .run = {.engines = runner_engines,
+                .kinds = runner_step_kinds,
+                .open_store = object_store_open_at,
+                .open_store_arg = &args->stores},
+        .history = args->history_dir,
+        .log_bytes = history->log_bytes,
+    };
 
-    (void)operands;
-    if (read_args(args, &err) < 0) {
-        fprintf(stderr, "runner server: %s\n", err.message);
-    } else {
-        hide_password(args);
-        status = signals_run(serve, args, &signal, &err);
-        if (status < 0) {
-            fprintf(stderr, "runner server: %s\n", err.message);
-            status = cli_exit_of(&err);
-        }
-    }
+    cli_engine_services(&args->engines, &how.run.services);
+    if (launcher_start(&how, &args->launcher, err) < 0)
+        return -1;
+    args->launching = (struct queue_launching){
+        .launcher = args->launcher,
+        .runs_dir = args->runs_dir,
+        .workdir = args->work_dir,
+        .defaults = &args->file,
+    };
+    return 0;
+}
+
+static int start_and_serve(struct server_args *args, const struct cli_history_options *history,
+                           struct err *err)
+{
+    int signal;
+    int status;
+
+    hide_password(args);
+    if (start_launcher(args, history, err) < 0)
+        return -1;
+    status = signals_run(serve, args, &signal, err);
+    launcher_stop(args->launcher);
+    return status;
+}
+
+static void release_args(struct server_args *args)
+{
     if (args->secret)
         explicit_bzero(args->secret, strlen(args->secret));
     free(args->secret);
+    free(args->history_dir);
+    free(args->runs_dir);
+    free(args->work_dir);
+}
+
+static int run(void *arguments, const struct strvec *operands)
+{
+    struct server_args *args = arguments;
+    struct cli_history_options history;
+    struct err err = ERR_INIT;
+    int status = CLI_EXIT_USAGE;
+
+    (void)operands;
+    if (read_args(args, &history, &err) == 0) {
+        status = start_and_serve(args, &history, &err);
+        if (status < 0)
+            status = cli_exit_of(&err);
+    }
+    if (err.code)
+        fprintf(stderr, "runner server: %s\n", err.message);
+    release_args(args);
     return status;
 }
 

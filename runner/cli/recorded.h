@@ -20,6 +20,9 @@ struct cli_history_args {
 #define CLI_HISTORY_OPTIONS(of)                                                                    \
     {"no-history", 0, CLI_FLAG, offsetof(of, history.none), NULL, "do not record the run", NULL,    \
      ((const char *const[]){"RUNNER_NO_HISTORY", NULL})},                                          \
+    CLI_HISTORY_KEEP_OPTIONS(of)
+/* Without the first: where all runs are recorded. */
+#define CLI_HISTORY_KEEP_OPTIONS(of)                                                               \
     CLI_HISTORY_OPTION(offsetof(of, history.dir)),                                                 \
     {"history-age", 0, CLI_STRING, offsetof(of, history.age), "DURATION",                          \
      "remove runs that are older (30d; 0: no limit)", NULL,                                        \

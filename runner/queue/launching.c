@@ -7,10 +7,8 @@
 #include "base/fs.h"
 #include "control/control.h"
 
-/* What is said beside the file: first what the server says, then what the submission does. Its maps
- * are copies; the rest is borrowed. */
-static struct prepare_args make_args(const struct queue_launching *launching,
-                                     const struct submission_options *options)
+struct prepare_args queue_launching_args(const struct queue_launching *launching,
+                                         const struct submission_options *options)
 {
     struct prepare_args args =
         launching->defaults ? *launching->defaults : (struct prepare_args){0};
@@ -30,12 +28,18 @@ static struct prepare_args make_args(const struct queue_launching *launching,
     return args;
 }
 
+void queue_launching_args_release(struct prepare_args *args)
+{
+    strmap_release(&args->env);
+    strmap_release(&args->inputs);
+}
+
 static int start(const struct ctx *ctx, void *arg, const struct queue_start *start, struct err *err)
 {
     const struct queue_launching *launching = arg;
     CLEANUP_FREE char *directory =
         launching->workdir ? fs_join(launching->workdir, start->id) : NULL;
-    struct prepare_args args = make_args(launching, start->options);
+    struct prepare_args args = queue_launching_args(launching, start->options);
     const struct launch_request request = {
         .run_id = start->id,
         .text = start->file,
@@ -48,8 +52,7 @@ static int start(const struct ctx *ctx, void *arg, const struct queue_start *sta
     };
     int status = launcher_run(ctx, launching->launcher, &request, err);
 
-    strmap_release(&args.env);
-    strmap_release(&args.inputs);
+    queue_launching_args_release(&args);
     return status;
 }
 

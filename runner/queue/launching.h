@@ -22,3 +22,9 @@ struct queue_launching {
 };
 
 struct queue_launcher queue_launching_ops(struct queue_launching *launching);
+
+/* What is said beside the file of a submission: what the server says, then what the submission
+ * does. Borrows, but for its maps, which are to be released. */
+struct prepare_args queue_launching_args(const struct queue_launching *launching,
+                                         const struct submission_options *options);
+void queue_launching_args_release(struct prepare_args *args);

@@ -51,11 +51,13 @@ static bool check_store(const struct ctx *ctx, struct server *server, json_t *ch
 SERVER_HANDLER(about_ready)
 {
     json_t *checks = json_object();
-    bool ok = check_store(ctx, server, checks);
+    bool launcher = !atomic_load(&server->launcher_gone);
+    bool ok = check_store(ctx, server, checks) && launcher;
     const char *status = atomic_load(&server->draining) ? "draining" : ok ? "ok" : "unavailable";
 
     (void)request;
     (void)err;
+    json_object_set_new(checks, "launcher", json_string(launcher ? "ok" : "gone"));
     web_response_json(response, strcmp(status, "ok") == 0 ? 200 : 503,
                       json_pack("{s:s, s:o}", "status", status, "checks", checks));
     return 0;

@@ -50,8 +50,9 @@ SERVER_HANDLER(files_validate)
         json_decref(body);
         return -1;
     }
-    valid = prepared_text(&p, server->options.prepare, "pipeline", text, size) == 0 &&
-            prepared_plan(&p, server->options.prepare, server->options.kinds, &why) == 0;
+    valid =
+        prepared_text(&p, server->options.launching->defaults, "pipeline", text, size) == 0 &&
+        prepared_plan(&p, server->options.launching->defaults, server->options.kinds, &why) == 0;
     if (why.code)
         diag_add(&p.diags, DIAG_ERROR, (struct src_pos){0}, "", "%s", why.message);
     object = json_pack("{s:b, s:s}", "valid", valid, "name",

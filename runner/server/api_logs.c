@@ -184,6 +184,11 @@ static int read_page(const struct ctx *ctx, struct server *server, const char *i
     return fill_page(ctx, log, wanted, page, err);
 }
 
+static bool is_set(const char *text)
+{
+    return *text && strcmp(text, "0") != 0 && strcmp(text, "false") != 0;
+}
+
 SERVER_HANDLER(logs_get)
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
@@ -191,6 +196,8 @@ SERVER_HANDLER(logs_get)
     struct page page = {.limit = PAGE_MAX};
     int result = -1;
 
+    if (is_set(web_query(request, "follow")))
+        return logs_follow(ctx, server, request, response, err);
     if (read_wanted(request, &wanted, err) < 0 ||
         web_query_int(request, "limit", PAGE_MAX, &page.limit, err) < 0 ||
         web_query_int(request, "offset", INT64_MAX / 2, &page.offset, err) < 0)

@@ -56,8 +56,8 @@ static void set_text(json_t *object, const char *key, const char *text)
 json_t *server_run_to_json(struct server *server, const struct store_run *run)
 {
     json_t *object = json_object();
+    size_t position;
 
-    (void)server;
     json_object_set_new(object, "id", json_string(run->id));
     json_object_set_new(object, "name", json_safe_string(run->name));
     json_object_set_new(object, "status", json_string(state_name(run->state)));
@@ -73,6 +73,9 @@ json_t *server_run_to_json(struct server *server, const struct store_run *run)
     if (run->exit_status >= 0)
         json_object_set_new(object, "exit_code", json_integer(run->exit_status));
     json_object_set_new(object, "log_bytes", json_integer(run->log_bytes));
+    position = run->state == STATE_PENDING ? queue_position(server->queue, run->id) : 0;
+    if (position)
+        json_object_set_new(object, "position", json_integer((json_int_t)position));
     return object;
 }
 
@@ -211,13 +214,26 @@ static void set_stages(const struct ctx *ctx, struct server *server, const struc
     node_release(&root);
 }
 
+/* With what its record says at this moment: who has just seen it end finds it ended. */
+static int get_current(const struct ctx *ctx, struct server *server, const char *id,
+                       struct store_runs *ret, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs before = {0};
+
+    server_refresh(ctx, server);
+    if (server_get_run(ctx, server, id, &before, err) < 0)
+        return -1;
+    if (!state_is_final(before.items[0].state))
+        (void)!history_follow(ctx, server->history, id, NULL);
+    return server_get_run(ctx, server, id, ret, err);
+}
+
 SERVER_HANDLER(runs_get)
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
     json_t *object;
 
-    server_refresh(ctx, server);
-    if (server_get_run(ctx, server, web_param(request, "id"), &runs, err) < 0)
+    if (get_current(ctx, server, web_param(request, "id"), &runs, err) < 0)
         return -1;
     object = server_run_to_json(server, &runs.items[0]);
     set_stages(ctx, server, &runs.items[0], object);
@@ -232,16 +248,14 @@ SERVER_HANDLER(runs_delete)
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
 
-    server_refresh(ctx, server);
-    if (server_get_run(ctx, server, web_param(request, "id"), &runs, err) < 0 ||
+    if (get_current(ctx, server, web_param(request, "id"), &runs, err) < 0 ||
         history_remove(ctx, server->history, &runs.items[0], err) < 0)
         return -1;
     web_response_message(response, "pipeline deleted");
     return 0;
 }
 
-/* The ids of a batch; belongs to the body. */
-static json_t *read_ids(const json_t *body, struct err *err)
+json_t *server_read_ids(const json_t *body, struct err *err)
 {
     json_t *ids = json_object_get(body, "ids");
     json_t *id;
@@ -263,7 +277,7 @@ static json_t *read_ids(const json_t *body, struct err *err)
 SERVER_HANDLER(runs_batch_delete)
 {
     json_t *body = web_body_json(request, err);
-    json_t *ids = body ? read_ids(body, err) : NULL;
+    json_t *ids = body ? server_read_ids(body, err) : NULL;
     json_int_t deleted = 0, failed = 0, not_found = 0;
     json_t *id;
     size_t i;

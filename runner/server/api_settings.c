@@ -32,6 +32,8 @@ SERVER_HANDLER(settings_post)
     json_decref(body);
     if (result < 0)
         return -1;
+    queue_set_max_concurrent(server->queue,
+                             (unsigned)settings_read(&server->settings).max_concurrent);
     answer(server, response, "settings saved");
     return 0;
 }

@@ -6,7 +6,11 @@
 #include <stdatomic.h>
 
 #include "base/workers.h"
+#include "feed/feed.h"
+#include "queue/launching.h"
+#include "queue/queue.h"
 #include "server/auth.h"
+#include "server/clients.h"
 #include "server/limits.h"
 #include "server/produced.h"
 #include "server/route.h"
@@ -16,6 +20,10 @@
 struct server {
     struct server_options options;
     struct history *history;
+    struct feed *feed;
+    struct queue *queue;
+    struct queue_launcher launcher;
+    struct clients clients;
     struct transport *transport;
     struct workers workers;
     struct ctx ctx; /* of all requests: ends when the server does */
@@ -27,6 +35,12 @@ struct server {
     atomic_bool draining;
     pthread_mutex_t refresh_mu;
     atomic_llong refreshed_ms;
+    atomic_bool pruning;
+    int64_t pruned_ms; /* of the loop */
+    atomic_bool launcher_gone;
+    int fatal_fd; /* readable when the server cannot go on */
+    pthread_mutex_t fatal_mu;
+    struct err fatal;
 };
 
 extern const struct web_route server_routes[];
@@ -45,6 +59,16 @@ void server_set_time(json_t *object, const char *key, int64_t time_ms);
 /* The file of a run, as it was given. */
 int server_read_file(const struct ctx *ctx, struct server *server, const char *id, struct buf *out,
                      struct err *err) __attribute__((warn_unused_result));
+
+/* Followers of a run that will never begin are told how it ended: to be called behind
+ * feed_subscribe(), from any thread. */
+void server_look_behind(struct server *server, const char *id);
+/* Hooks: of the transport, each second; of the queue, by its thread. */
+void server_tick(void *arg);
+void server_run_changed(void *arg, const char *id, enum state state);
+void server_queue_failed(void *arg, const struct err *err);
+/* The ids of a batch; belongs to the body. NULL: ERR_INVALID. */
+json_t *server_read_ids(const json_t *body, struct err *err);
 
 /* Handlers, by the file that has them. */
 #define SERVER_HANDLER(name)                                                                       \
@@ -65,6 +89,16 @@ SERVER_HANDLER(runs_batch_delete);
 /* api_logs.c */
 SERVER_HANDLER(logs_get);
 SERVER_HANDLER(logs_export);
+/* api_follow.c: logs_get() with follow=1. */
+SERVER_HANDLER(logs_follow);
+/* api_queue.c */
+SERVER_HANDLER(queue_run);
+SERVER_HANDLER(queue_run_again);
+SERVER_HANDLER(queue_cancel_run);
+SERVER_HANDLER(queue_batch_cancel);
+SERVER_HANDLER(queue_show);
+SERVER_HANDLER(queue_show_stats);
+SERVER_HANDLER(queue_remove);
 /* api_files.c */
 SERVER_HANDLER(files_validate);
 SERVER_HANDLER(files_to_visual);

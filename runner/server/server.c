@@ -2,15 +2,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/logger.h"
 #include "server/inside.h"
+#include "server/socket.h"
 
 enum {
     WORKERS = 8,
-    REFRESH_MS = 1000,
     MESSAGE_MAX_EXTRA = 64 * 1024, /* a message holds a file, and what JSON makes of it */
     FAILURES_PER_SECOND = 5,
     FAILURES_AT_ONCE = 50,
@@ -25,12 +27,19 @@ const struct web_route server_routes[] = {
     {"GET", "/openapi.json", about_openapi, 0},
     {"GET", "/console/*file", about_console, 0},
     {"GET", "/api/v1/pipelines", runs_list, 0},
+    {"POST", "/api/v1/pipelines/run", queue_run, WEB_UNDRAINED},
     {"POST", "/api/v1/pipelines/validate", files_validate, 0},
+    {"POST", "/api/v1/pipelines/batch/cancel", queue_batch_cancel, 0},
     {"POST", "/api/v1/pipelines/batch/delete", runs_batch_delete, 0},
     {"GET", "/api/v1/pipelines/:id", runs_get, 0},
     {"DELETE", "/api/v1/pipelines/:id", runs_delete, 0},
+    {"POST", "/api/v1/pipelines/:id/cancel", queue_cancel_run, 0},
+    {"POST", "/api/v1/pipelines/:id/rerun", queue_run_again, WEB_UNDRAINED},
     {"GET", "/api/v1/pipelines/:id/logs", logs_get, 0},
     {"GET", "/api/v1/pipelines/:id/logs/export", logs_export, 0},
+    {"GET", "/api/v1/queue", queue_show, 0},
+    {"GET", "/api/v1/queue/stats", queue_show_stats, 0},
+    {"DELETE", "/api/v1/queue/:id", queue_remove, 0},
     {"GET", "/api/v1/settings", settings_get, 0},
     {"POST", "/api/v1/settings", settings_post, 0},
     {"POST", "/api/v1/configs/convert/yaml-to-visual", files_to_visual, 0},
@@ -217,26 +226,7 @@ static void take_request(void *arg, struct web_request *request, struct web_call
 static struct web_stream *take_connection(void *arg, struct web_request *request,
                                           const char *subprotocol)
 {
-    (void)arg;
-    (void)subprotocol;
-    web_request_release(request);
-    return NULL;
-}
-
-/* --- the history --- */
-
-void server_refresh(const struct ctx *ctx, struct server *server)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    struct err err = ERR_INIT;
-
-    if (now_ms - atomic_load(&server->refreshed_ms) < REFRESH_MS ||
-        pthread_mutex_trylock(&server->refresh_mu) != 0)
-        return;
-    if (history_update(ctx, server->history, &err) < 0)
-        log_debug("server", "history: %s", err.message);
-    atomic_store(&server->refreshed_ms, clock_monotonic_ms());
-    pthread_mutex_unlock(&server->refresh_mu);
+    return socket_new(arg, request, strcmp(subprotocol, SUBPROTOCOL) == 0);
 }
 
 /* --- its life --- */
@@ -254,10 +244,25 @@ static int make_transport(struct server *server, const struct server_options *o,
         .message_max = o->body_max * 2 + MESSAGE_MAX_EXTRA,
         .connection_max = o->connection_max,
         .subprotocol = SUBPROTOCOL,
-        .hooks = {admit, take_request, take_connection, server},
+        .hooks = {admit, take_request, take_connection, server_tick, server},
     };
 
     return transport_new(&options, &server->transport, err);
+}
+
+static int make_queue(const struct ctx *ctx, struct server *server, struct err *err)
+{
+    const struct queue_options options = {
+        .max_concurrent = (unsigned)settings_read(&server->settings).max_concurrent,
+        .changed = server_run_changed,
+        .fatal = server_queue_failed,
+        .arg = server,
+    };
+
+    server->launcher = queue_launching_ops(server->options.launching);
+    if (feed_new(&(struct feed_options){.runs_dir = server->history->runs}, &server->feed, err) < 0)
+        return -1;
+    return queue_open(ctx, server->history, &server->launcher, &options, &server->queue, err);
 }
 
 int server_new(const struct ctx *ctx, const struct server_options *options, struct server **ret,
@@ -266,11 +271,10 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     struct server *server = xcalloc(1, sizeof(*server));
     const struct settings_values given = {
         .max_concurrent = options->max_concurrent ? (int64_t)options->max_concurrent : -1,
-        .max_records = -1,
+        .max_records = options->max_records,
         .refresh_interval = -1,
     };
 
-    (void)ctx;
     server->options = *options;
     server->history = options->history;
     server->started_ms = clock_wall_ms();
@@ -278,12 +282,16 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     server->ctx.cancel.event_fd = -1;
     workers_init(&server->workers, WORKERS);
     pthread_mutex_init(&server->refresh_mu, NULL);
+    pthread_mutex_init(&server->fatal_mu, NULL);
+    server->pruned_ms = clock_monotonic_ms();
+    server->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    clients_init(&server->clients, options->client_grace_ms);
     auth_init(&server->auth, options->user, options->password);
     server->requests = limits_new(options->rate, options->rate * 2);
     server->failures = limits_new(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
     if (ctx_init_root(&server->ctx, NULL, err) < 0 ||
         settings_open(&server->settings, server->history->dir, &given, err) < 0 ||
-        make_transport(server, options, err) < 0) {
+        make_queue(ctx, server, err) < 0 || make_transport(server, options, err) < 0) {
         server_free(server);
         return -1;
     }
@@ -301,9 +309,27 @@ int server_start(struct server *server, struct err *err)
     return transport_start(server->transport, err);
 }
 
+int server_wait(const struct ctx *ctx, struct server *server, struct err *err)
+{
+    struct pollfd fatal = {.fd = server->fatal_fd, .events = POLLIN};
+
+    if (ctx_poll(ctx, &fatal, 1, -1, NULL) < 0)
+        return 0;
+    pthread_mutex_lock(&server->fatal_mu);
+    *err = server->fatal;
+    pthread_mutex_unlock(&server->fatal_mu);
+    return -1;
+}
+
+int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *err)
+{
+    return queue_wait_idle(ctx, server->queue, err);
+}
+
 void server_begin_drain(struct server *server)
 {
     atomic_store(&server->draining, true);
+    queue_drain(server->queue);
 }
 
 void server_drain(const struct ctx *ctx, struct server *server)
@@ -316,20 +342,26 @@ void server_drain(const struct ctx *ctx, struct server *server)
         log_debug("server", "requests are left: %s", err.message);
 }
 
-/* Workers answer to a transport that has stopped, and that is freed when they have ended. */
+/* Workers answer to a transport that has stopped, and that is freed when they have ended; streams
+ * that it closes then leave the feed. */
 void server_free(struct server *server)
 {
     if (!server)
         return;
     ctx_cancel(&server->ctx, CTX_CAUSE_USER);
     transport_stop(server->transport);
+    queue_close(server->queue);
     workers_release(&server->workers);
     transport_free(server->transport);
+    feed_free(server->feed);
+    clients_release(&server->clients);
     settings_release(&server->settings);
     limits_free(server->requests);
     limits_free(server->failures);
     auth_release(&server->auth);
+    close(server->fatal_fd);
     pthread_mutex_destroy(&server->refresh_mu);
+    pthread_mutex_destroy(&server->fatal_mu);
     ctx_release(&server->ctx);
     free(server);
 }

@@ -11,7 +11,8 @@ endif()
 set(websockets_name ${CMAKE_MATCH_1})
 
 runner_library(server DIR runner/server
-               USES base spec yaml load plan mask step prepare event record store history console
+               USES base spec yaml load plan mask step own prepare event record store history launch queue
+                    feed console
                LINK ${CMAKE_DL_LIBS})
 target_include_directories(server PRIVATE ${LIBWEBSOCKETS_INCLUDE_DIRS})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/runner/server/websockets.c PROPERTIES

@@ -16,7 +16,7 @@
 
 #include "base/ctx.h"
 #include "history/history.h"
-#include "prepare/prepare.h"
+#include "queue/launching.h"
 #include "server/transport.h"
 
 struct server_options {
@@ -33,8 +33,13 @@ struct server_options {
     unsigned connection_max;
     unsigned rate;           /* requests a second of one address; 0: no limit */
     unsigned max_concurrent; /* 0: what the settings say */
+    int64_t client_grace_ms; /* so long a run goes on when its client has gone */
+    /* What is kept of the history, but for the number of runs, which the settings say. */
+    int64_t max_records;    /* 0: no limit; -1: what the settings say */
+    int64_t keep_age_ms;    /* 0: no limit */
+    int64_t keep_log_bytes; /* -1: no limit */
     struct history *history;
-    const struct prepare_args *prepare; /* what is said beside a file */
+    struct queue_launching *launching; /* with what is said beside a file */
     const struct step_kind *const *kinds;
 };
 
@@ -45,6 +50,12 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
                struct err *err) __attribute__((warn_unused_result));
 unsigned server_port(const struct server *server);
 int server_start(struct server *server, struct err *err) __attribute__((warn_unused_result));
+/* Until the context ends (0), or the server cannot go on (-1). */
+int server_wait(const struct ctx *ctx, struct server *server, struct err *err)
+    __attribute__((warn_unused_result));
+/* Until no run of it goes on; ERR_TIMEOUT, ERR_CANCELLED. */
+int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *err)
+    __attribute__((warn_unused_result));
 /* Says so to whoever asks whether it is ready, and refuses what would begin something new. */
 void server_begin_drain(struct server *server);
 /* No new connections; waits until what was asked is answered, or the context ends. */

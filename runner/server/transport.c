@@ -96,6 +96,7 @@ static void sweep(lws_sorted_usec_list_t *sul)
     for (struct web_call *call = t->streams; call; call = call->next_stream)
         keep_alive(call, now_ms);
     find_gone(t);
+    t->options.hooks.tick(t->options.hooks.arg);
     t->lws->sul_schedule(t->context, 0, &t->sweep, sweep, TRANSPORT_SWEEP_MS * LWS_US_PER_MS);
 }
 

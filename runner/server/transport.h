@@ -42,6 +42,8 @@ struct transport_hooks {
     /* A WebSocket connection is there, with the subprotocol that it has been given, "" if none;
      * takes the request over. */
     struct web_stream *(*connect)(void *arg, struct web_request *request, const char *subprotocol);
+    /* A second has passed, about. */
+    void (*tick)(void *arg);
     void *arg;
 };
 

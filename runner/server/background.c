@@ -1,0 +1,162 @@
+/* What a server does without being asked: keeps the store up to date and small, ends what nobody
+ * waits for, and tells followers of what will never begin. */
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/logger.h"
+#include "record/record.h"
+#include "server/inside.h"
+
+enum { REFRESH_MS = 1000, PRUNE_MS = 60 * 1000 };
+
+/* --- the history --- */
+
+void server_refresh(const struct ctx *ctx, struct server *server)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct err err = ERR_INIT;
+
+    if (now_ms - atomic_load(&server->refreshed_ms) < REFRESH_MS ||
+        pthread_mutex_trylock(&server->refresh_mu) != 0)
+        return;
+    if (history_update(ctx, server->history, &err) < 0)
+        log_debug("server", "history: %s", err.message);
+    atomic_store(&server->refreshed_ms, clock_monotonic_ms());
+    pthread_mutex_unlock(&server->refresh_mu);
+}
+
+static void prune(void *arg)
+{
+    struct server *server = arg;
+    const struct server_options *o = &server->options;
+    int64_t records = settings_read(&server->settings).max_records;
+    const struct store_retention keep = {
+        .ended_before_ms = o->keep_age_ms ? clock_wall_ms() - o->keep_age_ms : 0,
+        .max_runs = records ? records : -1,
+        .max_log_bytes = o->keep_log_bytes,
+    };
+    struct err err = ERR_INIT;
+
+    if (history_prune(&server->ctx, server->history, &keep, NULL, &err) < 0)
+        log_debug("server", "old runs: %s", err.message);
+    atomic_store(&server->pruning, false);
+}
+
+/* --- runs that nobody waits for, and those that nobody need wait for --- */
+
+struct about_run {
+    struct server *server;
+    char *id;
+};
+
+static void submit_about(struct server *server, const char *id, void (*fn)(void *arg))
+{
+    struct about_run *about = xcalloc(1, sizeof(*about));
+
+    *about = (struct about_run){server, xstrdup(id)};
+    workers_submit(&server->workers, fn, about);
+}
+
+static void free_about(struct about_run *about)
+{
+    free(about->id);
+    free(about);
+}
+
+static void cancel_abandoned(void *arg)
+{
+    struct about_run *about = arg;
+    const struct queue_cancel cancel = {.reason = "its client has gone", .by = "server"};
+    struct err err = ERR_INIT;
+    struct ctx ctx;
+
+    ctx_init(&ctx, &about->server->ctx);
+    ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "cancelling a run");
+    if (queue_cancel(&ctx, about->server->queue, about->id, &cancel, &err) < 0 &&
+        err.code != ERR_CONFLICT && err.code != ERR_NOT_FOUND)
+        log_warn("server", "run %s, whose client has gone, cannot be cancelled: %s", about->id,
+                 err.message);
+    ctx_release(&ctx);
+    free_about(about);
+}
+
+/* What has a record says itself how it ended. */
+static void conclude_if_over(const struct ctx *ctx, struct server *server, const char *id)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+    const struct store_run *run;
+    int exit_code;
+
+    if (record_open(server->history->runs, id, &record, NULL) == 0)
+        return;
+    if (store_get(ctx, server->history->store, id, &runs, NULL) < 0) {
+        feed_conclude(server->feed, id,
+                      &(struct feed_done){.status = "failed", .error = "the pipeline is deleted"});
+        return;
+    }
+    run = &runs.items[0];
+    if (!state_is_final(run->state))
+        return;
+    exit_code = (int)run->exit_status;
+    feed_conclude(server->feed, id,
+                  &(struct feed_done){.status = state_name(run->state),
+                                      .reason = reason_name(run->reason),
+                                      .error = run->error,
+                                      .exit_code = run->exit_status >= 0 ? &exit_code : NULL});
+}
+
+static void look_behind(void *arg)
+{
+    struct about_run *about = arg;
+    struct ctx ctx;
+
+    ctx_init(&ctx, &about->server->ctx);
+    ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "looking for a run");
+    conclude_if_over(&ctx, about->server, about->id);
+    ctx_release(&ctx);
+    free_about(about);
+}
+
+void server_look_behind(struct server *server, const char *id)
+{
+    submit_about(server, id, look_behind);
+}
+
+void server_tick(void *arg)
+{
+    struct server *server = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    CLEANUP_STRVEC struct strvec due = {0};
+
+    clients_due(&server->clients, now_ms, &due);
+    for (size_t i = 0; i < due.len; i++)
+        submit_about(server, due.items[i], cancel_abandoned);
+    if (now_ms - server->pruned_ms < PRUNE_MS || atomic_exchange(&server->pruning, true))
+        return;
+    server->pruned_ms = now_ms;
+    workers_submit(&server->workers, prune, server);
+}
+
+void server_run_changed(void *arg, const char *id, enum state state)
+{
+    struct server *server = arg;
+
+    if (!state_is_final(state))
+        return;
+    clients_forget(&server->clients, id);
+    server_look_behind(server, id);
+}
+
+void server_queue_failed(void *arg, const struct err *err)
+{
+    struct server *server = arg;
+
+    atomic_store(&server->launcher_gone, true);
+    pthread_mutex_lock(&server->fatal_mu);
+    server->fatal = *err;
+    pthread_mutex_unlock(&server->fatal_mu);
+    eventfd_write(server->fatal_fd, 1);
+}

@@ -1,0 +1,92 @@
+#include "server/clients.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void clients_init(struct clients *clients, int64_t grace_ms)
+{
+    *clients = (struct clients){.grace_ms = grace_ms};
+    pthread_mutex_init(&clients->mu, NULL);
+}
+
+void clients_release(struct clients *clients)
+{
+    vec_foreach (struct clients_run *, run, &clients->runs)
+        free(run->id);
+    vec_release(&clients->runs);
+    pthread_mutex_destroy(&clients->mu);
+}
+
+/* Needs the lock. */
+static struct clients_run *find(struct clients *clients, const char *id)
+{
+    vec_foreach (struct clients_run *, run, &clients->runs) {
+        if (strcmp(run->id, id) == 0)
+            return run;
+    }
+    return NULL;
+}
+
+/* Needs the lock. */
+static void drop(struct clients *clients, struct clients_run *run)
+{
+    free(run->id);
+    *run = clients->runs.items[--clients->runs.len];
+}
+
+void clients_add(struct clients *clients, const char *id)
+{
+    pthread_mutex_lock(&clients->mu);
+    vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id), .holders = 1}));
+    pthread_mutex_unlock(&clients->mu);
+}
+
+bool clients_hold(struct clients *clients, const char *id)
+{
+    struct clients_run *run;
+
+    pthread_mutex_lock(&clients->mu);
+    run = find(clients, id);
+    if (run)
+        run->holders++;
+    pthread_mutex_unlock(&clients->mu);
+    return run;
+}
+
+void clients_let_go(struct clients *clients, const char *id, int64_t now_ms)
+{
+    struct clients_run *run;
+
+    pthread_mutex_lock(&clients->mu);
+    run = find(clients, id);
+    if (run && run->holders && --run->holders == 0)
+        run->due_ms = now_ms + clients->grace_ms;
+    pthread_mutex_unlock(&clients->mu);
+}
+
+void clients_forget(struct clients *clients, const char *id)
+{
+    struct clients_run *run;
+
+    pthread_mutex_lock(&clients->mu);
+    run = find(clients, id);
+    if (run)
+        drop(clients, run);
+    pthread_mutex_unlock(&clients->mu);
+}
+
+void clients_due(struct clients *clients, int64_t now_ms, struct strvec *out)
+{
+    pthread_mutex_lock(&clients->mu);
+    for (size_t i = clients->runs.len; i-- > 0;) {
+        struct clients_run *run = &clients->runs.items[i];
+
+        if (run->holders || run->due_ms > now_ms)
+            continue;
+        strvec_push(out, run->id);
+        drop(clients, run);
+    }
+    pthread_mutex_unlock(&clients->mu);
+}

@@ -1,0 +1,36 @@
+/* Runs that end with their clients: those that were submitted through a connection, and are not
+ * detached. When nobody holds such a run any more, and nobody does so again in time, it is to be
+ * cancelled.
+ *
+ * Threads: any. */
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "base/vec.h"
+
+struct clients_run {
+    char *id;
+    unsigned holders;
+    int64_t due_ms; /* with no holder: when it is to be cancelled */
+};
+
+struct clients {
+    pthread_mutex_t mu;
+    int64_t grace_ms;
+    VEC(struct clients_run)
+    runs;
+};
+
+void clients_init(struct clients *clients, int64_t grace_ms);
+void clients_release(struct clients *clients);
+/* A run that somebody has submitted, who holds it. */
+void clients_add(struct clients *clients, const char *id);
+/* Somebody else holds it as well; false: it does not depend on anybody. */
+bool clients_hold(struct clients *clients, const char *id);
+void clients_let_go(struct clients *clients, const char *id, int64_t now_ms);
+/* It has ended. */
+void clients_forget(struct clients *clients, const char *id);
+/* Takes those out that are due. */
+void clients_due(struct clients *clients, int64_t now_ms, struct strvec *out);
