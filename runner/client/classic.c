@@ -16,7 +16,7 @@ enum {
     POLL_MS = 1000,
     /* Of its last runs. */
     LIST_MAX = 200,
-    FIND_TRIES = 5,
+    FIND_TRIES = 3,
     TRIES = 12,
     /* So many entries are kept of a log there. */
     LOG_MAX = 10000,

@@ -61,7 +61,10 @@ int client_rest(const struct ctx *ctx, const struct client_target *target, struc
                 struct err *err)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
-    CLEANUP_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    /* A POST without JSON is refused by servers that want none. */
+    CLEANUP_FREE char *text = body                          ? json_dumps(body, JSON_COMPACT)
+                              : strcmp(method, "POST") == 0 ? xstrdup("{}")
+                                                            : NULL;
     CLEANUP_FREE char *where = xasprintf("/api/v1%s", path);
     const struct http_request request = {.method = method,
                                          .path = where,

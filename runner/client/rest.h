@@ -14,7 +14,7 @@
 /* Borrows the target. */
 int client_rest_open(const struct client_target *target, struct http_client **ret, struct err *err)
     __attribute__((warn_unused_result));
-/* `path` behind /api/v1, percent-encoded. `body` (borrowed, NULL: none) is sent as it is; *ret
+/* `path` behind /api/v1, percent-encoded. `body` is borrowed (NULL: none, or {} for a POST); *ret
  * (NULL: not wanted) is the answer, the caller's. */
 int client_rest(const struct ctx *ctx, const struct client_target *target, struct http_client *http,
                 const char *method, const char *path, const json_t *body, json_t **ret,
