@@ -7,12 +7,16 @@
 
 #include "cli/commands.h"
 #include "cli/runs.h"
+#include "cli/server_runs.h"
 #include "control/control.h"
 #include "own/own.h"
 #include "record/watch.h"
 
+enum { REMOTE_POLL_MS = 300 };
+
 struct cancel_args {
     char *history;
+    char *server;
     char *reason;
     bool no_wait;
     const char *run;
@@ -23,6 +27,7 @@ struct cancel_args {
 static const struct cli_option options[] = {
     {"reason", 0, CLI_STRING, AT(reason), "TEXT", "why: noted in the run", NULL, NULL},
     {"no-wait", 0, CLI_FLAG, AT(no_wait), NULL, "do not wait until it has ended", NULL, NULL},
+    CLI_SERVER_OPTION(AT(server)),
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
@@ -87,9 +92,48 @@ static int wait_for_end(const struct ctx *ctx, const struct history *history,
     return 0;
 }
 
-static int cancel(const struct ctx *ctx, void *arg, struct err *err)
+static int ended_already(const struct store_run *run, struct err *err)
 {
-    const struct cancel_args *args = arg;
+    return err_set(err, ERR_CONFLICT, "run %s has ended already: %s", run->id,
+                   state_name(run->state));
+}
+
+static int wait_for_end_there(const struct ctx *ctx, struct server_runs *server, const char *id,
+                              struct err *err)
+{
+    for (;;) {
+        CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+        if (server_runs_get(ctx, server, id, &runs, NULL, err) < 0)
+            return -1;
+        if (state_is_final(runs.items[0].state)) {
+            printf("run %s %s\n", id, state_name(runs.items[0].state));
+            return CLI_EXIT_OK;
+        }
+        if (ctx_sleep(ctx, REMOTE_POLL_MS, err) < 0)
+            return -1;
+    }
+}
+
+static int cancel_there(const struct ctx *ctx, const struct cancel_args *args, struct err *err)
+{
+    CLEANUP_SERVER_RUNS struct server_runs server = {0};
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    const struct store_run *run;
+
+    if (server_runs_open(args->server, &server, err) < 0 ||
+        server_runs_get(ctx, &server, args->run, &runs, NULL, err) < 0)
+        return -1;
+    run = &runs.items[0];
+    if (state_is_final(run->state))
+        return ended_already(run, err);
+    if (server_runs_cancel(ctx, &server, run->id, args->reason, err) < 0)
+        return -1;
+    return args->no_wait ? CLI_EXIT_OK : wait_for_end_there(ctx, &server, run->id, err);
+}
+
+static int cancel_here(const struct ctx *ctx, const struct cancel_args *args, struct err *err)
+{
     CLEANUP_HISTORY struct history *history = NULL;
     CLEANUP_STORE_RUNS struct store_runs runs = {0}, after = {0};
     const struct store_run *run;
@@ -99,8 +143,7 @@ static int cancel(const struct ctx *ctx, void *arg, struct err *err)
         return -1;
     run = &runs.items[0];
     if (state_is_final(run->state))
-        return err_set(err, ERR_CONFLICT, "run %s has ended already: %s", run->id,
-                       state_name(run->state));
+        return ended_already(run, err);
     if (ask(ctx, args, history, run, err) < 0)
         return -1;
     if (args->no_wait)
@@ -111,6 +154,13 @@ static int cancel(const struct ctx *ctx, void *arg, struct err *err)
         return -1;
     printf("run %s %s\n", run->id, state_name(after.items[0].state));
     return CLI_EXIT_OK;
+}
+
+static int cancel(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct cancel_args *args = arg;
+
+    return args->server ? cancel_there(ctx, args, err) : cancel_here(ctx, args, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)

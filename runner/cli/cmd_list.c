@@ -8,12 +8,14 @@
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/runs.h"
+#include "cli/server_runs.h"
 
 enum { FORMAT_TEXT, FORMAT_JSON, LIMIT_DEFAULT = 20 };
 
 struct list_args {
     struct store_query query;
     char *history;
+    char *server;
     char *search;
     struct strvec states;
     int64_t since_ms;
@@ -36,6 +38,7 @@ static const struct cli_option options[] = {
     {"limit", 'n', CLI_MAYBE_INT, AT(limit), "N", "most that are shown (20)", NULL, NULL},
     {"offset", 0, CLI_INT, AT(offset), "N", "leave out so many of the newest", NULL, NULL},
     {"format", 0, CLI_CHOICE, AT(format), NULL, "form of the list", formats, NULL},
+    CLI_SERVER_OPTION(AT(server)),
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
@@ -93,10 +96,10 @@ static void show_row(const struct store_run *run)
            why.len ? ")" : "");
 }
 
-static void show_text(const struct store_runs *runs, const struct history *history)
+static void show_text(const struct store_runs *runs, const char *where)
 {
     if (!runs->total) {
-        printf("no such run is recorded in %s\n", history->dir);
+        printf("no such run is recorded in %s\n", where);
         return;
     }
     printf("%-22s  %-9s  %-20s  %8s  %s\n", "RUN", "STATE", "BEGAN", "DURATION", "PIPELINE");
@@ -107,24 +110,47 @@ static void show_text(const struct store_runs *runs, const struct history *histo
                (long long)runs->total);
 }
 
-static int list(const struct ctx *ctx, void *arg, struct err *err)
+static void show(const struct list_args *args, const struct store_runs *runs, const char *where)
 {
-    const struct list_args *args = arg;
+    if (args->format == FORMAT_JSON)
+        show_json(runs);
+    else
+        show_text(runs, where);
+    fflush(stdout);
+    if (runs->left_out)
+        fprintf(stderr, "runner list: %lld runs are left out: a newer runner has recorded them\n",
+                (long long)runs->left_out);
+}
+
+static int list_here(const struct ctx *ctx, const struct list_args *args, struct err *err)
+{
     CLEANUP_HISTORY struct history *history = NULL;
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
 
     if (cli_runs_open(ctx, args->history, &history, err) < 0 ||
         store_list(ctx, history->store, &args->query, &runs, err) < 0)
         return -1;
-    if (args->format == FORMAT_JSON)
-        show_json(&runs);
-    else
-        show_text(&runs, history);
-    fflush(stdout);
-    if (runs.left_out)
-        fprintf(stderr, "runner list: %lld runs are left out: a newer runner has recorded them\n",
-                (long long)runs.left_out);
+    show(args, &runs, history->dir);
     return CLI_EXIT_OK;
+}
+
+static int list_there(const struct ctx *ctx, const struct list_args *args, struct err *err)
+{
+    CLEANUP_SERVER_RUNS struct server_runs server = {0};
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+    if (server_runs_open(args->server, &server, err) < 0 ||
+        server_runs_list(ctx, &server, &args->query, &runs, err) < 0)
+        return -1;
+    show(args, &runs, server.target.name);
+    return CLI_EXIT_OK;
+}
+
+static int list(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct list_args *args = arg;
+
+    return args->server ? list_there(ctx, args, err) : list_here(ctx, args, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)
@@ -142,7 +168,7 @@ static int run(void *arguments, const struct strvec *operands)
 
 const struct cli_command cmd_list = {
     .name = "list",
-    .summary = "show the runs that are recorded here",
+    .summary = "show the runs that are recorded here, or by a server",
     .options = options,
     .args_size = sizeof(struct list_args),
     .run = run,

@@ -5,10 +5,13 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/json_at.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/runs.h"
+#include "cli/server_runs.h"
 #include "event/json.h"
+#include "event/read.h"
 #include "event/sink_plain.h"
 #include "record/record.h"
 
@@ -16,6 +19,7 @@ enum { FORMAT_TEXT, FORMAT_JSON, FORMAT_YAML };
 
 struct show_args {
     char *history;
+    char *server;
     int format;
     const char *run;
 };
@@ -27,6 +31,7 @@ static const char *const formats[] = {"text", "json", "yaml", NULL};
 static const struct cli_option options[] = {
     {"format", 0, CLI_CHOICE, AT(format), NULL, "what is shown; yaml: the file as it was given",
      formats, NULL},
+    CLI_SERVER_OPTION(AT(server)),
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
@@ -109,9 +114,46 @@ static int show_run(const struct ctx *ctx, const struct show_args *args, struct 
     return result;
 }
 
-static int show(const struct ctx *ctx, void *arg, struct err *err)
+static int show_record(const struct show_args *args, const struct store_run *run,
+                       const json_t *record, struct err *err)
 {
-    const struct show_args *args = arg;
+    struct node root = {0};
+    int result = -1;
+
+    if (args->format == FORMAT_YAML) {
+        fputs(json_at_string(record, "yaml"), stdout);
+        return 0;
+    }
+    if (node_tree_from_json(record, &root, err) == 0) {
+        result = 0;
+        /* The record is that of a run, and a run is not tried again. */
+        root.attempt = run->started_ms ? 1 : 0;
+        if (args->format == FORMAT_JSON)
+            show_json(run, &root);
+        else
+            result = show_text(run, &root, err);
+    }
+    node_release(&root);
+    return result;
+}
+
+static int show_there(const struct ctx *ctx, const struct show_args *args, struct err *err)
+{
+    CLEANUP_SERVER_RUNS struct server_runs server = {0};
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    json_t *record = NULL;
+    int result;
+
+    if (server_runs_open(args->server, &server, err) < 0 ||
+        server_runs_get(ctx, &server, args->run, &runs, &record, err) < 0)
+        return -1;
+    result = show_record(args, &runs.items[0], record, err);
+    json_decref(record);
+    return result;
+}
+
+static int show_here(const struct ctx *ctx, const struct show_args *args, struct err *err)
+{
     CLEANUP_HISTORY struct history *history = NULL;
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
 
@@ -119,6 +161,13 @@ static int show(const struct ctx *ctx, void *arg, struct err *err)
         cli_runs_get(ctx, history, args->run, &runs, err) < 0)
         return -1;
     return show_run(ctx, args, history, &runs.items[0], err);
+}
+
+static int show(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct show_args *args = arg;
+
+    return args->server ? show_there(ctx, args, err) : show_here(ctx, args, err);
 }
 
 static int run(void *arguments, const struct strvec *operands)

@@ -103,5 +103,5 @@ int cli_runs_run(const char *command, cli_runs_fn fn, void *arg)
         fprintf(stderr, "runner %s: %s\n", command, err.message);
     if (signal)
         return 128 + signal;
-    return status < 0 ? CLI_EXIT_FAILED : status;
+    return status < 0 ? cli_exit_of(&err) : status;
 }

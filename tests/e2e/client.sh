@@ -214,6 +214,49 @@ PY
     stop
 }
 
+test_commands_on_runs_ask_a_server() {
+    count_to 3
+    serve -u user --password word
+    server=ws://user:word@127.0.0.1:$port
+    assert_exit 0 "$RUNNER" list -s "$server"
+    assert_eq "no such run is recorded in ws://127.0.0.1:$port" "$stdout"
+    assert_exit 1 "$RUNNER" show -s "$server" latest
+    assert_eq "runner show: ws://127.0.0.1:$port has no runs" "$stderr"
+    assert_exit 0 "$RUNNER" client -s "$server" p.yaml
+    assert_exit 0 "$RUNNER" list -s "$server" --history nowhere
+    assert_match "$stdout" '[0-9a-z]{22}  succeeded  20[0-9:TZ-]+ +[0-9.]+s  counting'
+    local shown=$stdout id
+    assert_exit 0 "$RUNNER" list --history ../history
+    assert_eq "$stdout" "$shown" "what is listed there and here"
+    assert_exit 0 "$RUNNER" list -s "$server" --format json --search COUNT --status succeeded --since 1h
+    id=$(jq -r '.[0].id' <<<"$stdout")
+    assert_exit 0 "$RUNNER" list --history ../history --format json
+    assert_eq "$id" "$(jq -r '.[0].id' <<<"$stdout")"
+    assert_exit 0 "$RUNNER" list -s "$server" --format json --status failed
+    assert_eq "[]" "$stdout"
+    for format in text json yaml; do
+        assert_exit 0 "$RUNNER" show -s "$server" --format "$format" "${id:0:20}"
+        shown=$stdout
+        assert_exit 0 "$RUNNER" show --history ../history --format "$format" "$id"
+        assert_eq "$stdout" "$shown" "$format there and here"
+    done
+    assert_exit 1 "$RUNNER" show -s "$server" 01nosuch
+    assert_eq "runner show: ws://127.0.0.1:$port has no run 01nosuch" "$stderr"
+    assert_exit 1 "$RUNNER" cancel -s "$server" latest
+    assert_eq "runner cancel: run $id has ended already: succeeded" "$stderr"
+    count_to 10000 'sleep 0.05'
+    assert_exit 0 "$RUNNER" client -s "$server" -d p.yaml
+    id=$stdout
+    assert_exit 0 "$RUNNER" cancel -s "$server" --reason "enough of it" "$id"
+    assert_eq "run $id cancelled" "$stdout"
+    assert_exit 0 "$RUNNER" list -s "$server" -n 1
+    assert_contains "$stdout" "enough of it"
+    assert_contains "$stdout" "1 of 2; --limit and --offset show the others"
+    assert_exit 1 "$RUNNER" list -s "ws://127.0.0.1:$port"
+    assert_exit 3 "$RUNNER" list -s ws://127.0.0.1:1
+    stop
+}
+
 # Servers that do not speak runner.v2: what they call done is no verdict.
 classic() {
     beside python3 "$fakes/classic_server.py" "$1"
