@@ -182,7 +182,7 @@ static void a_process_that_dies_before_it_begins(void **state)
     open_queue(NULL);
     id = submit_as("ann", "x", 0);
     await_started(1);
-    fake_tell_kind(id, QUEUE_ENDED, 9);
+    fake_say(id, QUEUE_ENDED, 9);
     await_state(id, STATE_FAILED);
     assert_string_equal(
         stored(id).error,

@@ -110,8 +110,8 @@ static void what_dies_is_lost(void **state)
     a = submit_as("ann", "a", 0);
     await_started(1);
     record_and_die(&doomed, a);
-    fake_tell_kind(a, QUEUE_BEGUN, 0);
-    fake_tell_kind(a, QUEUE_ENDED, 9);
+    fake_say(a, QUEUE_BEGUN, 0);
+    fake_say(a, QUEUE_ENDED, 9);
     await_state(a, STATE_FAILED);
     assert_int_equal(stored(a).reason, REASON_LOST);
 }
