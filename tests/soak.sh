@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Long campaigns, too long for every change: fuzzers, and a runner that is killed over and over.
+# Long campaigns, too long for every change: fuzzers, and a runner and a server that are killed over
+# and over.
 #
-#   tests/soak.sh [--seconds N] [--kills N]     600 s for each fuzzer, 500 kills
+#   tests/soak.sh [--seconds N] [--kills N]     600 s for each fuzzer, 500 kills of each
 #
 # The figures of the last campaign stand in docs/soak.md.
 set -euo pipefail
@@ -27,10 +28,16 @@ kill_campaign() {
         RUNNER=$root/build/release/runner "$root/tests/e2e/docker.sh" test_50_random_kills
 }
 
+server_campaign() {
+    echo "== $kills kills of a server"
+    "$root/tests/server_kills.py" "$root/build/release/runner" "$kills"
+}
+
 "$root/tests/env/packages.sh" build test
 echo "== fuzzers, $seconds s each"
 "$root/tests/fuzz.sh" --seconds "$seconds"
 (cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
+server_campaign
 exports=$("$root/tests/env/up.sh")
 eval "$exports"
 trap '"$root/tests/env/down.sh" "$RUNNER_TEST_SLOT"' EXIT

@@ -46,6 +46,7 @@ struct server_args {
     int64_t max_concurrent;
     char *store;
     int64_t drain_ms;
+    bool stop_runs;
     char *client_grace;
     struct prepare_args file;
     struct cli_engine_args engines;
@@ -103,6 +104,8 @@ static const struct cli_option options[] = {
      "requests a second of one address (2000; 0: no limit)", NULL, NULL},
     {"drain", 0, CLI_DURATION, AT(drain_ms), "DURATION",
      "at the end, wait so long for runs, which otherwise go on by themselves", NULL, NULL},
+    {"stop-runs", 0, CLI_FLAG, AT(stop_runs), NULL,
+     "and then cancel them, for a container, with which they would be killed", NULL, NULL},
     {"client-grace", 0, CLI_STRING, AT(client_grace), "DURATION",
      "so long runs go on when their clients have gone, unless detached (30s)", NULL, NULL},
     {"store", 0, CLI_STRING, AT(store), "URL",
@@ -304,19 +307,35 @@ static void tell_where(const struct server_args *args, const struct server *serv
         fprintf(stderr, "runner server: listening on unix://%s\n", o->unix_path);
 }
 
-/* The first signal drains; the second ends what is waited for. */
-static void drain(const struct ctx *ctx, const struct server_args *args, struct server *server)
+/* Runs go on without the server, unless it is to wait for them, or then to cancel them. A second
+ * signal ends what is waited for. */
+static void leave_runs(const struct ctx *ctx, const struct server_args *args, struct server *server)
 {
     struct err err = ERR_INIT;
     struct ctx grace;
+    int result = 0;
 
-    server_begin_drain(server);
-    if (args->drain_ms) {
-        ctx_init_grace(&grace, ctx, args->drain_ms);
-        if (server_wait_runs(&grace, server, &err) < 0)
-            log_info("server", "runs go on without this server: %s", err.message);
+    ctx_init_grace(&grace, ctx, args->drain_ms);
+    if (args->drain_ms || args->stop_runs)
+        result = server_wait_runs(&grace, server, &err);
+    ctx_release(&grace);
+    if (result < 0 && args->stop_runs) {
+        ctx_init_grace(&grace, ctx, INT64_MAX);
+        if (server_cancel_runs(&grace, server, &err) < 0)
+            log_warn("server", "not all runs can be cancelled: %s", err.message);
+        result = server_wait_runs(&grace, server, &err);
         ctx_release(&grace);
     }
+    if (result < 0)
+        log_info("server", "runs go on without this server: %s", err.message);
+}
+
+static void drain(const struct ctx *ctx, const struct server_args *args, struct server *server)
+{
+    struct ctx grace;
+
+    server_begin_drain(server);
+    leave_runs(ctx, args, server);
     ctx_init_grace(&grace, ctx, LAST_ANSWERS_MS);
     server_drain(&grace, server);
     ctx_release(&grace);

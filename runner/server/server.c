@@ -326,6 +326,27 @@ int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *e
     return queue_wait_idle(ctx, server->queue, err);
 }
 
+int server_cancel_runs(const struct ctx *ctx, struct server *server, struct err *err)
+{
+    static const struct queue_cancel cancel = {.reason = "the server ends", .by = "server"};
+    CLEANUP_QUEUE_ITEMS struct queue_items items = {0};
+    int result = 0;
+
+    queue_list(server->queue, 0, SIZE_MAX, &items);
+    vec_foreach (const struct queue_item *, item, &items) {
+        struct err why = ERR_INIT;
+
+        /* What waits stays for the next server, and what has ended meanwhile needs nothing. */
+        if (item->position || queue_cancel(ctx, server->queue, item->id, &cancel, &why) == 0 ||
+            why.code == ERR_CONFLICT)
+            continue;
+        if (result == 0)
+            err_set(err, why.code, "run %s: %s", item->id, why.message);
+        result = -1;
+    }
+    return result;
+}
+
 void server_begin_drain(struct server *server)
 {
     atomic_store(&server->draining, true);

@@ -56,6 +56,9 @@ int server_wait(const struct ctx *ctx, struct server *server, struct err *err)
 /* Until no run of it goes on; ERR_TIMEOUT, ERR_CANCELLED. */
 int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *err)
     __attribute__((warn_unused_result));
+/* Cancels them. -1: some cannot be, err says why the first one. Behind server_begin_drain(). */
+int server_cancel_runs(const struct ctx *ctx, struct server *server, struct err *err)
+    __attribute__((warn_unused_result));
 /* Says so to whoever asks whether it is ready, and refuses what would begin something new. */
 void server_begin_drain(struct server *server);
 /* No new connections; waits until what was asked is answered, or the context ends. */

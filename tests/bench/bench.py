@@ -2,7 +2,7 @@
 """The benchmark: what the runner adds to the work itself, as ratios within one run.
 
     eval "$(tests/env/up.sh)"; tests/bench/bench.py build/release/runner [--rounds N] [host] [cache] [docker] [compose]
-    [kubernetes] [manifests] [ssh]
+    [kubernetes] [manifests] [ssh] [server]
 
 kubernetes and manifests need a cluster: up.sh --all. compose compares with docker-compose, and with the
 `docker compose` that COMPOSE names or the tests have built.
@@ -20,19 +20,30 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 from cluster import Cluster
 from floor import Floor
 from measure import Run, ms, pairs, peak_kib, repeated
 from servers import Servers
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from service import Service  # noqa: E402
+
 KUBERNETES_MIB = 100
 BARE_PODS = 20
 
-PARTS = ["host", "cache", "docker", "compose", "kubernetes", "manifests", "ssh"]
+PARTS = ["host", "cache", "docker", "compose", "kubernetes", "manifests", "ssh", "server"]
 MANIFESTS = 200
 HOSTS = 50
 SSH_MIB = 300
+FOLLOWERS = 1000
+FOLLOWED_LINES = 2000  # 200 a second
+RUNS_LISTED = 100000
+RUNS_RECOVERED = 100
+SUBMITTERS = 8
+SUBMITS = 2000
 SSH_PART_MIB = 10  # after which it comes again: no compression looks so far back
 
 rows = []
@@ -247,11 +258,14 @@ def bench_docker(runner, rounds, work):
     print(rows[-1])
 
 
+def moment(text):
+    """Seconds since the epoch of a time of RFC 3339."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
 def duration(state):
     """Seconds of a node of a JSON report."""
-    begin, end = (datetime.datetime.fromisoformat(state[key].replace("Z", "+00:00"))
-                  for key in ("started_at", "succeed_at"))
-    return (end - begin).total_seconds()
+    return moment(state["succeed_at"]) - moment(state["started_at"])
 
 
 def bench_kubernetes(runner, rounds, work):
@@ -468,6 +482,109 @@ def bench_ssh(runner, rounds, work):
         row(f"3 steps on each of {HOSTS} hosts, against `xargs -P{HOSTS} ssh`", ms(a), ms(b), ratio, 0.7)
         rss = peak_kib([*base, str(fan)])
         row("its peak RSS, in MiB", f"{rss / 1024:.1f}", "", rss / 1024, 60, "MiB")
+
+
+def one_step(command):
+    """A pipeline as text."""
+    return json.dumps({"name": "bench", "stages": [{"name": "s", "jobs": [
+        {"name": "j", "steps": [{"name": "t", "command": command}]}]}]})
+
+
+def bench_followers(service, tests, kind):
+    go = service.work / f"go-{kind}"
+    run = service.submit(one_step(
+        f"until [ -e {go} ]; do sleep 0.01; done; i=0; while [ $i -lt {FOLLOWED_LINES} ]; do "
+        f"n=0; while [ $n -lt 20 ]; do i=$((i + 1)); n=$((n + 1)); "
+        f"printf 'line %07d and some more words, as many as a line has\\n' $i; done; sleep 0.1; done"))
+    command = [tests / "followers", kind, str(service.port), run, str(FOLLOWERS), str(FOLLOWED_LINES)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as followers:
+        followers.stdout.readline()
+        cpu, begin = service.cpu_seconds(), time.monotonic()
+        go.touch()
+        answer = json.loads(followers.stdout.readline())
+        cpu, wall = service.cpu_seconds() - cpu, time.monotonic() - begin
+    row(f"{FOLLOWERS:,} followers ({kind}) of 200 lines/s: those that got all, once", "", "",
+        answer["complete"], FOLLOWERS, "", least=True)
+    row("the server's share of a processor meanwhile", "", "", cpu / wall, 0.5, "")
+
+
+def bench_submits(runner, work):
+    """Into a queue whose only place is taken: what runs would need the processor, too."""
+    ids, gate = [], work / "submitted"
+    with Service(runner, work, max_concurrent=1) as service:
+        service.submit(one_step(f"until [ -e {gate} ]; do sleep 0.5; done"))
+
+        def submit():
+            link = service.connect()
+            for _ in range(SUBMITS // SUBMITTERS):
+                ids.append(service.submit(one_step("true"), link))
+
+        threads = [threading.Thread(target=submit) for _ in range(SUBMITTERS)]
+        begin = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        rate = len(ids) / (time.monotonic() - begin)
+        row("submits a second, each on the disk", f"{rate:.0f}", "", rate, 500, "", least=True)
+        service.kill()
+        service.start()
+        known = {run["id"] for run in service.list()}
+        row("of these lost by `kill -9` behind the last", "", "", len(set(ids) - known), 0, "")
+        service.call("POST", "/api/v1/pipelines/batch/cancel", {"ids": ids})
+        gate.touch()
+        service.wait(lambda: not service.list(status="running"))
+
+
+def bench_start(service, rounds):
+    """From before the request until the first step starts."""
+    times = []
+    for _ in range(rounds * 5):
+        begin = time.time()
+        run = service.submit(one_step("true"))
+        service.wait(lambda: service.show(run)["status"] == "succeeded")
+        step = service.show(run)["stages"][0]["jobs"][0]["steps"][0]
+        times.append(moment(step["started_at"]) - begin)
+    row("from the submission to the start of the first step", "", "",
+        statistics.median(times) * 1000, 10, "ms")
+
+
+def bench_recovery(service, work):
+    gate = work / "recovered"
+    runs = [service.submit(one_step(f"until [ -e {gate} ]; do sleep 0.5; done"))
+            for _ in range(RUNS_RECOVERED)]
+    service.wait(lambda: len(service.list(status="running")) >= len(runs))
+    service.kill()
+    begin = time.monotonic()
+    service.start()
+    service.wait(lambda: service.call("GET", "/api/v1/queue/stats")[1]["current_concurrent"] == len(runs))
+    seconds = time.monotonic() - begin
+    row(f"{RUNS_RECOVERED} running runs are known again after `kill -9`", "", "", seconds, 2, "s")
+    gate.touch()
+    service.wait(lambda: not service.list(status="running"))
+    ended = [service.show(run)["status"] for run in runs]
+    row("of these succeeded then", "", "", ended.count("succeeded"), len(runs), "", least=True)
+
+
+def bench_server(runner, rounds, work):
+    tests = pathlib.Path(runner).resolve().parent / "tests"
+    with Service(runner, work) as service:
+        bench_start(service, rounds)
+        for kind in ("sse", "ws"):
+            bench_followers(service, tests, kind)
+        row("its peak RSS", "", "", service.rss_mib(), 60, "MiB")
+        bench_recovery(service, work)
+    bench_submits(runner, work)
+    subprocess.run([tests / "store_bench", work / "history" / "runs.db", str(RUNS_LISTED)], check=True,
+                   stdout=subprocess.DEVNULL)
+    with Service(runner, work) as service:
+        link, times = service.connect(), []
+        for i in range(rounds * 20):
+            begin = time.monotonic()
+            status, answer = service.call("GET", f"/api/v1/pipelines?limit=100&offset={i * 100}", None, link)
+            times.append(time.monotonic() - begin)
+            assert status == 200 and len(answer["data"]) == 100 and answer["total"] >= RUNS_LISTED
+        row(f"a page of 100 among {RUNS_LISTED:,} runs", "", "", statistics.median(times) * 1000, 10, "ms")
 
 
 def main():

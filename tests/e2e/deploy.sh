@@ -43,6 +43,11 @@ serviceaccount/runner created (server dry run)" "$(sort applied)"
     assert_eq "runner:$("$RUNNER" version | cut -d ' ' -f 2)" \
         "$(kube create --dry-run=server -o json -f "$root/deploy/kubernetes/deployment.yaml" |
             jq -r '.spec.template.spec.containers[0].image')" "image of the Deployment"
+    assert_eq "deployment.apps/runner-server created (server dry run)
+networkpolicy.networking.k8s.io/runner-server created (server dry run)
+persistentvolumeclaim/runner-server created (server dry run)
+service/runner-server created (server dry run)" \
+        "$(kube apply --dry-run=server -f "$root/deploy/kubernetes/server.yaml" | sort)"
     # In the namespace that the files say, too.
     assert_eq runner "$(kubectl kustomize "$root/deploy/kubernetes" |
         sed -n 's/^ *namespace: //p' | sort -u)" "namespaces"

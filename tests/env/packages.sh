@@ -27,7 +27,7 @@ test=(
     docker.io docker-compose iptables podman netavark aardvark-dns docker-registry apache2-utils libxml2-utils tmux
     'qemu-user-static|qemu-user' busybox-static debian-archive-keyring debootstrap
     openssh-client openssh-server python3-jsonschema python3-yaml graphviz zsh fish tcsh
-    postgresql chromium
+    chromium postgresql systemd
 )
 # shellcheck disable=SC2034 # used by name in main
 kubernetes=(conntrack curl docker.io ebtables etcd-server ethtool iptables jq openssl socat util-linux)

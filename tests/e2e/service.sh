@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# A server that comes and goes: what becomes of its runs, and the files that install it.
+source "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC2034
+needs_daemon=no
+# shellcheck disable=SC2034 # for run_tests
+declare -A case_timeout=([test_kills_at_any_moment]=300)
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+
+# serve OPTION…: a server on a port of its own; $url is where.
+serve() {
+    spawn "$RUNNER" server --host 127.0.0.1 --port 0 --history history --workdir work "$@"
+    wait_for 20 grep -q listening "$case_dir/stderr"
+    url=$(sed -n 's/.*listening on //p' "$case_dir/stderr")
+}
+
+# api METHOD PATH [JSON]
+api() { curl -sS -X "$1" ${3:+-H "Content-Type: application/json" -d "$3"} "$url/api/v1/$2"; }
+
+# submit COMMAND: prints the run's id.
+submit() {
+    api POST pipelines/run "$(jq -n --arg command "$1" \
+        '{detach: true, config: ({name: "p", stages: [{name: "s", jobs: [{name: "j", steps: [{name: "t", command: $command}]}]}]} | tojson)}')" |
+        jq -r .id
+}
+
+# is STATUS RUN
+is() { [[ $(api GET "pipelines/$2" | jq -r .status) == "$1" ]]; }
+
+end() {
+    kill -TERM "$spawned"
+    finish
+    assert_eq 0 "$status" "the server's exit status"
+}
+
+test_runs_go_on_without_it() {
+    serve
+    local run
+    run=$(submit "until [ -e $PWD/go ]; do sleep 0.05; done; echo passed")
+    wait_for 20 is running "$run"
+    end
+    touch go
+    serve
+    wait_for 20 is succeeded "$run"
+    assert_eq passed "$(api GET "pipelines/$run/logs?type=stdout" | jq -r '.data[].message')"
+    end
+    assert_no_leftovers 10
+}
+
+test_it_waits_for_them() {
+    serve --drain 60s
+    local run
+    run=$(submit "until [ -e $PWD/go ]; do sleep 0.05; done")
+    wait_for 20 is running "$run"
+    kill -TERM "$spawned"
+    wait_for 20 signal_is_read "$spawned"
+    run curl -sS -o /dev/null -w '%{http_code}' "$url/readyz"
+    assert_eq 503 "$stdout" "readiness while it drains"
+    touch go
+    finish
+    assert_eq 0 "$status"
+    serve
+    is succeeded "$run" || fail "it was not waited for"
+    end
+    assert_no_leftovers 10
+}
+
+test_it_cancels_them() {
+    serve --drain 1ms --stop-runs --max-concurrent 1
+    local first second
+    first=$(submit "sleep 1000")
+    wait_for 20 is running "$first"
+    second=$(submit "until [ -e $PWD/go ]; do sleep 0.05; done")
+    end
+    assert_no_leftovers
+    touch go
+    serve
+    is cancelled "$first" || fail "it was not cancelled"
+    assert_eq "cancelled by server: the server ends" "$(api GET "pipelines/$first" | jq -r .error)"
+    wait_for 20 is succeeded "$second"
+    end
+    assert_no_leftovers 10
+}
+
+# tests/soak.sh does it more often.
+test_kills_at_any_moment() {
+    run "$root/tests/server_kills.py" "$RUNNER" 6
+    [[ $status == 0 ]] || fail "$stdout"
+}
+
+test_the_unit_of_systemd() {
+    local words
+    sed "s|/usr/local/bin/runner|$RUNNER|" "$root/deploy/systemd/runner.service" >runner.service
+    run systemd-analyze verify --man=no ./runner.service
+    assert_eq 0 "$status"
+    assert_eq "" "$stderr"
+    words=$(sed -n 's|^ExecStart=/usr/local/bin/runner ||p' "$root/deploy/systemd/runner.service")
+    # shellcheck disable=SC2086
+    run "$RUNNER" ${words//%S/$PWD} --port 99999
+    assert_eq 2 "$status" "all else is understood"
+    assert_contains "$stderr" "--port is at most 65535"
+}
+
+test_the_sidecar() {
+    PASSWORD=x run "$RUNNER" compose config -f "$root/deploy/sidecar/server.yaml"
+    assert_eq 0 "$status"
+    run "$RUNNER" compose config -f "$root/deploy/sidecar/server.yaml"
+    assert_eq 2 "$status"
+    assert_contains "$stderr" "the password that clients and browsers are to give"
+}
+
+run_tests "$@"
