@@ -135,11 +135,11 @@ test_signals_are_for_the_run() {
     stop
 }
 
-# What follows "trap" holds the grace period up.
+# Without that it would last longer than the test may.
 test_the_second_signal_hurries() {
     cat >p.yaml <<'YAML'
 name: stubborn
-stages: [{name: s, jobs: [{name: j, steps: [{name: x, command: "trap '' TERM; echo up; sleep 1000; sleep 1000"}]}]}]
+stages: [{name: s, jobs: [{name: j, steps: [{name: x, grace: 5m, command: "trap '' TERM; echo up; sleep 1000; sleep 1000"}]}]}]
 YAML
     serve
     spawn "$RUNNER" client -s "$server" p.yaml
