@@ -40,7 +40,8 @@ static void open_events(struct web_stream *stream, struct web_waker *waker)
         .tail = e->has_tail ? &e->tail : NULL,
     };
 
-    e->broken = follower_open(&e->follower, e->server->feed, &subscription, waker, true, NULL) < 0;
+    e->broken = follower_open(&e->follower, e->server->feed, &subscription, waker, true,
+                              &e->server->followers, NULL) < 0;
     if (!e->broken)
         server_look_behind(e->server, e->id);
 }

@@ -7,18 +7,22 @@ static void wake(void *arg)
 
 int follower_open(struct follower *follower, struct feed *feed,
                   const struct feed_subscription *subscription, struct web_waker *waker, bool whole,
-                  struct err *err)
+                  atomic_int *count, struct err *err)
 {
     struct feed_subscription mine = *subscription;
 
-    *follower = (struct follower){.whole = whole};
+    *follower = (struct follower){.whole = whole, .count = count};
     mine.wake = wake;
     mine.wake_arg = waker;
-    return feed_subscribe(feed, &mine, &follower->subscriber, err);
+    if (feed_subscribe(feed, &mine, &follower->subscriber, err) < 0)
+        return -1;
+    atomic_fetch_add(count, 1);
+    return 0;
 }
 
 void follower_close(struct follower *follower)
 {
+    atomic_fetch_sub(follower->count, 1);
     feed_unsubscribe(follower->subscriber);
     feed_chunk_unref(follower->chunk);
     *follower = (struct follower){.ended = true};

@@ -33,6 +33,7 @@ struct server {
     struct settings settings;
     int64_t started_ms; /* wall time */
     atomic_bool draining;
+    atomic_int followers;
     pthread_mutex_t refresh_mu;
     atomic_llong refreshed_ms;
     atomic_bool pruning;

@@ -13,6 +13,7 @@
 
 enum {
     WORKERS = 8,
+    LAST_WORDS_MS = 2000,
     MESSAGE_MAX_EXTRA = 64 * 1024, /* a message holds a file, and what JSON makes of it */
     FAILURES_PER_SECOND = 5,
     FAILURES_AT_ONCE = 50,
@@ -323,7 +324,18 @@ int server_wait(const struct ctx *ctx, struct server *server, struct err *err)
 
 int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *err)
 {
-    return queue_wait_idle(ctx, server->queue, err);
+    struct ctx last;
+    int result = queue_wait_idle(ctx, server->queue, err);
+
+    if (result < 0)
+        return -1;
+    /* Those who follow a run hear of its end some moments later. */
+    ctx_init(&last, ctx);
+    ctx_set_timeout(&last, LAST_WORDS_MS, "the last words");
+    while (atomic_load(&server->followers) > 0 && ctx_sleep(&last, 20, NULL) == 0)
+        ;
+    ctx_release(&last);
+    return 0;
 }
 
 int server_cancel_runs(const struct ctx *ctx, struct server *server, struct err *err)

@@ -53,7 +53,7 @@ int server_start(struct server *server, struct err *err) __attribute__((warn_unu
 /* Until the context ends (0), or the server cannot go on (-1). */
 int server_wait(const struct ctx *ctx, struct server *server, struct err *err)
     __attribute__((warn_unused_result));
-/* Until no run of it goes on; ERR_TIMEOUT, ERR_CANCELLED. */
+/* Until no run of it goes on, and their followers know; ERR_TIMEOUT, ERR_CANCELLED. */
 int server_wait_runs(const struct ctx *ctx, struct server *server, struct err *err)
     __attribute__((warn_unused_result));
 /* Cancels them. -1: some cannot be, err says why the first one. Behind server_begin_drain(). */

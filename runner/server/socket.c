@@ -70,7 +70,7 @@ static int add_follow(struct socket *socket, const char *id, struct record_posit
         return err_set(err, ERR_CONFLICT, "pipeline %s is followed already", id);
     follow = xcalloc(1, sizeof(*follow));
     if (follower_open(&follow->follower, socket->server->feed, &subscription, socket->waker, false,
-                      err) < 0) {
+                      &socket->server->followers, err) < 0) {
         free(follow);
         return -1;
     }

@@ -92,8 +92,8 @@ static bool is_admitted(struct transport *t, struct web_call *call)
                                   link ? &link->peer : &nobody, false, &call->response) == 0;
 }
 
-/* libwebsockets gives a POST that has no length one of 100 MB. */
-static bool needs_length(const char *method)
+/* libwebsockets gives those of them that have no length one of 100 MB. */
+static bool may_have_body(const char *method)
 {
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
            strcmp(method, "PATCH") == 0;
@@ -110,8 +110,7 @@ static int begin(struct transport *t, struct lws *wsi)
     call->head = call->request.method && strcmp(call->request.method, "HEAD") == 0;
     if (status) {
         refuse(call, status, why);
-    } else if (transport_is_chunked(t, wsi) ||
-               (length == -1 && needs_length(call->request.method))) {
+    } else if (transport_is_chunked(t, wsi)) {
         refuse(call, 411, "the request needs a Content-Length");
     } else if (length == -2) {
         refuse(call, 400, "the Content-Length of the request makes no sense");
@@ -121,9 +120,11 @@ static int begin(struct transport *t, struct lws *wsi)
         transport_want_write(call);
     } else if (length > (int64_t)t->options.body_max) {
         refuse_large(t, call);
-    } else if (length > 0 || needs_length(call->request.method)) {
+    } else if (length > 0 || (length == 0 && may_have_body(call->request.method))) {
         return begin_body(t, call, length);
     } else {
+        /* What comes behind would be waited for as that body. */
+        call->ends = length == -1 && may_have_body(call->request.method);
         hand_over(t, call);
     }
     return 0;
@@ -213,7 +214,8 @@ static int add_headers(struct transport *t, struct web_call *call, unsigned char
     if (add_header(t, wsi, "x-content-type-options", "nosniff", at, end) ||
         (!strmap_has(&response->headers, "cache-control") &&
          add_header(t, wsi, "cache-control", "no-store", at, end)) ||
-        (response->close && !is_mux(t, wsi) && add_header(t, wsi, "connection", "close", at, end)))
+        ((response->close || call->ends) && !is_mux(t, wsi) &&
+         add_header(t, wsi, "connection", "close", at, end)))
         return -1;
     return add_length(t, call, at, end) || t->lws->finalize_http_header(wsi, at, end) ? -1 : 0;
 }
@@ -222,12 +224,18 @@ static int add_headers(struct transport *t, struct web_call *call, unsigned char
 static int finish(struct transport *t, struct web_call *call)
 {
     struct lws *wsi = call->wsi;
-    bool close = call->response.close;
+    bool close = call->response.close || call->ends;
+    bool mux = is_mux(t, wsi);
 
     transport_call_detach(t, call);
-    if (close && !is_mux(t, wsi))
+    if (close && !mux)
         return -1;
-    return t->lws->http_transaction_completed(wsi) ? -1 : 0;
+    if (t->lws->http_transaction_completed(wsi))
+        return -1;
+    /* It waits for a body that has no length; write_some() ends that. */
+    if (mux && close)
+        t->lws->callback_on_writable(wsi);
+    return 0;
 }
 
 static int write_out(struct transport *t, struct web_call *call, size_t size,
@@ -373,10 +381,11 @@ static int write_stream(struct transport *t, struct web_call *call)
     return 0;
 }
 
-static int write_some(struct transport *t, struct web_call *call)
+/* A stream of HTTP/2 whose response is written has nothing more to do. */
+static int write_some(struct transport *t, struct lws *wsi, struct web_call *call)
 {
     if (!call)
-        return 0;
+        return is_mux(t, wsi) ? -1 : 0;
     switch (call->state) {
     case CALL_HEADERS:
         return write_headers(t, call);
@@ -488,7 +497,7 @@ int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return 0;
     }
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return write_some(t, transport_call(t, wsi));
+        return write_some(t, wsi, transport_call(t, wsi));
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return confirm_upgrade(t, wsi, in);
     case LWS_CALLBACK_CLOSED_HTTP:

@@ -60,6 +60,7 @@ struct web_call {
     int64_t began_ms;
     size_t sent; /* of the content */
     bool head;   /* without its content */
+    bool ends;   /* the connection, with it */
     bool chunked;
     bool is_socket;         /* a WebSocket connection */
     struct buf message;     /* of it, as far as it has come */
