@@ -1,0 +1,861 @@
+#!/usr/bin/env bash
+# The server: REST, server-sent events and WebSocket, who may use them, and what bad clients get.
+source "$(dirname "$0")/../lib.sh"
+# shellcheck disable=SC2034
+needs_daemon=no
+# shellcheck disable=SC2034
+declare -A case_timeout=([test_clients_that_are_slow]=120)
+
+export RUNNER_HISTORY=../history
+export PYTHONPATH=$sources/tests PYTHONDONTWRITEBYTECODE=1
+
+# --- a server ------------------------------------------------------------------------------------
+
+# serve OPTION…: starts one; $server is its pid, $port and $url where it is, server.log what it says.
+serve() {
+    launch --host 127.0.0.1 --port 0 "$@"
+    port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' ../server.log)
+    url=http://127.0.0.1:$port
+}
+
+launch() {
+    : >>../answers
+    "${case_env[@]}" "$RUNNER" server "$@" >../server.out 2>../server.log </dev/null &
+    server=$!
+    wait_for 20 listens
+}
+
+listens() { grep -q 'listening on' ../server.log || ! kill -0 "$server"; }
+
+# stop: as a service manager does it.
+stop() {
+    local code=0
+    kill -TERM "$server"
+    wait "$server" || code=$?
+    assert_eq 0 "$code" "status of the server: $(tail -n 5 ../server.log)"
+    "$sources/tests/openapi.py" "$sources/runner/server/openapi.json" <../answers >../wrong ||
+        fail "answers are not as described: $(<../wrong)"
+}
+
+on_failure() {
+    [[ ! -s ../server.log ]] || printf -- '--- server.log:\n%s\n' "$(tail -n 30 ../server.log)"
+}
+
+# ask METHOD PATH [OPTION OF CURL]…: sets code, body and head.
+ask() {
+    local method=$1 path=$2
+    shift 2
+    command_line="$method $path"
+    code=$(curl -sS -m "$(patience 20)" -g --path-as-is -X "$method" -o ../body -D ../head -w '%{http_code}' \
+        "$@" "$url$path" 2>../curl.err) || code="curl: $(cat ../curl.err)"
+    body=$(tr -d '\0' <../body)
+    head=$(tr -d '\r' <../head)
+}
+
+# described METHOD PATH STATUS [OPTION OF CURL]…: asks; stop holds the answer against the description.
+described() {
+    local method=$1 path=$2 expected=$3 answer
+    shift 3
+    ask "$method" "$path" "$@"
+    assert_eq "$expected" "$code" "$method $path: $body"
+    answer=../answer.$((++described_count))
+    cp ../body "$answer"
+    echo "$method ${path%%\?*} $code $answer" >>../answers
+}
+described_count=0
+
+# answers STATUS METHOD PATH [OPTION OF CURL]…: the same for what is in no description.
+answers() {
+    ask "${@:2}"
+    assert_eq "$1" "$code" "$2 $3: $body"
+}
+
+# pipeline NAME COMMAND: the text of a file with one step.
+pipeline() {
+    printf 'name: %s\nstages:\n- name: s\n  jobs:\n  - name: j\n    steps:\n    - {name: a, command: "%s"}\n' "$1" "$2"
+}
+
+as_config() { jq -cn --arg config "$1" '{config: $config}'; }
+
+# submission NAME COMMAND [MEMBERS]: the body that submits it.
+submission() { jq -cn --arg config "$(pipeline "$1" "$2")" '{config: $config, detach: true}'" + {${3:-}}"; }
+
+# submit NAME COMMAND [MEMBERS]: the id of a run.
+submit() {
+    answers 202 POST /api/v1/pipelines/run -d "$(submission "$@")"
+    id=$(jq -r .id <<<"$body")
+}
+
+# follow ID [QUERY]: its events until it has ended.
+follow() { curl -sSN -m "$(patience 30)" "$url/api/v1/pipelines/$1/logs?follow=1&${2:-}"; }
+
+# data_of TYPE FILE: what the events of that type say.
+data_of() { sed -n "/^event: $1/{n; s/^data: //p}" "$2"; }
+
+# begun ID: its step runs.
+begun() { curl -sS -m 20 "$url/api/v1/pipelines/$1/logs" | jq -e '.total > 0'; }
+
+# python [ARGUMENT]…: the program that is standard input, with the address of the server first.
+python() {
+    command_line="python: ${*}"
+    status=0
+    timeout "$(patience 60)" python3 - "ws://127.0.0.1:$port" "$@" >"$case_dir/stdout" 2>"$case_dir/stderr" || status=$?
+    collect
+    assert_eq 0 "$status"
+}
+
+recorded() {
+    cat >p.yaml <<'YAML'
+name: Ship IT
+stages:
+- name: build
+  jobs:
+  - name: unit
+    steps:
+    - {name: compile, command: 'echo one; echo two >&2; printf "b\303\244d \377 three"'}
+    - {name: test, command: "echo Ärger"}
+  - name: lint
+    steps:
+    - {name: look, command: "echo looked"}
+YAML
+    assert_exit 0 "$RUNNER" exec p.yaml
+}
+
+# --- reading -------------------------------------------------------------------------------------
+
+test_it_says_who_it_is() {
+    serve
+    described GET / 200
+    described GET /healthz 200
+    described GET /readyz 200
+    assert_eq '{"status":"ok","checks":{"store":"ok","launcher":"ok"}}' "$body"
+    answers 200 GET /openapi.json
+    assert_eq "$(jq -S . "$sources/runner/server/openapi.json")" "$(jq -S . <<<"$body")"
+    answers 304 GET /openapi.json -H "If-None-Match: $(sed -n 's/^etag: //p' <<<"$head")"
+    answers 200 HEAD / --head
+    assert_contains "$head" "content-length:"
+    answers 404 GET /nothing
+    assert_eq '{"error":"there is nothing at /nothing"}' "$body"
+    answers 405 PUT /api/v1/settings -d '{}'
+    assert_contains "$head" "allow: GET, HEAD, POST"
+    stop
+}
+
+test_the_history_is_shown() {
+    recorded
+    serve
+    described GET /api/v1/pipelines 200
+    assert_eq "1 100 0" "$(jq -r '"\(.total) \(.limit) \(.offset)"' <<<"$body")"
+    id=$(jq -r '.data[0].id' <<<"$body")
+    local query
+    for query in search=ship%20it search=SHIP search="$id" status=succeeded status=failed,succeeded \
+        start_time=2020-01-01T00:00:00Z end_time=2100-01-01T00:00:00Z limit=1; do
+        described GET "/api/v1/pipelines?$query" 200
+        assert_eq 1 "$(jq '.data | length' <<<"$body")" "$query"
+    done
+    for query in search=nope status=failed start_time=2100-01-01T00:00:00Z end_time=2020-01-01T00:00:00Z \
+        offset=1 "search=%25" "search=x'%20OR%20'1'='1" 'search=%22;DROP%20TABLE%20runner_runs;--'; do
+        described GET "/api/v1/pipelines?$query" 200
+        assert_eq 0 "$(jq '.data | length' <<<"$body")" "$query"
+    done
+    described GET "/api/v1/pipelines?limit=many" 400
+    described GET "/api/v1/pipelines?status=well" 400
+    described GET "/api/v1/pipelines?start_time=yesterday" 400
+    described GET "/api/v1/pipelines/$id" 200
+    assert_eq "Ship IT succeeded build/unit/compile build/unit/test build/lint/look" \
+        "$(jq -r '.name + " " + .status + " " + ([.stages[] | .name as $s | .jobs[] | .name as $j | .steps[] | "\($s)/\($j)/\(.name)"] | join(" "))' <<<"$body")"
+    assert_eq "$(<p.yaml)" "$(jq -r .yaml <<<"$body")"
+    described GET "/api/v1/pipelines/${id:0:10}" 404
+    answers 404 GET /api/v1/pipelines/..%2f..%2fetc
+    stop
+}
+
+test_logs_are_shown() {
+    recorded
+    serve
+    ask GET /api/v1/pipelines
+    id=$(jq -r '.data[0].id' <<<"$body")
+    described GET "/api/v1/pipelines/$id/logs" 200
+    assert_eq 5 "$(jq .total <<<"$body")"
+    assert_contains "$body" 'bäd � three'
+    described GET "/api/v1/pipelines/$id/logs?type=stderr" 200
+    assert_eq two "$(jq -r '.data[].message' <<<"$body")"
+    described GET "/api/v1/pipelines/$id/logs?node=0.1" 200
+    assert_eq looked "$(jq -r '.data[].message' <<<"$body")"
+    described GET "/api/v1/pipelines/$id/logs?search=%C3%84RGER" 200
+    assert_eq Ärger "$(jq -r '.data[].message' <<<"$body")"
+    described GET "/api/v1/pipelines/$id/logs?limit=2&offset=1" 200
+    assert_eq "5 2" "$(jq -r '"\(.total) \(.data | length)"' <<<"$body")"
+    described GET "/api/v1/pipelines/$id/logs?type=loud" 400
+    described GET "/api/v1/pipelines/$id/logs?node=../x" 400
+    described GET /api/v1/pipelines/nope/logs 404
+    described GET "/api/v1/pipelines/$id/logs/export?format=json&type=stdout" 200
+    assert_eq "4 Ship IT" "$(jq -r '"\(.logs | length) \(.pipeline_name)"' <<<"$body")"
+    assert_contains "$head" "content-disposition: attachment; filename=\"pipeline-$id-logs.json\""
+    answers 200 GET "/api/v1/pipelines/$id/logs/export"
+    assert_match "$body" "^Pipeline: Ship IT \(ID: $id\)
+Exported at: 20"
+    assert_match "$body" "\[20[0-9: -]*\] \[stderr\] two"
+    assert_contains "$head" "pipeline-$id-logs.txt"
+    stop
+}
+
+# More than a connection takes at once, and than a part of it has.
+test_a_long_log_is_exported_whole() {
+    pipeline long "seq 1 60000" >p.yaml
+    run "$RUNNER" exec p.yaml
+    serve
+    ask GET /api/v1/pipelines
+    id=$(jq -r '.data[0].id' <<<"$body")
+    curl -sS "$url/api/v1/pipelines/$id/logs/export" | sed '1,4d; s/.*\] //' >got
+    seq 1 60000 | cmp - got || fail "the export differs"
+    curl -sS "$url/api/v1/pipelines/$id/logs/export?format=json" | jq -r '.logs[].message' >got
+    seq 1 60000 | cmp - got || fail "the export as JSON differs"
+    # Who goes in between is no matter.
+    curl -sS "$url/api/v1/pipelines/$id/logs/export" 2>/dev/null | head -n 100 >/dev/null || true
+    described GET /healthz 200
+    stop
+}
+
+test_files_are_looked_at() {
+    serve
+    described POST /api/v1/pipelines/validate 200 -d "$(as_config "$(pipeline x 'echo hi')")"
+    assert_eq "true x" "$(jq -r '"\(.valid) \(.name)"' <<<"$body")"
+    described POST /api/v1/pipelines/validate 200 -d '{"config": "name: x\nstages: [{nam: 1}]"}'
+    assert_eq false "$(jq .valid <<<"$body")"
+    assert_contains "$body" 'did you mean \"name\"?'
+    described POST /api/v1/pipelines/validate 400 -d '{"file": "x"}'
+    described POST /api/v1/pipelines/validate 400 -d '{'
+    described POST /api/v1/configs/convert/yaml-to-visual 200 -d '{"yaml": "name: x\nstages: [{name: s, jobs: []}]\n"}'
+    assert_eq '{"name":"x","stages":[{"name":"s","jobs":[]}]}' "$(jq -c .visual <<<"$body")"
+    described POST /api/v1/configs/convert/visual-to-yaml 200 -d "$(jq -c '{visual}' <<<"$body")"
+    assert_eq 'name: x
+stages:
+- name: s
+  jobs: []' "$(jq -r .yaml <<<"$body")"
+    described POST /api/v1/configs/convert/yaml-to-visual 422 -d '{"yaml": "a: [b"}'
+    assert_eq 1 "$(jq '.diagnostics | length' <<<"$body")"
+    described POST /api/v1/configs/convert/yaml-to-visual 422 -d '{"yaml": "- a"}'
+    described POST /api/v1/configs/convert/visual-to-yaml 400 -d '{"visual": "x"}'
+    stop
+}
+
+# --- running -------------------------------------------------------------------------------------
+
+test_a_pipeline_is_submitted_and_followed() {
+    serve
+    described POST /api/v1/pipelines/run 202 \
+        -d "$(submission hello 'echo one; pwd; echo $WHO' 'env: {WHO: "me"}, priority: 5')"
+    id=$(jq -r .id <<<"$body")
+    assert_contains "$head" "location: /api/v1/pipelines/$id"
+    follow "$id" >events
+    assert_eq "one
+$(realpath ../history)/work/$id
+me" "$(data_of stdout events | jq -j .text)"
+    assert_eq '{"status":"succeeded","exit_code":0}' "$(data_of done events)"
+    described GET "/api/v1/pipelines/$id" 200
+    assert_eq "hello succeeded server 5 127.0.0.1" \
+        "$(jq -r '"\(.name) \(.status) \(.origin) \(.priority) \(.client)"' <<<"$body")"
+    # Again, from any position: what is behind it.
+    local position
+    position=$(sed -n 's/^id: //p' events | sed -n 6p)
+    follow "$id" "position=$position" >again
+    assert_eq "$(data_of '' events | tail -n +7 | jq -c '[.event, .status]')" "$(data_of '' again | jq -c '[.event, .status]')"
+    curl -sS -H "Last-Event-ID: $position" "$url/api/v1/pipelines/$id/logs?follow=1" | cmp - again ||
+        fail "Last-Event-ID differs"
+    follow "$id" tail=1 >again
+    assert_eq me "$(data_of stdout again | jq -r .text)"
+    answers 400 GET "/api/v1/pipelines/$id/logs?follow=1&position=here"
+    described POST "/api/v1/pipelines/$id/rerun" 202
+    id=$(jq -r .id <<<"$body")
+    follow "$id" >again
+    assert_contains "$(data_of stdout again)" 'me\n"'
+    described POST /api/v1/pipelines/nope/rerun 404
+    described POST /api/v1/pipelines/run 200 -d "$(as_config "$(pipeline x 'echo hi')")"
+    assert_eq "ws://127.0.0.1:$port/" "$(jq -r .ws_url <<<"$body")"
+    described POST /api/v1/pipelines/run 422 -d '{"config": "name: x", "detach": true}'
+    assert_eq 'the pipeline has no "stages"' "$(jq -r '.diagnostics[0].message' <<<"$body")"
+    described POST /api/v1/pipelines/run 400 -d "$(submission x 'echo hi' 'priority: "high"')"
+    described POST /api/v1/pipelines/run 400 -d '{"detach": true}'
+    stop
+}
+
+test_runs_are_cancelled_and_deleted() {
+    serve --max-concurrent 1
+    submit first "echo on; sleep 60"
+    local first=$id
+    submit second "echo never"
+    local second=$id
+    wait_for 20 begun "$first"
+    described GET /api/v1/queue 200
+    assert_eq "running pending 1" "$(jq -r '"\(.data[0].status) \(.data[1].status) \(.data[1].position)"' <<<"$body")"
+    described GET "/api/v1/pipelines/$second" 200
+    assert_eq "pending 1" "$(jq -r '"\(.status) \(.position)"' <<<"$body")"
+    described GET /api/v1/queue/stats 200
+    assert_eq "1 1" "$(jq -r '"\(.max_concurrent) \(.current_concurrent)"' <<<"$body")"
+    described DELETE "/api/v1/pipelines/$first" 409
+    # Those who wait for what will never begin hear so.
+    follow "$second" >events &
+    local follower=$!
+    described DELETE "/api/v1/queue/$second" 200
+    wait "$follower"
+    assert_contains "$(data_of done events)" '{"status":"cancelled"'
+    follow "$second" >events
+    assert_contains "$(data_of done events)" '{"status":"cancelled"'
+    described POST "/api/v1/pipelines/$first/cancel" 200 -d '{"reason": "wrong branch", "hurry": true}'
+    follow "$first" >events
+    assert_contains "$(data_of done events)" "cancelled by 127.0.0.1: wrong branch"
+    # No body, and no length either.
+    described POST "/api/v1/pipelines/$first/cancel" 400
+    assert_contains "$head" "connection: close"
+    described POST /api/v1/pipelines/nope/cancel 404 -d ''
+    described DELETE "/api/v1/queue/$first" 404
+    described POST /api/v1/pipelines/batch/cancel 200 -d "{\"ids\": [\"$first\", \"nope\"]}"
+    assert_eq "0 1 1 2" "$(jq -r '"\(.cancelled) \(.failed) \(.not_found) \(.total)"' <<<"$body")"
+    described DELETE "/api/v1/pipelines/$first" 200
+    described GET "/api/v1/pipelines/$first" 404
+    described POST /api/v1/pipelines/batch/delete 200 -d "{\"ids\": [\"$first\", \"$second\"]}"
+    assert_eq "1 0 1 2" "$(jq -r '"\(.deleted) \(.failed) \(.not_found) \(.total)"' <<<"$body")"
+    described POST /api/v1/pipelines/batch/delete 400 -d '{"ids": "all"}'
+    stop
+}
+
+test_settings_stay() {
+    serve
+    described GET /api/v1/settings 200
+    assert_eq '{"max_concurrent":2,"max_records":1000,"refresh_interval":5}' "$body"
+    described POST /api/v1/settings 200 -d '{"max_concurrent": 1}'
+    described POST /api/v1/settings 400 -d '{"max_concurrent": 0}'
+    described GET /api/v1/queue/stats 200
+    assert_eq 1 "$(jq .max_concurrent <<<"$body")"
+    stop
+    serve
+    described GET /api/v1/settings 200
+    assert_eq 1 "$(jq .max_concurrent <<<"$body")"
+    stop
+    serve --max-concurrent 3
+    described GET /api/v1/settings 200
+    assert_eq 3 "$(jq .max_concurrent <<<"$body")"
+    stop
+}
+
+# Runs are processes of their own, and what waits is in the store.
+test_runs_outlive_the_server() {
+    serve --max-concurrent 1
+    submit first "echo on; until [ -e $PWD/go ]; do sleep 0.05; done; echo off"
+    local first=$id
+    submit second "echo second"
+    local second=$id
+    wait_for 20 begun "$first"
+    follow "$first" >events 2>/dev/null &
+    local follower=$!
+    wait_for 20 grep -q '"on' events
+    stop
+    wait "$follower" || true
+    assert_eq "" "$(data_of done events)"
+    touch go
+    serve --max-concurrent 1
+    follow "$first" "position=$(sed -n 's/^id: //p' events | tail -n 1)" >rest
+    assert_eq off "$(data_of stdout rest | jq -r .text | sed '/^$/d')"
+    assert_eq '{"status":"succeeded","exit_code":0}' "$(data_of done rest)"
+    follow "$second" >events
+    assert_contains "$(data_of stdout events)" '"second'
+    stop
+}
+
+test_a_server_that_drains_waits_for_its_runs() {
+    serve --drain 60s --max-concurrent 1
+    submit first "echo on; until [ -e $PWD/go ]; do sleep 0.05; done; echo off"
+    local first=$id ended=0
+    wait_for 20 begun "$first"
+    kill -TERM "$server"
+    wait_for 20 is_draining
+    described POST /api/v1/pipelines/run 503 -d "$(submission second 'echo hi')"
+    assert_contains "$head" "retry-after:"
+    follow "$first" >events &
+    local follower=$!
+    wait_for 20 grep -q '"on' events
+    touch go
+    wait "$follower"
+    assert_eq '{"status":"succeeded","exit_code":0}' "$(data_of done events)"
+    wait "$server" || ended=$?
+    assert_eq 0 "$ended"
+}
+
+is_draining() { [[ $(curl -sS -m 5 "$url/readyz" | jq -r .status) == draining ]]; }
+
+# --- WebSocket -----------------------------------------------------------------------------------
+
+test_websocket_without_subprotocol() {
+    serve
+    python "$(pipeline one 'echo out; echo err >&2')" "$(pipeline two 'exit 3')" <<'PYTHON'
+import sys
+from websocket import *
+url, one, two = sys.argv[1:]
+with WebSocket(url) as ws:
+    assert ws.subprotocol is None
+    ws.send(type="run", payload=one)
+    frames = ws.until("done")
+    assert {"type": "stdout", "payload": "out\n"} in frames, frames
+    assert {"type": "stderr", "payload": "err\n"} in frames, frames
+    assert frames[-1] == {"type": "done", "payload": ""}, frames
+    # The next on the same connection; several at once run one after the other.
+    ws.send(type="run", payload=two)
+    ws.send(type="run", payload=one)
+    failed = ws.until("done")[-1]
+    assert "3" in failed["payload"], failed
+    assert ws.until("done")[-1]["payload"] == ""
+    ws.send(type="run", payload="name: x")
+    error = ws.receive()
+    assert error["type"] == "error" and 'no "stages"' in error["payload"], error
+    assert set(error) == {"type", "payload"}
+    ws.send(type="cancel", payload="")
+    assert ws.receive() == {"type": "error", "payload": "unsupported action type: cancel"}
+PYTHON
+    stop
+}
+
+test_websocket_with_runner_v2() {
+    serve
+    python "$(pipeline one 'echo out; printf \"\\377\"; exit 3')" "$(pipeline slow 'echo on; sleep 60')" <<'PYTHON'
+import base64, sys
+from websocket import *
+url, one, slow = sys.argv[1:]
+with WebSocket(url, "runner.v2") as ws:
+    assert ws.subprotocol == "runner.v2"
+    ws.send(type="run", payload=one, name="hi", priority=2)
+    frames = ws.until("done")
+    run = frames[0]["payload"]
+    assert frames[0] == {"type": "id", "payload": run}
+    assert all(f["run"] == run for f in frames[1:])
+    output = b"".join(base64.b64decode(f["payload"]) if f.get("base64") else f["payload"].encode()
+                      for f in frames if f["type"] == "stdout")
+    assert output == b"out\n\xff", output
+    done = frames[-1]
+    assert (done["status"], done["exit_code"]) == ("failed", 1) and done["payload"], done
+    events = [json.loads(f["payload"])["event"] for f in frames if f["type"] == "event"]
+    assert events[0] == "RunBegan" and events[-1] == "RunEnded", events
+
+    # Again, from the middle, on another connection: the same.
+    at = frames[5]["position"]
+    with WebSocket(url, "runner.v2") as other:
+        other.send(type="follow", payload=run, position=at)
+        again = other.until("done")
+        assert again[-1]["payload"] == done["payload"]
+        assert again[0]["position"] != at
+        kinds = lambda fs: [json.loads(f["payload"])["event"] for f in fs if f["type"] == "event"]
+        assert kinds(again) == kinds(frames[6:]), again
+        other.send(type="ping", payload="still there?")
+        assert other.receive() == {"type": "ping", "payload": "still there?"}
+        other.send(type="follow", payload="nope")
+        assert other.receive()["run"] == "nope"
+        other.send(type="follow", payload=run, position="x")
+        assert other.receive()["type"] == "error"
+        other.send(type="unfollow", payload=run)
+        assert other.receive()["type"] == "error"
+
+    # Two at a time, and one of them cancelled.
+    ws.send(type="run", payload=slow)
+    first = ws.until("id")[-1]["payload"]
+    ws.until("stdout")
+    ws.send(type="run", payload=one)
+    second = ws.until("id")[-1]["payload"]
+    ended = ws.until("done")[-1]
+    assert ended["run"] == second, ended
+    ws.send(type="cancel", payload=first, reason="enough")
+    ended = ws.until("done")[-1]
+    assert (ended["run"], ended["status"]) == (first, "cancelled") and "enough" in ended["payload"], ended
+    ws.send(type="cancel", payload=first)
+    assert "has ended already" in ws.receive()["payload"]
+    ws.send(type="run", payload="name: x")
+    error = ws.receive()
+    assert error["diagnostics"][0]["message"] == 'the pipeline has no "stages"', error
+    ws.send(type="dance", payload="")
+    assert ws.receive()["payload"] == "unsupported action type: dance"
+PYTHON
+    stop
+}
+
+# A run goes with its client, unless it is detached, or somebody who knows it follows it.
+test_clients_that_vanish() {
+    serve --client-grace 300ms --max-concurrent 10
+    python "$(pipeline slow 'echo on; sleep 60')" <<'PYTHON'
+import sys
+from websocket import *
+url, slow = sys.argv[1:]
+
+def begin(**more):
+    ws = WebSocket(url, "runner.v2")
+    ws.send(type="run", payload=slow, **more)
+    run = ws.until("id")[-1]["payload"]
+    ws.until("stdout")
+    return ws, run
+
+def follow(run):
+    ws = WebSocket(url, "runner.v2")
+    ws.send(type="follow", payload=run)
+    ws.until("stdout")
+    return ws
+
+gone, abandoned = begin()
+away, detached = begin(detach=True)
+lost, taken_over = begin()
+keeper, watcher = follow(taken_over), follow(detached)
+for ws in gone, away, lost:
+    ws.socket.close()
+plain = WebSocket(url)
+plain.send(type="run", payload=slow)
+plain.until("stdout")
+plain.socket.close()
+# By the time that this is over, so would the others be.
+from urllib.request import urlopen
+while True:
+    record = json.load(urlopen(f"{url.replace('ws:', 'http:')}/api/v1/pipelines/{abandoned}"))
+    if record["status"] == "cancelled":
+        break
+assert "its client has gone" in record["error"], record
+for ws, run in (keeper, taken_over), (watcher, detached):
+    ws.send(type="cancel", payload=run, reason="by hand")
+    assert "by hand" in ws.until("done")[-1]["payload"]
+PYTHON
+    wait_for 20 all_have_ended
+    ask GET "/api/v1/pipelines?status=cancelled"
+    assert_eq 2 "$(grep -o 'its client has gone' <<<"$body" | wc -l)"
+    stop
+}
+
+all_have_ended() { curl -sS "$url/api/v1/queue/stats" | jq -e '.pending + .running == 0'; }
+
+# --- who may -------------------------------------------------------------------------------------
+
+test_credentials() {
+    echo "s3:cret" >secret
+    serve --username alice --password-file secret
+    described GET /healthz 200
+    described GET /readyz 200
+    described GET / 401
+    assert_contains "$head" 'www-authenticate: Basic realm="runner"'
+    answers 401 GET /nothing_at_all
+    described GET / 401 -u alice:wrong
+    described GET / 401 -u alice:
+    described GET / 401 -u bob:s3:cret
+    described GET / 401 -H "Authorization: Bearer s3:cret"
+    described GET / 200 -u alice:s3:cret
+    ask POST /api/v1/pipelines/run -u alice:s3:cret -d "$(submission hello 'env')"
+    id=$(jq -r .id <<<"$body")
+    curl -sS -u alice:s3:cret "$url/api/v1/pipelines/$id/logs?follow=1" >events
+    assert_contains "$(<events)" PIPELINE_NAME=hello
+    assert_not_contains "$(<events)" s3:cret
+    described GET "/api/v1/pipelines/$id" 200 -u alice:s3:cret
+    assert_eq alice "$(jq -r .client <<<"$body")"
+    python <<'PYTHON'
+import sys
+from websocket import *
+url = sys.argv[1]
+for bad in url, url.replace("//", "//alice:wrong@"):
+    try:
+        WebSocket(bad, "runner.v2")
+        sys.exit("let in without credentials")
+    except Refused as refused:
+        assert refused.status == 401, refused.head
+WebSocket(url.replace("//", "//alice:s3:cret@"), "runner.v2")
+try:
+    WebSocket(url.replace("//", "//alice:s3:cret@"), path="/other")
+    sys.exit("a connection where there is none")
+except Refused as refused:
+    assert refused.status == 404, refused.head
+PYTHON
+    stop
+}
+
+# Names that existing deployments have.
+test_the_environment() {
+    export USERNAME=bob PASSWORD=hush-hush ENDPOINT=/ws MAX_CONCURRENT=7 WORKDIR=$PWD/elsewhere ALLOW_ALL_ENV=true
+    serve
+    answers 401 GET /
+    described GET /api/v1/queue/stats 200 -u bob:hush-hush
+    assert_eq 7 "$(jq .max_concurrent <<<"$body")"
+    ask POST /api/v1/pipelines/run -u bob:hush-hush -d "$(submission hello 'pwd; env')"
+    id=$(jq -r .id <<<"$body")
+    curl -sS -u bob:hush-hush "$url/api/v1/pipelines/$id/logs?follow=1" >events
+    assert_contains "$(<events)" "$PWD/elsewhere/$id"
+    assert_contains "$(<events)" "ENDPOINT=/ws"
+    assert_not_contains "$(<events)" hush-hush
+    stop
+}
+
+test_many_wrong_passwords() {
+    serve --username alice --password right-one
+    python <<'PYTHON'
+import http.client, sys
+from base64 import b64encode
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+
+def ask(password, connection=None):
+    connection = connection or http.client.HTTPConnection("127.0.0.1", port)
+    word = b64encode(b"alice:" + password).decode()
+    connection.request("GET", "/", headers={"Authorization": "Basic " + word})
+    response = connection.getresponse()
+    response.read()
+    return response
+
+known = http.client.HTTPConnection("127.0.0.1", port)
+assert ask(b"right-one", known).status == 200
+seen = set()
+for guess in range(1000):
+    response = ask(b"%d" % guess)
+    seen.add(response.status)
+    if response.status == 429:
+        break
+assert seen == {401, 429}, seen
+assert int(response.headers["Retry-After"]) > 0
+# Whether one is right is not told now, but to a connection that has shown that it knows.
+assert ask(b"right-one", known).status == 200
+PYTHON
+    stop
+}
+
+test_pages_of_others() {
+    serve
+    described POST /api/v1/settings 403 -d '{"max_concurrent": 9}' -H "Origin: https://evil.example"
+    described POST /api/v1/settings 403 -d '{"max_concurrent": 9}' -H "Origin: null"
+    described DELETE /api/v1/pipelines/x 403 -H "Origin: http://127.0.0.1:1"
+    described POST /api/v1/settings 200 -d '{"max_concurrent": 4}' -H "Origin: $url"
+    described GET /api/v1/settings 200 -H "Origin: https://evil.example"
+    assert_eq 4 "$(jq .max_concurrent <<<"$body")"
+    assert_not_contains "$head" "access-control"
+    python <<'PYTHON'
+import sys
+from websocket import *
+url = sys.argv[1]
+WebSocket(url, headers=["Origin: " + url.replace("ws:", "http:")])
+try:
+    WebSocket(url, headers=["Origin: https://evil.example"])
+    sys.exit("let in from another site")
+except Refused as refused:
+    assert refused.status == 403, refused.head
+PYTHON
+    stop
+}
+
+# --- bad clients ---------------------------------------------------------------------------------
+
+test_requests_that_make_no_sense() {
+    serve --max-body 4k
+    answers 400 GET /api/v1/pipelines/%00/logs
+    answers 400 GET "/api/v1/pipelines?search=%ff"
+    answers 404 GET /api/v1/../../../../etc/passwd
+    answers 404 GET /console/..%2f..%2f..%2fetc%2fpasswd
+    answers 404 GET "/$(printf 'a%.0s' {1..7000})"
+    head -c 5000 /dev/zero | tr '\0' ' ' >large
+    answers 413 POST /api/v1/pipelines/validate -d @large
+    answers 411 POST /api/v1/settings -H "Transfer-Encoding: chunked" -d '{}'
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+
+def talk(data):
+    """The status, or None when the connection just ends."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            while chunk := s.recv(65536):
+                answer += chunk
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    return int(answer.split()[1]) if answer.startswith(b"HTTP/") else None
+
+for bad in [b"\0" * 100, b"\r\n\r\n", b"HELLO\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 100000 + b"\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 20000 + b"\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]:
+    status = talk(bad)
+    assert status is None or status >= 400, (bad[:40], status)
+for length in b"-1", b"1e3", b"0x10", b"99999999999999999999", b"5, 5":
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        s.sendall(b"POST /api/v1/settings HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n")
+        answer = s.recv(65536)
+    assert answer.split()[1] in (b"400", b"413"), (length, answer)
+# One request behind the other are answered in their order.
+with socket.create_connection(("127.0.0.1", port), 30) as s:
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /no HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = b""
+    while chunk := s.recv(65536):
+        answer += chunk
+    assert answer.count(b"HTTP/1.1 200") == 3 and b"HTTP/1.1 404" in answer.split(b"HTTP/1.1 200")[3], answer
+PYTHON
+    described GET /healthz 200
+    stop
+}
+
+test_websocket_frames_that_make_no_sense() {
+    serve --max-body 4k
+    python <<'PYTHON'
+import sys
+from websocket import *
+url = sys.argv[1]
+
+def closes(code, *frames):
+    with WebSocket(url, "runner.v2") as ws:
+        try:
+            for frame in frames:
+                ws.send_frame(*frame[:2], **(frame[2] if len(frame) > 2 else {}))
+            while ws.receive_frame()[0] != CLOSE:
+                pass
+        except (EOFError, ConnectionError):
+            pass
+        assert code is None or ws.close_code in (code, None), (frames[0][0], ws.close_code)
+
+closes(1003, (BINARY, b"x"))
+closes(1007, (TEXT, b"\xff\xfe"))
+closes(1009, (TEXT, b"x" * 200000))
+closes(None, (3, b"reserved"))
+closes(None, (PING, b"x" * 126))
+with WebSocket(url, "runner.v2") as ws:
+    for bad in (b"{", b"[]", b"1", b'{"type": 1}', b'{"type": "run", "payload": {}}',
+                b'{"type": "run", "payload": "a\\u0000b"}'):
+        ws.send_frame(TEXT, bad)
+        assert ws.receive()["type"] == "error", bad
+    # In pieces, and with a ping in between.
+    ws.send_frame(TEXT, b'{"type": "ping", ', final=False)
+    ws.send_frame(PING, b"?")
+    ws.send_frame(0, b'"payload": "whole"}')
+    assert ws.receive() == {"type": "ping", "payload": "whole"}
+# Who asks without end, and reads nothing, does not fill the memory.
+with WebSocket(url, "runner.v2", timeout=10) as ws:
+    try:
+        for _ in range(20000):
+            ws.send(type="ping", payload="x" * 1000)
+    except (ConnectionError, TimeoutError):
+        pass
+PYTHON
+    described GET /healthz 200
+    stop
+}
+
+# A head that does not come to its end, and an address that asks too often.
+test_clients_that_are_slow() {
+    serve --rate-limit 50 --max-connections 50
+    python <<'PYTHON'
+import http.client, socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+slow = []
+for _ in range(20):
+    s = socket.create_connection(("127.0.0.1", port), 60)
+    s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nA: ")
+    slow.append(s)
+# Others are served all the same, as far as they may ask.
+connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+seen = set()
+for _ in range(100000):
+    connection.request("GET", "/healthz")
+    response = connection.getresponse()
+    response.read()
+    seen.add(response.status)
+    if response.status == 429:
+        break
+assert seen == {200, 429}, seen
+assert int(response.headers["Retry-After"]) > 0
+# More connections than there may be are closed: 21 are there.
+more = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(39)]
+closed = 0
+for s in reversed(more):
+    s.settimeout(60 if closed < 10 else 0)
+    try:
+        closed += s.recv(1) == b""
+    except ConnectionError:
+        closed += 1
+    except BlockingIOError:
+        pass
+assert closed == 10, closed
+# And the slow ones are not waited for for ever.
+for s in slow:
+    s.settimeout(60)
+    try:
+        while s.recv(1000):
+            pass
+    except ConnectionError:
+        pass
+PYTHON
+    stop
+}
+
+# --- where it listens ----------------------------------------------------------------------------
+
+test_tls_and_http2() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem \
+        -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+    serve --tls-cert cert.pem --tls-key key.pem
+    url=https://127.0.0.1:$port
+    described GET /healthz 200 --cacert cert.pem
+    assert_contains "$head" "HTTP/2 200"
+    described GET /healthz 200 --cacert cert.pem --http1.1
+    assert_contains "$head" "HTTP/1.1 200"
+    ask POST /api/v1/pipelines/run --cacert cert.pem -d "$(submission hello 'seq 1 20000')"
+    assert_eq 202 "$code"
+    id=$(jq -r .id <<<"$body")
+    curl -sS --cacert cert.pem "$url/api/v1/pipelines/$id/logs?follow=1" >events
+    data_of stdout events | jq -j .text >got
+    seq 1 20000 | cmp - got || fail "what was followed by HTTP/2 differs"
+    # Many at a time on one connection.
+    local -a parts=()
+    for _ in {1..50}; do
+        parts+=(-o /dev/null "$url/api/v1/pipelines/$id")
+    done
+    assert_eq 50 "$(curl -sS --cacert cert.pem --parallel -w '%{http_code}\n' "${parts[@]}" | grep -c 200)"
+    described POST /api/v1/pipelines/run 200 --cacert cert.pem -d "$(as_config "$(pipeline x 'echo')")"
+    assert_eq "wss://127.0.0.1:$port/" "$(jq -r .ws_url <<<"$body")"
+    ! curl -sS --cacert cert.pem --tls-max 1.1 "$url/healthz" 2>/dev/null || fail "TLS 1.1 is accepted"
+    assert_eq "" "$(curl -sS "http://127.0.0.1:$port/healthz" 2>/dev/null || true)" "the answer without TLS"
+    stop
+    assert_exit 1 "$RUNNER" server --host 127.0.0.1 --port 0 --tls-cert cert.pem --tls-key cert.pem
+    assert_contains "$stderr" "look whether they are PEM files that belong together"
+}
+
+test_unix_socket() {
+    launch --listen "unix://$PWD/s"
+    assert_eq "srw-------" "$(stat -c %A s)"
+    assert_not_contains "$(<../server.log)" "http://"
+    url=http://runner
+    described GET /healthz 200 --unix-socket s
+    assert_exit 1 "$RUNNER" server --listen "unix://$PWD/s"
+    assert_contains "$stderr" "a server listens on $PWD/s already"
+    kill -KILL "$server"
+    wait "$server" || true
+    # What is left of one that was killed is no matter.
+    launch --listen "unix://$PWD/s"
+    described GET /healthz 200 --unix-socket s
+    stop
+    [[ ! -e s ]] || fail "the socket is still there"
+    touch file
+    assert_exit 1 "$RUNNER" server --listen "unix://$PWD/file"
+    assert_contains "$stderr" "is there, and no socket"
+}
+
+# refused TEXT OPTION…: the server does not begin, and says why.
+refused() {
+    assert_exit 2 "$RUNNER" server "${@:2}"
+    assert_contains "$stderr" "$1"
+}
+
+test_options_that_make_no_sense() {
+    refused "--port is at most 65535" --port 70000
+    refused "--path begins with /" --path ws
+    refused "--listen takes unix:///PATH" --listen tcp://x
+    refused "go together" --tls-cert x
+    refused "--max-body is from 1k to 1g" --max-body 3
+    refused "both given" --password x --password-file y
+    refused "--password-file" --password-file /nonexistent
+    serve
+    assert_exit 1 "$RUNNER" server --host 127.0.0.1 --port "$port" --history ../other
+    assert_contains "$stderr" "port $port of 127.0.0.1"
+    stop
+}
+
+run_tests "$@"
