@@ -1,6 +1,7 @@
 /* libFuzzer harness: any bytes as the files of a record. The first byte chooses between events, a
- * log with its index as they are, and a log whose index has its magic number and sums set right, so
- * that what is behind them is reached; the second says how many entries the index has.
+ * log with its index as they are, a log whose index has its magic number and sums set right, so
+ * that what is behind them is reached, and that with events as one stream; the second says how many
+ * entries the index has, and in a stream the third, by four, how large the events are.
  *
  * Reading ends, numbers rise, and what is damaged is told in one line.
  *
@@ -13,6 +14,7 @@
 #include "event/read.h"
 #include "record/events.h"
 #include "record/files.h"
+#include "record/follow.h"
 #include "record/format.h"
 #include "record/log.h"
 
@@ -111,6 +113,47 @@ static void read_log(const struct record *record)
     }
 }
 
+static void read_stream(struct record_follow *follow)
+{
+    struct record_followed item;
+    struct err err = ERR_INIT;
+    enum record_got got;
+    uint64_t last = record_follow_position(follow).event;
+
+    while ((got = record_follow_next(follow, &item, &err)) != RECORD_END) {
+        size_t size;
+
+        if (got == RECORD_DAMAGED) {
+            check_err(&err);
+            continue;
+        }
+        if (got != RECORD_ITEM || item.position.event < last)
+            abort();
+        last = item.position.event;
+        if (item.is_event &&
+            record_event_node(&item.event, &size) + size > item.event.json + item.event.size)
+            abort();
+    }
+}
+
+static void follow(const struct record *record)
+{
+    static const struct record_log_filter filter = {.node = "0.1"};
+    struct record_follow *stream;
+    uint64_t skip;
+
+    for (int filtered = 0; filtered < 2; filtered++) {
+        record_follow_open(record, (struct record_position){(uint64_t)filtered, 2},
+                           filtered ? &filter : NULL, &stream);
+        read_stream(stream);
+        if (record_follow_tail(stream, 2, &skip, NULL) == 0)
+            read_stream(stream);
+        record_follow_end(stream);
+        read_stream(stream);
+        record_follow_close(stream);
+    }
+}
+
 /* Makes entries that are taken for sound, whatever they say. */
 static void set_right(struct format_entry *entries, size_t count, const uint8_t *log, size_t size)
 {
@@ -133,31 +176,40 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     static struct record record = {.run_id = "r", .path = "/runs/r", .dir_fd = -1};
     struct format_entry entries[8];
     size_t count;
-    bool sound;
+    size_t events = 0;
+    int mode;
 
-    if (len < 2)
+    if (len < 3)
         return 0;
     if (!record.events_fd) {
         record.events_fd = memfd_create("events", 0);
         record.log_fd = memfd_create("log", 0);
         record.index_fd = memfd_create("index", 0);
     }
-    if (data[0] % 3 == 0) {
+    mode = data[0] % 4;
+    if (mode == 0) {
         fill(record.events_fd, data + 1, len - 1);
         read_events(&record);
         return 0;
     }
-    sound = data[0] % 3 == 1;
     count = data[1] % 8;
-    if (len - 2 < count * sizeof(*entries))
+    if (mode == 3)
+        events = (size_t)data[2] * 4;
+    if (len - 3 < count * sizeof(*entries) + events)
         return 0;
-    memcpy(entries, data + 2, count * sizeof(*entries));
-    data += 2 + count * sizeof(*entries);
-    len -= 2 + count * sizeof(*entries);
-    if (sound)
+    memcpy(entries, data + 3, count * sizeof(*entries));
+    data += 3 + count * sizeof(*entries);
+    len -= 3 + count * sizeof(*entries);
+    fill(record.events_fd, data, events);
+    data += events;
+    len -= events;
+    if (mode != 2)
         set_right(entries, count, data, len);
     fill(record.index_fd, entries, count * sizeof(*entries));
     fill(record.log_fd, data, len);
-    read_log(&record);
+    if (mode == 3)
+        follow(&record);
+    else
+        read_log(&record);
     return 0;
 }
