@@ -27,7 +27,7 @@ static void close_from_to(unsigned first, unsigned last)
 }
 
 /* Closes all descriptors from 3 on except those in keep and the log file. */
-static void close_others(const int *keep, size_t keep_count)
+void forked_close_others(const int *keep, size_t keep_count)
 {
     const int log_fd = logger_file_fd();
     unsigned first = 3;
@@ -68,7 +68,7 @@ void forked_isolate(const char *name, const int *keep, size_t keep_count)
     ignore_signals();
     setsid();
     prctl(PR_SET_NAME, name);
-    close_others(keep, keep_count);
+    forked_close_others(keep, keep_count);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; null_fd >= 0 && fd < 3; fd++)
         dup2(null_fd, fd);

@@ -12,5 +12,8 @@
  * characters. */
 void forked_isolate(const char *name, const int *keep, size_t keep_count);
 
+/* Of that only the closing, for a child that is otherwise as its parent. */
+void forked_close_others(const int *keep, size_t keep_count);
+
 /* Ends the process without running what the parent has registered for its own exit. */
 void forked_exit(int code) __attribute__((noreturn));

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "control/signals.h"
 #include "own/own.h"
 
 static void redirect(int fd, const int *fds, size_t count)
@@ -44,6 +45,8 @@ static void run_here(const struct plan *plan, const struct cli_session_options *
     setsid();
     redirect(null_fd, streams, 2);
     close(null_fd);
+    /* A lock, or a pipe that somebody reads to its end, is not for a run that nobody waits for. */
+    forked_close_others(&began_fd, 1);
     apart.run_id = run_id;
     apart.silent = true;
     apart.began = on_began;
@@ -95,6 +98,8 @@ int cli_apart_run(const struct plan *plan, const struct cli_session_options *opt
         fprintf(stderr, "runner: %s\n", err.message);
         return CLI_EXIT_FAILED;
     }
+    /* What comes from here on is for whoever shows the run. */
+    signals_block();
     pid = pipe2(fds, O_CLOEXEC) < 0 ? -1 : fork();
     if (pid < 0) {
         err_errno(&err, "cannot start a process for the run");

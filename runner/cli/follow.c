@@ -103,6 +103,11 @@ static int show_some(struct followed *f, const struct ctx *ctx)
             f->missing += item.item.missing_bytes;
             continue;
         }
+        /* Whoever is in a hurry does not wait for a reader, but for the run's end. */
+        if (got == RECORD_ITEM && !item.is_event && f->hurried && event_bus_room_fd(&f->bus) >= 0) {
+            f->missing += item.item.size;
+            continue;
+        }
         show_missing(f);
         switch (got) {
         case RECORD_ITEM:

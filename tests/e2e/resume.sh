@@ -101,6 +101,62 @@ YAML
     assert_no_leftovers
 }
 
+# However early it comes.
+test_an_interrupt_at_the_beginning() {
+    local i
+    pipeline
+    for i in {1..10}; do
+        spawn "$RUNNER" exec --resumable p.yaml
+        wait_for 20 test -e "../history/runs"
+        sleep "0.00$i"
+        kill -INT "$spawned"
+        finish
+        [[ $status == 130 ]] || fail "status $status"
+        assert_no_leftovers 10
+    done
+    assert_eq "" "$("${case_env[@]}" "$RUNNER" list --status running --format json | jq -r '.[].id')"
+}
+
+# Who is in a hurry gets the end of the run, and not a reader that does not read.
+test_nobody_reads() {
+    cat >p.yaml <<YAML
+name: flood
+stages: [{name: s, jobs: [{name: j, steps: [{name: a, command: "yes | head -c 40000000; echo waiting >$PWD/written; sleep 1000"}]}]}]
+YAML
+    mkfifo pipe
+    sleep 1000 <pipe &
+    local reader=$!
+    # shellcheck disable=SC2016
+    spawn sh -c 'exec "$@" >pipe' sh /usr/bin/time -f %M -o "$PWD/peak" "$RUNNER" exec --resumable --progress plain p.yaml
+    wait_for 60 test -e written
+    local front
+    front=$(pgrep -P "$spawned")
+    kill -INT "$front"
+    wait_for 20 signal_is_read "$front"
+    kill -INT "$front"
+    finish
+    kill "$reader"
+    assert_eq 130 "$status"
+    (($(tail -n 1 peak) < 800000)) || fail "it took $(<peak) KiB"
+    assert_no_leftovers 20
+}
+
+# What whoever began it holds ends with them.
+test_no_descriptor_stays() {
+    pipeline
+    exec 9>lock
+    flock 9
+    begin
+    kill -KILL "$spawned"
+    finish
+    exec 9>&-
+    flock --nonblock lock true || fail "the run holds the lock"
+    touch go
+    run "$RUNNER" exec --resume latest
+    assert_eq 0 "$status"
+    assert_no_leftovers 10
+}
+
 test_a_terminal_that_goes() {
     pipeline
     begin
