@@ -84,13 +84,22 @@ static int read_request(struct launched *l, int fd, struct err *err)
     return launch_request_read(&bytes, &l->read, err);
 }
 
+/* One that is named after the run is its own, although an earlier attempt to begin it has made it.
+ */
+static bool is_own_directory(const struct launched *l, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && strcmp(slash + 1, l->run_id) == 0;
+}
+
 static int enter_directory(struct launched *l, struct err *err)
 {
     const char *path = l->read.request.directory;
 
     if (!path)
         return 0;
-    l->made_directory = !fs_exists(path);
+    l->made_directory = is_own_directory(l, path) || !fs_exists(path);
     if (fs_mkdir_p(path, 0777, err) < 0)
         return err_wrap(err, "cannot make the directory of the run");
     if (chdir(path) < 0)
