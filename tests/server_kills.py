@@ -5,7 +5,7 @@
 
 Each run writes into a ledger when it begins and when it ends. In the end: every run whose submission
 was answered is there, none began twice, each has ended, those that succeeded wrote both lines, those
-that nobody cancelled succeeded, and neither processes nor directories of runs are left. Prints the
+that nobody cancelled succeeded, and neither processes, directories nor marks are left. Prints the
 figures, and exits 1 with what is wrong.
 """
 import collections
@@ -70,9 +70,14 @@ class Campaign:
         self.service.start()
         for thread in clients:
             thread.start()
-        for _ in range(kills):
+        for kill in range(kills):
             time.sleep(self.chosen.random() * 0.6)
             self.service.kill()
+            if kill % 4 == 3:
+                # And while it finds what there is.
+                self.service.spawn()
+                time.sleep(self.chosen.random() * 0.05)
+                self.service.kill()
             self.service.start()
         self.stopping.set()
         for thread in clients:
@@ -112,9 +117,11 @@ class Campaign:
         self.counts = collections.Counter(run["status"] for run in runs.values())
 
     def left(self):
-        for directory in (self.temporary, self.work / "journals", self.work / "history" / "open"):
+        for directory in (self.temporary, self.work / "journals", self.work / "history" / "open",
+                          self.work / "history" / "servers"):
             if directory.is_dir():
                 yield from (f"left: {path}" for path in directory.rglob("*") if not path.is_dir())
+        yield from (f"left: {path}" for path in (self.work / "runs").iterdir())
         yield from (f"left: process {process}" for process in self.processes())
 
 

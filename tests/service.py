@@ -24,10 +24,13 @@ class Service:
                      "--workdir", str(work / "runs"), "--history", str(work / "history"),
                      "--max-concurrent", str(max_concurrent)]
 
-    def start(self):
+    def spawn(self):
         with open(self.work / "server.log", "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
+
+    def start(self):
+        self.spawn()
         while True:
             try:
                 if self.call("GET", "/readyz")[0] == 200:
