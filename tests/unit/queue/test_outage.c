@@ -1,0 +1,273 @@
+/* A database that goes away and comes back, while runs are submitted, started, followed and
+ * cancelled. What was answered with an error does not run; everything else does, once. */
+#include "tests/unit/queue/rig.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum { CLIENTS = 6 };
+
+struct client {
+    pthread_t thread;
+    char name[24];
+    atomic_int accepted;
+    char *ids[RUNS_MAX / CLIENTS];
+    bool cancels;
+};
+
+static atomic_bool stopping;
+static atomic_int failures;
+
+static void *be_a_client(void *arg)
+{
+    struct client *client = arg;
+    const struct submission submission = {.file = "x", .client = client->name};
+    const struct queue_cancel how = {.by = client->name};
+
+    while (!stopping && client->accepted < RUNS_MAX / CLIENTS) {
+        char id[OWN_RUN_ID_SIZE];
+        struct err err = ERR_INIT;
+
+        if (queue_submit(&test_ctx, queue, &submission, id, &err) < 0) {
+            atomic_fetch_add(&failures, 1);
+            continue;
+        }
+        client->ids[client->accepted++] = xstrdup(id);
+        if (client->cancels)
+            (void)!queue_cancel(&test_ctx, queue, id, &how, &err);
+    }
+    return NULL;
+}
+
+static int count_accepted(struct client *clients)
+{
+    int count = 0;
+
+    for (int i = 0; i < CLIENTS; i++)
+        count += clients[i].accepted;
+    return count;
+}
+
+static void await(bool (*condition)(void *arg), void *arg)
+{
+    while (!condition(arg))
+        usleep(2000);
+}
+
+static int wanted;
+
+static bool are_accepted(void *arg)
+{
+    return count_accepted(arg) >= wanted;
+}
+
+static bool have_failed(void *arg)
+{
+    (void)arg;
+    return failures > 0;
+}
+
+static bool have_ended(void *arg)
+{
+    int64_t *counts = arg;
+
+    assert_ok(store_count(&test_ctx, history->store, counts, &test_err));
+    return !counts[STATE_PENDING] && !counts[STATE_RUNNING];
+}
+
+static void a_database_that_comes_back(void **state)
+{
+    static struct client clients[CLIENTS];
+    int64_t counts[STATE_COUNT];
+
+    (void)state;
+    /* One that is away is an error soon. */
+    store_close(history->store);
+    history->store = NULL;
+    assert_ok(store_open(&test_ctx, stores_make(), &(struct store_options){.wait_ms = 200},
+                         &history->store, &test_err));
+    fake.automatic = true;
+    open_queue(&(struct queue_options){.max_concurrent = 4});
+    for (int i = 0; i < CLIENTS; i++) {
+        snprintf(clients[i].name, sizeof(clients[i].name), "client%d", i);
+        clients[i].cancels = i % 3 == 0;
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, be_a_client, &clients[i]), 0);
+    }
+    for (int outage = 1; outage <= 2; outage++) {
+        wanted = count_accepted(clients) + 60;
+        await(are_accepted, clients);
+        failures = 0;
+        stores_kill_server();
+        await(have_failed, NULL);
+        stores_start_server();
+    }
+    wanted = count_accepted(clients) + 60;
+    await(are_accepted, clients);
+    stopping = true;
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i].thread, NULL);
+    await(have_ended, counts);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int j = 0; j < clients[i].accepted; j++) {
+            struct store_run run = stored(clients[i].ids[j]);
+            const struct fake_run *ran = fake_find(run.id);
+
+            if (run.state == STATE_CANCELLED)
+                assert_true(clients[i].cancels && !ran);
+            else
+                assert_true(run.state == STATE_SUCCEEDED && ran && ran->started == 1);
+            free(clients[i].ids[j]);
+        }
+    }
+    /* Nobody knows of any others. */
+    assert_int_equal(counts[STATE_SUCCEEDED] + counts[STATE_CANCELLED], count_accepted(clients));
+    assert_int_equal(counts[STATE_SUCCEEDED], fake.count);
+}
+
+/* --- a commit that nobody answers --- */
+
+/* Between the store and the server. When it is told so, the next COMMIT reaches the server and its
+ * answer nobody; from then on it refuses connections. */
+static struct {
+    int listener;
+    char server[108];
+    atomic_bool cuts;
+    atomic_bool refuses;
+} cutter;
+
+static void pass_on(int client, int server)
+{
+    bool cut = false;
+    char data[65536];
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+        bool from_client;
+        ssize_t len;
+
+        poll(fds, 2, -1);
+        from_client = fds[0].revents != 0;
+        len = read(from_client ? client : server, data, sizeof(data));
+        if (len <= 0)
+            return;
+        /* With its NUL: there is READ COMMITTED, too. */
+        if (from_client && memmem(data, (size_t)len, "COMMIT", sizeof("COMMIT")))
+            cut = atomic_exchange(&cutter.cuts, false);
+        if (!from_client && cut) {
+            cutter.refuses = true;
+            return;
+        }
+        if (write(from_client ? server : client, data, (size_t)len) != len)
+            return;
+    }
+}
+
+static void *be_cutter(void *arg)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int client;
+
+    memcpy(address.sun_path, cutter.server, sizeof(cutter.server));
+    while ((client = accept(cutter.listener, NULL, NULL)) >= 0) {
+        int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (!cutter.refuses && connect(server, (struct sockaddr *)&address, sizeof(address)) == 0)
+            pass_on(client, server);
+        close(server);
+        close(client);
+    }
+    return arg;
+}
+
+/* Puts it in the way of a store; returns how it is reached. */
+static const char *start_cutter(const char *url, pthread_t *thread)
+{
+    static char where[400];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char directory[200];
+
+    snprintf(directory, sizeof(directory), "%.60s/cutter", stores_directory());
+    assert_int_equal(mkdir(directory, 0700), 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/.s.PGSQL.5432", directory);
+    snprintf(cutter.server, sizeof(cutter.server), "%.70s/server/.s.PGSQL.5432",
+             stores_directory());
+    cutter.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(cutter.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(cutter.listener, 8), 0);
+    assert_int_equal(pthread_create(thread, NULL, be_cutter, NULL), 0);
+    snprintf(where, sizeof(where), "postgresql://runner@/postgres?host=%s&options=%s", directory,
+             strstr(url, "options=") + strlen("options="));
+    return where;
+}
+
+static int64_t count_runs(struct store *store)
+{
+    int64_t counts[STATE_COUNT];
+    int64_t total = 0;
+
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    for (int i = 0; i < STATE_COUNT; i++)
+        total += counts[i];
+    return total;
+}
+
+/* It is in the store although nobody was told so, and goes again. */
+static void submit_in_vain(struct store *direct)
+{
+    const struct submission submission = {.file = "never", .client = "a"};
+    int64_t before = count_runs(direct);
+    char id[OWN_RUN_ID_SIZE];
+
+    cutter.cuts = true;
+    assert_error(queue_submit(&test_ctx, queue, &submission, id, &test_err), ERR_UNAVAILABLE);
+    assert_int_equal(count_runs(direct), before + 1);
+    cutter.refuses = false;
+    while (count_runs(direct) != before)
+        usleep(2000);
+}
+
+static void what_was_answered_with_an_error_does_not_run(void **state)
+{
+    CLEANUP_STORE struct store *direct = NULL;
+    CLEANUP_FREE char *first = NULL, *second = NULL;
+    const char *url = stores_make();
+    pthread_t thread;
+
+    (void)state;
+    assert_ok(store_open(&test_ctx, url, NULL, &direct, &test_err));
+    store_close(history->store);
+    history->store = NULL;
+    assert_ok(store_open(&test_ctx, start_cutter(url, &thread),
+                         &(struct store_options){.wait_ms = 200}, &history->store, &test_err));
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    submit_in_vain(direct); /* as taken */
+    first = submit_as("a", "first", 0);
+    await_started(1);
+    submit_in_vain(direct); /* as one that waits */
+    second = submit_as("a", "second", 0);
+    fake_begin(first);
+    fake_end(first, STATE_SUCCEEDED);
+    await_started(2);
+    assert_string_equal(fake.order, "first second");
+    close_queue();
+    store_close(history->store);
+    history->store = NULL;
+    shutdown(cutter.listener, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(cutter.listener);
+}
+
+int main(void)
+{
+#define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        EACH(what_was_answered_with_an_error_does_not_run),
+        EACH(a_database_that_comes_back),
+    };
+
+    setenv("RUNNER_TEST_STORE", "postgresql", 1);
+    return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
+}
