@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -207,6 +208,9 @@ void launch_serve(const struct launcher_options *options, int socket, int error_
     dup2(error_fd, STDERR_FILENO);
     if (error_fd != STDERR_FILENO)
         close(error_fd);
+    /* What runs leave behind for a moment (a keeper that cleans up) is not left to the first
+     * process of a container, which may be the server and waits for nobody. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (prepare(&s) < 0)
         forked_exit(1); /* the starter sees the socket close */
     while (tell_some(&s)) {

@@ -6,11 +6,12 @@ needs_daemon=no
 # shellcheck disable=SC2034 # for run_tests
 declare -A case_timeout=([test_kills_at_any_moment]=300)
 
+serve_by=()
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
 # serve OPTION…: a server on a port of its own; $url is where.
 serve() {
-    spawn "$RUNNER" server --host 127.0.0.1 --port 0 --history history --workdir work "$@"
+    spawn "${serve_by[@]}" "$RUNNER" server --host 127.0.0.1 --port 0 --history history --workdir work "$@"
     wait_for 20 grep -q listening "$case_dir/stderr"
     url=$(sed -n 's/.*listening on //p' "$case_dir/stderr")
 }
@@ -81,6 +82,25 @@ test_it_cancels_them() {
     wait_for 20 is succeeded "$second"
     end
     assert_no_leftovers 10
+}
+
+# As in a container without an init.
+test_it_is_the_first_process() {
+    serve_by=(unshare --pid --fork --kill-child --mount-proc)
+    serve
+    local run pid first
+    first=$(pgrep -P "$spawned")
+    run=$(submit "sleep 1000")
+    wait_for 20 is running "$run"
+    for pid in $(case_processes); do
+        ! grep -qx runner-run "/proc/$pid/comm" 2>/dev/null || kill -KILL "$pid"
+    done
+    wait_for 20 is failed "$run"
+    wait_for 20 eval '[[ $(case_processes | wc -l) == 3 ]]' # unshare, server, launcher
+    assert_eq "" "$(ps --no-headers --ppid "$first" -o state=,comm= | grep '^Z' || true)" "zombies"
+    kill -TERM "$first"
+    finish
+    assert_no_leftovers
 }
 
 # tests/soak.sh does it more often.
