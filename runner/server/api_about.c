@@ -101,8 +101,7 @@ SERVER_HANDLER(about_console)
     if (!file)
         return err_set(err, ERR_NOT_FOUND, "there is nothing at %s", request->path);
     strmap_set(&response->headers, "content-security-policy",
-               "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-               "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
+               "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
     strmap_set(&response->headers, "referrer-policy", "no-referrer");
     answer_constant(request, response, file->data, file->size, file->content_type, file->etag);
     return 0;
