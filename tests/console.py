@@ -13,6 +13,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from browser import Browser, BrowserError  # noqa: E402
+from service import Service  # noqa: E402
 
 
 def js(text):
@@ -203,6 +204,31 @@ def a_hundred_thousand_lines(scene):
     })()""")
     check(not wrong, wrong)
     scene.shot(page, "many")
+
+
+def a_server_that_is_killed(scene):
+    """`url` is the runner here: the server is the scene's own."""
+    service = Service(scene.url, pathlib.Path.cwd(), max_concurrent=2)
+    service.start()
+    scene.url = f"http://127.0.0.1:{service.port}"
+    run = scene.submit("name: steady\nstages: [{name: s, jobs: [{name: j, steps: [{name: count, command: "
+                       "\"for i in $(seq 1 40); do echo line $i; sleep 0.1; done\"}]}]}]")
+    page = scene.open(f"#/runs/{run}")
+    page.wait("document.querySelectorAll('.line').length > 2")
+    service.kill()
+    page.wait("!document.querySelector('#connection').hidden", "it says that the server does not answer")
+    scene.shot(page, "away")
+    service.start()
+    has_state(page, ".run-title .sign-holder", "succeeded")
+    page.wait("[...document.querySelectorAll('.line .txt')].at(-1)?.innerText == 'line 40'")
+    page.press("g")
+    page.wait("[...document.querySelectorAll('.line .txt')].map((line) => line.innerText).slice(0, 40).join()"
+              " == Array.from({length: 40}, (_, i) => `line ${i + 1}`).join()", "each line is there once")
+    page.wait("document.querySelector('#connection').hidden")
+    # What the browser says itself of a server that is away.
+    page.errors = [error for error in page.errors if "ERR_CONNECTION" not in error and "ERR_INCOMPLETE" not in error]
+    service.process.terminate()
+    check(service.process.wait() == 0, "the server did not end as it should")
 
 
 def lists_keys_and_themes(scene):

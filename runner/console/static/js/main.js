@@ -34,6 +34,8 @@ function open_page() {
     else link.removeAttribute("aria-current");
   }
   window.scrollTo(0, 0);
+  /* So that the keyboard, and who reads aloud, are where the page begins. */
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
 /* --- light and dark --- */

@@ -183,14 +183,20 @@ export function run_page(main, id, parameters, go) {
 
   let shown_actions = "";
 
+  /* What somebody has run beside the server can be looked at, and not be run again by it. */
+  function was_submitted() {
+    return !run.origin || run.origin === "server";
+  }
+
   function update_actions() {
     const kind = is_final(run.status) ? "ended" : "going";
     if (kind === shown_actions) return;
     shown_actions = kind;
     if (kind === "ended")
-      actions.replaceChildren(h("button", { type: "button", onclick: rerun, title: "The same again (r)" }, "Run again"),
-        h("a.button", { href: `#/new?from=${id}` }, "Edit and run"),
-        h("button.quiet-danger", { type: "button", onclick: remove }, "Delete"));
+      actions.replaceChildren(...[
+        was_submitted() && h("button", { type: "button", onclick: rerun, title: "The same again (r)" }, "Run again"),
+        run.yaml && h("a.button", { href: `#/new?from=${id}` }, "Edit and run"),
+        h("button.quiet-danger", { type: "button", onclick: remove }, "Delete")].filter(Boolean));
     else actions.replaceChildren(h("button.danger-outline", { type: "button", onclick: cancel, title: "c" }, "Cancel"));
   }
 
@@ -391,7 +397,7 @@ export function run_page(main, id, parameters, go) {
       k: () => move(-1),
       y: () => show_tab(tab === "log" ? "file" : "log"),
       c: () => { if (run && !is_final(run.status)) cancel(); },
-      r: () => { if (run && is_final(run.status)) rerun(); },
+      r: () => { if (run && is_final(run.status) && was_submitted()) rerun(); },
       g: () => { log.set_following(false); log.element.scrollTop = 0; log.draw(); },
       G: () => log.set_following(true),
       Escape: () => (chosen ? choose("") : go("#/")),
