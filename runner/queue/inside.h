@@ -84,6 +84,7 @@ struct queue {
     struct ctx ctx; /* ends with the queue */
     pthread_t thread;
     bool has_thread;
+    bool stopped; /* its thread has ended */
     int wake_fd;
     struct gate submitting; /* who has it writes for all that wait for it */
 

@@ -213,19 +213,27 @@ static void give_back(struct queue *queue)
     ctx_release(&ctx);
 }
 
+void queue_stop(struct queue *queue)
+{
+    if (!queue || !queue->has_thread)
+        return;
+    pthread_mutex_lock(&queue->mu);
+    queue->closing = true;
+    pthread_mutex_unlock(&queue->mu);
+    ctx_cancel(&queue->ctx, CTX_CAUSE_USER);
+    queue_wake(queue);
+    pthread_join(queue->thread, NULL);
+    queue->has_thread = false;
+    queue->stopped = true;
+}
+
 void queue_close(struct queue *queue)
 {
     if (!queue)
         return;
-    if (queue->has_thread) {
-        pthread_mutex_lock(&queue->mu);
-        queue->closing = true;
-        pthread_mutex_unlock(&queue->mu);
-        ctx_cancel(&queue->ctx, CTX_CAUSE_USER);
-        queue_wake(queue);
-        pthread_join(queue->thread, NULL);
+    queue_stop(queue);
+    if (queue->stopped)
         give_back(queue);
-    }
     while (queue->active.len)
         queue_remove_active(queue, queue->active.items[0]);
     vec_release(&queue->active);

@@ -4,8 +4,8 @@
  *     queue_open(ctx, history, &launcher, &options, &queue, err)   finds what earlier servers left
  *     queue_submit(ctx, queue, &submission, id, err)               is on the disk when it returns
  *     queue_cancel(ctx, queue, id, &cancel, err)
- *     queue_drain(queue), queue_wait_idle(ctx, queue, err)         before the end, if that is
- * wanted queue_close(queue)                                           runs go on
+ *     queue_drain(queue), queue_wait_idle(ctx, queue, err)         before the end, if wanted
+ *     queue_close(queue)                                           runs go on
  *
  * The store decides who starts a run; what is in memory is a copy of what waits there. A submission
  * waits until one server has taken it, by a change that only one can make; it runs once the process
@@ -108,7 +108,12 @@ struct queue;
 int queue_open(const struct ctx *ctx, struct history *history,
                const struct queue_launcher *launcher, const struct queue_options *options,
                struct queue **ret, struct err *err) __attribute__((warn_unused_result));
-/* What is taken and has not been handed to the launcher waits again. NULL is fine. */
+/* Starts nothing and follows nothing any more, and refuses what is submitted; who is in a call
+ * comes back soon. For owners that can only then await the end of their other threads. NULL is
+ * fine. */
+void queue_stop(struct queue *queue);
+/* Stops it if it has not been. What is taken and has not been handed to the launcher waits again.
+ * NULL is fine. */
 void queue_close(struct queue *queue);
 
 #define CLEANUP_QUEUE CLEANUP(queue_cleanup)

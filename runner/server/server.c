@@ -375,16 +375,17 @@ void server_drain(const struct ctx *ctx, struct server *server)
         log_debug("server", "requests are left: %s", err.message);
 }
 
-/* Workers answer to a transport that has stopped, and that is freed when they have ended; streams
- * that it closes then leave the feed. */
+/* Workers answer to a transport and ask a queue that have stopped, and that are freed when they
+ * have ended; streams that the transport closes then leave the feed. */
 void server_free(struct server *server)
 {
     if (!server)
         return;
     ctx_cancel(&server->ctx, CTX_CAUSE_USER);
     transport_stop(server->transport);
-    queue_close(server->queue);
+    queue_stop(server->queue);
     workers_release(&server->workers);
+    queue_close(server->queue);
     transport_free(server->transport);
     feed_free(server->feed);
     clients_release(&server->clients);

@@ -1,6 +1,8 @@
 /* The queue of a server, from a submission to its end. */
 #include "tests/unit/queue/rig.h"
 
+#include "queue/inside.h"
+
 static int cancel(const char *id, const char *reason)
 {
     const struct queue_cancel how = {.reason = reason, .by = "ann"};
@@ -378,6 +380,47 @@ static void draining(void **state)
     assert_string_equal(fake.runs[1].id, second);
 }
 
+/* Its turn to write does not come before it is given up. */
+static void *submit_in_vain(void *arg)
+{
+    const struct submission submission = {.file = "y", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+
+    (void)!queue_submit(arg, queue, &submission, id, &test_err);
+    return NULL;
+}
+
+static void who_submits_while_it_stops(void **state)
+{
+    const struct submission submission = {.file = "x", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+    struct err err = ERR_INIT;
+    pthread_t thread;
+    struct ctx ctx;
+
+    (void)state;
+    open_queue(NULL);
+    assert_ok(ctx_init_cancel(&ctx, &test_ctx, &err));
+    assert_ok(gate_enter(&test_ctx, &queue->submitting, &err));
+    assert_int_equal(pthread_create(&thread, NULL, submit_in_vain, &ctx), 0);
+    for (bool waits = false; !waits; sched_yield()) {
+        pthread_mutex_lock(&queue->mu);
+        waits = queue->requests;
+        pthread_mutex_unlock(&queue->mu);
+    }
+    queue_stop(queue);
+    assert_int_equal(queue_submit(&test_ctx, queue, &submission, id, &err), -1);
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    /* It is still in its call, and the queue with it. */
+    ctx_cancel(&ctx, CTX_CAUSE_USER);
+    pthread_join(thread, NULL);
+    assert_int_equal(test_err.code, ERR_CANCELLED);
+    gate_leave(&queue->submitting);
+    ctx_release(&ctx);
+    close_queue();
+    assert_int_equal(fake.count, 0);
+}
+
 static void a_launcher_that_dies(void **state)
 {
     const struct submission submission = {.file = "x", .client = "a"};
@@ -429,6 +472,7 @@ int main(void)
         EACH(what_runs_is_told),
         EACH(a_run_is_run_again),
         EACH(draining),
+        EACH(who_submits_while_it_stops),
         EACH(a_launcher_that_dies),
     };
 
