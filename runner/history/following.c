@@ -13,8 +13,12 @@ struct known {
     int64_t version; /* -1: not even the run */
     char *name;
     char *client;
+    char *origin;
+    char *owner;
     int64_t priority;
     int64_t submitted_ms;
+    int64_t started_ms;
+    bool ended;
 };
 
 struct following {
@@ -37,6 +41,8 @@ static void forget(struct known *known)
 {
     free(known->name);
     free(known->client);
+    free(known->origin);
+    free(known->owner);
     *known = (struct known){.version = -1};
 }
 
@@ -81,6 +87,14 @@ static void still_runs(struct store_run *row)
     row->ended_ms = 0;
 }
 
+/* What the first lines of a record say, which were lost. */
+static void keep_beginning(const struct known *known, struct store_run *row)
+{
+    row->origin = known->origin;
+    row->owner = known->owner;
+    row->started_ms = known->started_ms;
+}
+
 static void keep_known(const struct known *known, struct store_run *row)
 {
     if (known->version < 0)
@@ -98,6 +112,8 @@ static void make_row(struct following *following)
     if (!following->told.ended && !following->lost)
         still_runs(&following->row);
     keep_known(&following->known, &following->row);
+    if (!following->told.began && following->known.version >= 0)
+        keep_beginning(&following->known, &following->row);
 }
 
 void following_set_known(struct following *following, const struct store_run *row)
@@ -109,8 +125,12 @@ void following_set_known(struct following *following, const struct store_run *ro
         .version = row->version,
         .name = xstrdup(row->name ? row->name : ""),
         .client = xstrdup(row->client ? row->client : ""),
+        .origin = xstrdup(row->origin ? row->origin : ""),
+        .owner = xstrdup(row->owner ? row->owner : ""),
         .priority = row->priority,
         .submitted_ms = row->submitted_ms,
+        .started_ms = row->started_ms,
+        .ended = state_is_final(row->state),
     };
     if (following->told.last)
         make_row(following);
@@ -176,11 +196,20 @@ static void add_lines(struct following *following, uint64_t known, struct store_
     change->event_count = following->lines.len;
 }
 
+/* A machine that lost its power may have lost what the store had read before. The loss of the run
+ * is then what comes behind that. */
+static void lose_behind(struct following *following, uint64_t known)
+{
+    if (following->lost && !following->known.ended && known >= following->told.last)
+        following->told.last = known + 1;
+}
+
 int following_change(struct following *following, struct store_change *ret, struct err *err)
 {
     bool add = following->known.version < 0;
     uint64_t known = add ? 0 : (uint64_t)following->known.version;
 
+    lose_behind(following, known);
     if (known > following->told.last)
         return err_set(err, ERR_PROTOCOL, "the store knows more of run %s than its record",
                        record_run_id(following->record));
@@ -207,6 +236,7 @@ void following_written(struct following *following)
     if (known->version < 0)
         following_set_known(following, &following->row);
     known->version = (int64_t)following->told.last;
+    known->ended = following_has_ended(following);
 }
 
 void following_finish(const struct following *following)

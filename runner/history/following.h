@@ -47,7 +47,8 @@ bool following_is_written(const struct following *following);
 const char *following_directory(const struct following *following);
 
 /* 1: what has the store know all that was read; it borrows from `following`, until the next call
- * for that. 0: the store knows it. -1: ERR_PROTOCOL, the store knows more than the record says. */
+ * for that. 0: the store knows it. -1: ERR_PROTOCOL, the store knows more than the record of a
+ * run says that is not lost. */
 int following_change(struct following *following, struct store_change *ret, struct err *err)
     __attribute__((warn_unused_result));
 /* The store has got that change. */
