@@ -50,6 +50,8 @@ struct active {
     struct submission_options options;
     char *taken_by;          /* of the store */
     bool of_launcher;        /* whose word is that its process has ended */
+    bool sought;             /* while it is started: its record is looked for */
+    char *end_text;          /* what it has failed with if it has no record; NULL: it may come */
     enum state failed_state; /* of ACTIVE_FAILED */
     char *failed_text;
     struct following *following;
@@ -112,6 +114,8 @@ struct queue {
     int64_t store_retry_ms; /* it did not answer; not before then. 0: it did */
     int64_t looked_ms;      /* at all records, whatever has been told */
     int64_t others_ms;      /* at what other servers have left */
+    int64_t search_ms;      /* when records are looked for that nobody tells of; 0: none is */
+    int64_t hand_over_ms;   /* the launcher could take none; not before then. 0: it did */
 };
 
 /* --- queue.c --- */
@@ -142,6 +146,10 @@ void queue_start_what_can(struct queue *queue);
 /* All that the launcher tells now. */
 void queue_hear_launcher(struct queue *queue);
 void queue_launcher_is_gone(struct queue *queue, const struct err *err);
+/* Looks for the records of runs that were handed over, as far as it is time. */
+void queue_search_records(struct queue *queue);
+/* Milliseconds until something of this is to be tried again; -1: nothing is. */
+int queue_start_wait_ms(struct queue *queue);
 
 /* --- follow.c: of the thread --- */
 

@@ -79,6 +79,7 @@ void queue_remove_active(struct queue *queue, struct active *active)
     free(active->name);
     submission_options_release(&active->options);
     free(active->failed_text);
+    free(active->end_text);
     following_close(active->following);
     free(active);
     queue_notify(queue);

@@ -57,9 +57,11 @@ struct queue_cancel {
 };
 
 enum queue_told_kind {
-    QUEUE_BEGUN,   /* its record is there */
-    QUEUE_REFUSED, /* it could not begin. ERR_CONFLICT: it has begun before, and has a record */
-    QUEUE_ENDED,   /* its process has ended, whatever the record says */
+    QUEUE_BEGUN, /* its record is there */
+    /* It could not begin. ERR_CONFLICT: it has begun before, and has a record; ERR_UNAVAILABLE: it
+     * may another time, and is started again. */
+    QUEUE_REFUSED,
+    QUEUE_ENDED, /* its process has ended, whatever the record says */
 };
 
 struct queue_told {
@@ -72,7 +74,8 @@ struct queue_told {
 
 struct queue_launcher {
     /* Has a process begin that run; what comes of it is told later. ERR_LOST, ERR_UNAVAILABLE: the
-     * launcher is gone; others: this run cannot be started. */
+     * launcher is gone; ERR_SYSTEM with EMFILE, ENFILE, ENOMEM: another time it may; others: this
+     * run cannot be started. */
     int (*start)(const struct ctx *ctx, void *arg, const struct queue_start *start,
                  struct err *err);
     /* Readable when there is something to be told. */

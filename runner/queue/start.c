@@ -1,5 +1,6 @@
 /* From waiting to running: a place is free, the run is taken in the store, handed to the launcher,
  * and then it has a record, or could not begin. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -9,7 +10,11 @@
 #include "base/logger.h"
 #include "queue/inside.h"
 
-enum { STORE_RETRY_MS = 1000 };
+enum {
+    STORE_RETRY_MS = 1000,
+    HAND_OVER_MS = 1000,
+    SEARCH_MS = 1000,
+};
 
 /* What another try would not change. */
 static bool is_answer(enum err_code code)
@@ -136,6 +141,24 @@ static bool set_starting(struct queue *queue, struct active *active)
     return starting;
 }
 
+/* It has not begun, and may the next time. */
+static void put_off(struct queue *queue, struct active *active, const char *why)
+{
+    if (!queue->hand_over_ms)
+        log_warn("queue", "run %s cannot be started now: %s; it is tried again", active->id, why);
+    queue->hand_over_ms = clock_monotonic_ms() + HAND_OVER_MS;
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_TAKEN;
+    pthread_mutex_unlock(&queue->mu);
+}
+
+/* This process has too much open or in memory, which says nothing of the run. */
+static bool is_short(const struct err *err)
+{
+    return err->code == ERR_SYSTEM &&
+           (err->errnum == EMFILE || err->errnum == ENFILE || err->errnum == ENOMEM);
+}
+
 static void hand_over(struct queue *queue, struct active *active)
 {
     struct err why = ERR_INIT;
@@ -152,8 +175,14 @@ static void hand_over(struct queue *queue, struct active *active)
         return;
     }
     active->of_launcher = true;
-    if (queue->launcher.start(&queue->ctx, queue->launcher.arg, &start, &why) == 0)
+    if (queue->launcher.start(&queue->ctx, queue->launcher.arg, &start, &why) == 0) {
+        queue->hand_over_ms = 0;
         return;
+    }
+    if (is_short(&why)) {
+        put_off(queue, active, why.message);
+        return;
+    }
     if (!err_is_away(&why) && why.code != ERR_CANCELLED) {
         fail(queue, active, STATE_FAILED, why.message);
         return;
@@ -187,6 +216,12 @@ static bool can_hand_over(struct queue *queue)
     can = !queue->draining && !queue->closing && !queue->launcher_gone;
     pthread_mutex_unlock(&queue->mu);
     return can;
+}
+
+/* It could not a moment ago, and need not be asked again yet. */
+static bool is_put_off(const struct queue *queue)
+{
+    return queue->hand_over_ms && clock_monotonic_ms() < queue->hand_over_ms;
 }
 
 static bool is_cancelled(struct queue *queue, const struct active *active)
@@ -252,13 +287,13 @@ void queue_start_what_can(struct queue *queue)
 {
     struct active *active;
 
-    while (can_hand_over(queue) && (active = find_stage(queue, ACTIVE_TAKEN)))
+    while (can_hand_over(queue) && !is_put_off(queue) && (active = find_stage(queue, ACTIVE_TAKEN)))
         hand_over(queue, active);
     if (!store_answers(queue))
         return;
     if (!can_hand_over(queue))
         give_back_taken(queue);
-    while ((active = next(queue)) && take(queue, active)) {
+    while (!is_put_off(queue) && (active = next(queue)) && take(queue, active)) {
         if (active->stage == ACTIVE_TAKEN)
             hand_over(queue, active);
     }
@@ -279,12 +314,43 @@ static int begun(struct queue *queue, struct active *active, struct err *err)
     return queue_follow(queue, active, &known, err);
 }
 
+/* Of one that is being started. Only that there is no record tells that it has not begun; one that
+ * cannot be opened, because too much is open already, is looked for again. */
+static void find_record(struct queue *queue, struct active *active)
+{
+    struct err why = ERR_INIT;
+
+    if (begun(queue, active, &why) == 0)
+        return;
+    if (why.code == ERR_NOT_FOUND && active->end_text) {
+        fail(queue, active, STATE_FAILED, active->end_text);
+        return;
+    }
+    if (why.code != ERR_NOT_FOUND && !active->sought)
+        log_warn("queue", "run %s cannot be followed: %s; it is tried again", active->id,
+                 why.message);
+    active->sought = true;
+    if (!queue->search_ms)
+        queue->search_ms = clock_monotonic_ms() + SEARCH_MS;
+}
+
+/* Nothing more comes of it than there is. */
+static void conclude(struct queue *queue, struct active *active, const char *text)
+{
+    free(active->end_text);
+    active->end_text = xstrdup(text);
+    find_record(queue, active);
+}
+
 static void refused(struct queue *queue, struct active *active, enum err_code code,
                     const char *text)
 {
     active->of_launcher = false;
-    /* It was begun before, by the launcher of a server that is gone. */
-    if (code != ERR_CONFLICT || begun(queue, active, NULL) < 0)
+    if (code == ERR_UNAVAILABLE)
+        put_off(queue, active, text);
+    else if (code == ERR_CONFLICT) /* it was begun before, by the launcher of a server before */
+        conclude(queue, active, text);
+    else
         fail(queue, active, STATE_FAILED, text);
 }
 
@@ -303,8 +369,8 @@ static void ended(struct queue *queue, struct active *active, int status)
 
     active->of_launcher = false;
     /* It may have made its record, and not have come to say so. */
-    if (active->stage == ACTIVE_STARTING && begun(queue, active, NULL) < 0)
-        fail(queue, active, STATE_FAILED, text);
+    if (active->stage == ACTIVE_STARTING)
+        conclude(queue, active, text);
     pthread_mutex_lock(&queue->mu);
     active->over = true;
     queue_notify(queue);
@@ -315,7 +381,6 @@ static void ended(struct queue *queue, struct active *active, int status)
 static void take_told(struct queue *queue, const struct queue_told *told)
 {
     struct active *active;
-    struct err why = ERR_INIT;
 
     pthread_mutex_lock(&queue->mu);
     active = queue_find_active(queue, told->id);
@@ -326,9 +391,7 @@ static void take_told(struct queue *queue, const struct queue_told *told)
     }
     switch (told->kind) {
     case QUEUE_BEGUN:
-        if (begun(queue, active, &why) < 0)
-            log_warn("queue", "run %s has begun, but cannot be followed: %s", active->id,
-                     why.message);
+        find_record(queue, active);
         break;
     case QUEUE_REFUSED:
         refused(queue, active, told->code, told->text ? told->text : "");
@@ -356,7 +419,52 @@ void queue_hear_launcher(struct queue *queue)
         queue_launcher_is_gone(queue, &why);
 }
 
-/* Nobody tells of ends any more: the records do. */
+/* Those that are looked for; all that are started if nobody will tell of them. */
+static struct active **list_sought(struct queue *queue, size_t *ret_count)
+{
+    struct active **sought;
+
+    *ret_count = 0;
+    pthread_mutex_lock(&queue->mu);
+    sought = xcalloc(queue->active.len + 1, sizeof(struct active *));
+    for (size_t i = 0; i < queue->active.len; i++) {
+        struct active *active = queue->active.items[i];
+
+        if (active->stage == ACTIVE_STARTING && (active->sought || queue->launcher_gone))
+            sought[(*ret_count)++] = active;
+    }
+    pthread_mutex_unlock(&queue->mu);
+    return sought;
+}
+
+void queue_search_records(struct queue *queue)
+{
+    CLEANUP_FREE struct active **sought = NULL;
+    size_t count;
+
+    if (!queue->search_ms || clock_monotonic_ms() < queue->search_ms)
+        return;
+    queue->search_ms = 0;
+    sought = list_sought(queue, &count);
+    for (size_t i = 0; i < count; i++)
+        find_record(queue, sought[i]);
+}
+
+int queue_start_wait_ms(struct queue *queue)
+{
+    int64_t at = queue->search_ms;
+    int64_t wait;
+
+    if (queue->hand_over_ms && (!at || queue->hand_over_ms < at) && can_hand_over(queue) &&
+        find_stage(queue, ACTIVE_TAKEN))
+        at = queue->hand_over_ms;
+    if (!at)
+        return -1;
+    wait = at - clock_monotonic_ms();
+    return wait < 0 ? 0 : (int)wait;
+}
+
+/* Nobody tells of beginnings and ends any more: the records do. */
 void queue_launcher_is_gone(struct queue *queue, const struct err *err)
 {
     bool first;
@@ -367,6 +475,7 @@ void queue_launcher_is_gone(struct queue *queue, const struct err *err)
     for (size_t i = 0; i < queue->active.len; i++)
         queue->active.items[i]->of_launcher = false;
     pthread_mutex_unlock(&queue->mu);
+    queue->search_ms = clock_monotonic_ms();
     if (first && queue->options.fatal)
         queue->options.fatal(queue->options.arg, err);
 }

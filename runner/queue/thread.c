@@ -82,6 +82,7 @@ static void work(struct queue *queue)
     if (now >= queue->store_retry_ms)
         queue_settle_doubtful(queue);
     queue_follow_all(queue);
+    queue_search_records(queue);
     queue_start_what_can(queue);
     look_at_others(queue, now);
     tell_owner(queue);
@@ -92,7 +93,10 @@ static int wait_ms(struct queue *queue)
     int64_t now = clock_monotonic_ms();
     int64_t wait = queue->others_ms + OTHERS_MS - now;
     int follow = queue_follow_wait_ms(queue);
+    int start = queue_start_wait_ms(queue);
 
+    if (start >= 0 && start < wait)
+        wait = start;
     if (follow >= 0 && follow < wait)
         wait = follow;
     if (queue->store_retry_ms && queue->store_retry_ms - now < wait && has_unwritten(queue))

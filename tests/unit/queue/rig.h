@@ -4,6 +4,7 @@
 
 #include "tests/unit/assert_err.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -36,6 +37,7 @@ struct fake_ear {
     struct queue_told told[4 * RUNS_MAX];
     size_t told_first;
     size_t told_end;
+    bool heard; /* all of that, and what was made of it is done */
     int event_fd;
 };
 
@@ -50,6 +52,7 @@ struct fake {
     size_t ear_count;
     bool gone;
     bool automatic;  /* each run begins and ends at once */
+    int short_of;    /* errno of what keeps the next from being started; 0: nothing */
     char order[512]; /* the files of what was started, one after the other */
     /* Of the last cancel. */
     char cancelled[OWN_RUN_ID_SIZE];
@@ -88,6 +91,7 @@ static inline void fake_tell(const struct queue_told *told)
     struct fake_ear *ear = fake_find(told->id)->ear;
     const uint64_t one = 1;
 
+    ear->heard = false;
     ear->told[ear->told_end++ % (4 * RUNS_MAX)] = *told;
     (void)!write(ear->event_fd, &one, sizeof(one));
 }
@@ -154,6 +158,12 @@ static inline int fake_start(const struct ctx *ctx, void *arg, const struct queu
         pthread_mutex_unlock(&fake.mu);
         return err_set(err, ERR_LOST, "the launcher is gone");
     }
+    if (fake.short_of) {
+        errno = fake.short_of;
+        fake.short_of = 0;
+        pthread_mutex_unlock(&fake.mu);
+        return err_errno(err, "no");
+    }
     run = fake_find(start->id);
     if (!run) {
         run = &fake.runs[fake.count++];
@@ -196,6 +206,9 @@ static inline int fake_next(void *arg, struct queue_told *ret, struct err *err)
         got = 1;
     } else if (fake.gone) {
         got = err_set(err, ERR_LOST, "the launcher is gone");
+    } else {
+        ear->heard = true;
+        pthread_cond_broadcast(&fake.changed);
     }
     pthread_mutex_unlock(&fake.mu);
     return got;
@@ -331,6 +344,24 @@ static inline void await_started(size_t count)
 {
     pthread_mutex_lock(&fake.mu);
     while (fake.count < count)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    pthread_mutex_unlock(&fake.mu);
+}
+
+/* That run, so often. */
+static inline void await_starts(const char *id, int count)
+{
+    pthread_mutex_lock(&fake.mu);
+    while (!fake_find(id) || fake_find(id)->started < count)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    pthread_mutex_unlock(&fake.mu);
+}
+
+/* All that was told of that run has been heard. */
+static inline void await_heard(const char *id)
+{
+    pthread_mutex_lock(&fake.mu);
+    while (!fake_find(id)->ear->heard)
         pthread_cond_wait(&fake.changed, &fake.mu);
     pthread_mutex_unlock(&fake.mu);
 }
