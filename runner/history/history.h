@@ -106,5 +106,7 @@ int history_server_begin(const struct history *history, const char *name, struct
 /* Closes it; nothing of it is left. */
 void history_server_end(const struct history *history, const char *name, int fd);
 enum history_server history_server_find(const struct history *history, const char *name);
-/* Forgets the servers that are gone, but for those that are named. */
-void history_servers_sweep(const struct history *history, const struct strvec *but);
+/* Adds the names of the servers that are gone: they take nothing any more. */
+void history_servers_gone(const struct history *history, struct strvec *ret);
+/* Forgets one of them, which must have nothing left that was taken. */
+void history_server_forget(const struct history *history, const char *name);

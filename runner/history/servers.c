@@ -26,18 +26,22 @@ enum history_server history_server_find(const struct history *history, const cha
                                                           : HISTORY_SERVER_ELSEWHERE;
 }
 
-void history_servers_sweep(const struct history *history, const struct strvec *but)
+void history_servers_gone(const struct history *history, struct strvec *ret)
 {
     CLEANUP_STRVEC struct strvec names = {0};
 
     if (marks_list(history->dir, MARKS_SERVERS, &names, NULL) < 0)
         return;
     for (size_t i = 0; i < names.len; i++) {
-        CLEANUP_FD int mark = strvec_has(but, names.items[i])
-                                  ? -1
-                                  : mark_take(history->dir, MARKS_SERVERS, names.items[i]);
-
-        if (mark >= 0)
-            mark_remove(history->dir, MARKS_SERVERS, names.items[i]);
+        if (history_server_find(history, names.items[i]) == HISTORY_SERVER_GONE)
+            strvec_push(ret, names.items[i]);
     }
+}
+
+void history_server_forget(const struct history *history, const char *name)
+{
+    CLEANUP_FD int mark = mark_take(history->dir, MARKS_SERVERS, name);
+
+    if (mark >= 0)
+        mark_remove(history->dir, MARKS_SERVERS, name);
 }

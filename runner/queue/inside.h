@@ -81,7 +81,6 @@ struct queue {
     struct queue_options options;
     char *owner; /* what the rows are taken by */
     int owner_fd;
-    bool has_left; /* closing: runs that are this server's */
 
     struct ctx ctx; /* ends with the queue */
     pthread_t thread;
@@ -101,6 +100,8 @@ struct queue {
     VEC(struct change)
     changes;                /* that the owner is to be told */
     struct strvec doubtful; /* submissions that failed, and may have been written */
+    bool took;              /* rows may have been taken by this server */
+    bool doubted;           /* and nobody knows whether one of them was */
     bool draining;
     bool closing;
     bool launcher_gone;

@@ -207,9 +207,9 @@ static void give_back(struct queue *queue)
     for (size_t i = 0; i < queue->active.len; i++) {
         const struct active *active = queue->active.items[i];
 
-        if (active->stage != ACTIVE_TAKEN ||
-            store_give_back(&ctx, queue->store, active->id, queue->owner, NULL) < 0)
-            queue->has_left = true;
+        /* Those that it is not done for have it done by the next server. */
+        if (active->stage == ACTIVE_TAKEN)
+            (void)!store_give_back(&ctx, queue->store, active->id, queue->owner, NULL);
     }
     ctx_release(&ctx);
 }

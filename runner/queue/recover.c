@@ -8,6 +8,8 @@
 #include "base/logger.h"
 #include "queue/inside.h"
 
+enum { LAST_LOOK_MS = 2000 };
+
 /* --- the name of this server --- */
 
 /* "/" is what names of owners have between their parts. */
@@ -39,12 +41,32 @@ int queue_lock_owner(struct queue *queue, struct err *err)
     return queue->owner_fd < 0 ? -1 : 0;
 }
 
+/* Whether the store may have something that is taken by this server. What was in doubt once can
+ * still be done, by a database that has not come to it. */
+static bool has_taken(struct queue *queue)
+{
+    CLEANUP_STORE_RUNS struct store_runs taken = {0};
+    struct ctx ctx;
+    bool found;
+    int status;
+
+    if (!queue->took || queue->doubted)
+        return queue->took;
+    ctx_init_cleanup(&ctx, LAST_LOOK_MS);
+    status = store_taken(&ctx, queue->store, &taken, NULL);
+    ctx_release(&ctx);
+    found = status < 0;
+    vec_foreach (const struct store_run *, run, &taken)
+        found = found || strcmp(run->owner, queue->owner) == 0;
+    return found;
+}
+
 void queue_unlock_owner(struct queue *queue)
 {
     CLEANUP_FREE char *name = queue->owner ? mark_name(queue->owner) : NULL;
 
-    /* What it has taken and not given back is found by its mark. */
-    if (queue->owner_fd >= 0 && queue->has_left)
+    /* What it has taken and not given back is found by its mark. The next server removes it. */
+    if (queue->owner_fd >= 0 && has_taken(queue))
         close(queue->owner_fd);
     else if (queue->owner_fd >= 0)
         history_server_end(queue->history, name, queue->owner_fd);
@@ -103,12 +125,16 @@ static int recover(const struct ctx *ctx, struct queue *queue, const struct stor
     return 0;
 }
 
+/* The marks of servers that were gone before the store was asked, and have nothing in it, go: one
+ * that took a run meanwhile, and died, is not among them. */
 static int recover_taken(const struct ctx *ctx, struct queue *queue, struct err *err)
 {
     CLEANUP_STORE_RUNS struct store_runs taken = {0};
+    CLEANUP_STRVEC struct strvec gone = {0};
     CLEANUP_STRVEC struct strvec needed = {0};
     int status = 0;
 
+    history_servers_gone(queue->history, &gone);
     if (store_taken(ctx, queue->store, &taken, err) < 0)
         return -1;
     vec_foreach (const struct store_run *, run, &taken) {
@@ -120,7 +146,10 @@ static int recover_taken(const struct ctx *ctx, struct queue *queue, struct err 
             history_server_find(queue->history, name) == HISTORY_SERVER_GONE)
             status = recover(ctx, queue, run, err);
     }
-    history_servers_sweep(queue->history, &needed);
+    for (size_t i = 0; i < gone.len; i++) {
+        if (!strvec_has(&needed, gone.items[i]))
+            history_server_forget(queue->history, gone.items[i]);
+    }
     return status;
 }
 

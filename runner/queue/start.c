@@ -98,16 +98,26 @@ static void wait_again(struct queue *queue, struct active *active)
     pthread_mutex_unlock(&queue->mu);
 }
 
+/* One that mu guards. */
+static void set_flag(struct queue *queue, bool *flag)
+{
+    pthread_mutex_lock(&queue->mu);
+    *flag = true;
+    pthread_mutex_unlock(&queue->mu);
+}
+
 /* False: the store does not answer. */
 static bool take(struct queue *queue, struct active *active)
 {
     CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
     struct err why = ERR_INIT;
 
+    set_flag(queue, &queue->took);
     if (store_take(&queue->ctx, queue->store, active->id, queue->owner, &submitted, &why) < 0) {
         bool away = queue_store_is_away(queue, &why);
 
         if (away) {
+            set_flag(queue, &queue->doubted);
             wait_again(queue, active);
         } else {
             /* Another server was faster, or somebody has cancelled it there. */

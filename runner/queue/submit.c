@@ -85,6 +85,7 @@ static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
             request->reserved =
                 queue_add_active(queue, request->id, request->run.client, request->run.priority,
                                  request->run.submitted_ms, ACTIVE_RESERVED);
+        queue->took = queue->took || request->reserved;
         batch[count] = request;
         submissions[count] = (struct store_submission){
             .run = &request->run,
@@ -124,8 +125,10 @@ static void settle(struct queue *queue, struct request *request,
     else if (status < 0)
         request->err = *why;
     /* A database that did not get to answer may have written it. */
-    if (status < 0 && submission->result == ERR_NONE)
+    if (status < 0 && submission->result == ERR_NONE) {
         strvec_push(&queue->doubtful, request->id);
+        queue->doubted = true;
+    }
     if (status < 0 && request->reserved)
         queue_remove_active(queue, request->reserved);
     else if (status == 0 && request->reserved)

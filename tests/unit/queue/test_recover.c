@@ -183,6 +183,80 @@ static void a_server_that_lives_is_left_alone(void **state)
     assert_int_equal(fake.runs[1].started, 1);
 }
 
+/* One row of the store, as it is. */
+static void submit_taken(const char *id, const char *taken_by)
+{
+    const struct store_run run = {.id = id, .client = "c", .submitted_ms = 1};
+    struct store_submission submission = {.run = &run,
+                                          .file = "x",
+                                          .options = "{}",
+                                          .taken_by = taken_by};
+
+    assert_ok(store_submit(&test_ctx, history->store, &submission, 1, &test_err));
+}
+
+static size_t count_items(void)
+{
+    CLEANUP_QUEUE_ITEMS struct queue_items items = {0};
+
+    queue_list(queue, 0, 10, &items);
+    return items.total;
+}
+
+/* A database whose answer was lost has done it after all. */
+static void what_was_taken_without_its_knowing(void **state)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    CLEANUP_FREE char *a = NULL;
+
+    (void)state;
+    open_queue(NULL);
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    assert_ok(store_read_submitted(&test_ctx, history->store, a, &submitted, &test_err));
+    fake_begin(a);
+    fake_end(a, STATE_SUCCEEDED);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+    submit_taken("unknown", submitted.taken_by);
+    close_queue();
+    open_queue(NULL);
+    assert_int_equal(count_items(), 1);
+    await_starts("unknown", 1);
+}
+
+static int dying_fd = -1;
+
+int __real_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
+                       struct err *err);
+int __wrap_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
+                       struct err *err);
+
+int __wrap_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
+                       struct err *err)
+{
+    int status = __real_store_taken(ctx, store, ret, err);
+
+    if (dying_fd >= 0) {
+        submit_taken("orphan", "dying");
+        close(steal_fd(&dying_fd));
+    }
+    return status;
+}
+
+static void a_server_that_takes_and_dies_while_it_is_looked(void **state)
+{
+    (void)state;
+    dying_fd = history_server_begin(history, "dying", &test_err);
+    assert_true(dying_fd >= 0);
+    open_queue(NULL);
+    assert_int_equal(dying_fd, -1);
+    assert_int_equal(count_items(), 0);
+    close_queue();
+    open_queue(NULL);
+    assert_int_equal(count_items(), 1);
+    await_starts("orphan", 1);
+}
+
 enum { MANY = 100 };
 
 static void many_that_run(void **state)
@@ -226,6 +300,8 @@ int main(void)
         EACH(a_record_that_is_gone),
         EACH(servers_in_other_places_are_left_alone),
         EACH(a_server_that_lives_is_left_alone),
+        EACH(what_was_taken_without_its_knowing),
+        EACH(a_server_that_takes_and_dies_while_it_is_looked),
         EACH(many_that_run),
     };
 
