@@ -12,6 +12,9 @@
 /* A line holds the tree at most, of a pipeline that was read from a file of limited size. */
 enum { LINE_MAX_BYTES = 256 << 20, READ_SIZE = 64 * 1024 };
 
+/* The shortest line that can be one: {"seq":1,} and its end. */
+#define LINE_MIN_BYTES 11
+
 struct record_events {
     const struct record *record;
     uint64_t after_seq;
@@ -19,6 +22,8 @@ struct record_events {
     struct buf bytes; /* read, and not given */
     size_t given;     /* of them, the line that was given last */
     size_t searched;  /* of them, without an end of a line */
+    uint64_t seq;     /* of the last line that made sense, */
+    int64_t seq_end;  /* which ended here in the file */
     bool final;       /* the writer was gone before the file was read for the last time */
     bool unreadable;  /* what is there cannot be read, which has been told */
 };
@@ -154,6 +159,20 @@ static int find_line(struct record_events *e, size_t *size, struct err *err)
     }
 }
 
+/* What is missing before a line had its place in the file: a number that is larger is no number. */
+static bool take_seq(struct record_events *e, uint64_t seq)
+{
+    uint64_t between = (uint64_t)(e->offset - e->seq_end) / LINE_MIN_BYTES;
+
+    if (seq > e->seq + 1 + between)
+        return false;
+    if (seq > e->seq) {
+        e->seq = seq;
+        e->seq_end = e->offset + (int64_t)e->given;
+    }
+    return true;
+}
+
 /* What a line that was found is: ITEM, DAMAGED, or NONE_YET for one that was not asked for. */
 static enum record_got take_line(struct record_events *e, size_t size, struct record_event *ret,
                                  struct err *err)
@@ -161,7 +180,7 @@ static enum record_got take_line(struct record_events *e, size_t size, struct re
     e->given = size;
     e->bytes.data[size - 1] = '\0';
     if (!parse_seq(e->bytes.data, &ret->seq) || strlen(e->bytes.data) != size - 1 ||
-        e->bytes.data[size - 2] != '}') {
+        e->bytes.data[size - 2] != '}' || !take_seq(e, ret->seq)) {
         err_set(err, ERR_PROTOCOL, "%s/" EVENTS_NAME ": the line at %lld is no event",
                 e->record->path, (long long)e->offset);
         return RECORD_DAMAGED;

@@ -218,6 +218,51 @@ static void a_damaged_line_is_told_and_left_out(void **state)
     assert_int_equal(record_events_next(events, &item, &test_err), RECORD_END);
 }
 
+/* Who asks for what is behind a number may be given the line in the middle first. */
+static void assert_gives(const struct rig *r, uint64_t after, int before, int behind)
+{
+    CLEANUP_RECORD struct record *record = rig_open(r);
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event item;
+
+    record_events_open(record, after, &events);
+    for (uint64_t seq = after + 1; seq <= (uint64_t)before; seq++) {
+        assert_int_equal(record_events_next(events, &item, &test_err), RECORD_ITEM);
+        assert_int_equal(item.seq, seq);
+    }
+    assert_int_equal(record_events_next(events, &item, &test_err), RECORD_DAMAGED);
+    for (int seq = before + 2; seq <= behind; seq++) {
+        assert_int_equal(record_events_next(events, &item, &test_err), RECORD_ITEM);
+        assert_int_equal(item.seq, seq);
+    }
+    assert_int_equal(record_events_next(events, &item, &test_err), RECORD_END);
+}
+
+/* It would have been many lines that are missing, which somebody may want to make up for. */
+static void a_number_that_jumps_is_damage(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_FREE char *path = xasprintf("%s/" RUN "/events", r->runs);
+    CLEANUP_BUF struct buf bytes = BUF_INIT;
+    CLEANUP_FD int fd = -1;
+    char *at;
+
+    rig_create(r, 0);
+    event_bus_note(&r->bus, &r->root, "one");
+    event_bus_note(&r->bus, &r->root, "two");
+    assert_ok(rig_finish(r));
+    assert_ok(fs_read_file(path, 1 << 20, &bytes, &test_err));
+    at = strstr(bytes.data, "{\"seq\":3,");
+    assert_non_null(at);
+    fd = edit(r, "events", O_WRONLY | O_TRUNC);
+    assert_ok(fs_write_all(fd, bytes.data, (size_t)(at - bytes.data), &test_err));
+    assert_ok(fs_write_all(fd, "{\"seq\":30000000", 15, &test_err));
+    at += strlen("{\"seq\":3");
+    assert_ok(fs_write_all(fd, at, strlen(at), &test_err));
+    assert_gives(r, 0, 2, 5);
+    assert_gives(r, 2, 2, 5);
+}
+
 /* Without any event, and before the writer's thread has done anything. */
 static void the_beginning_is_there_at_once(void **state)
 {
@@ -268,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(events_make_the_tree_again, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(reading_begins_behind_a_number, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_torn_line_is_not_there_yet, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_number_that_jumps_is_damage, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_damaged_line_is_told_and_left_out, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(the_beginning_is_there_at_once, rig_setup, rig_teardown),
