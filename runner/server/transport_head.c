@@ -161,6 +161,13 @@ bool transport_is_chunked(const struct transport *t, struct lws *wsi)
     return t->lws->hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
 }
 
+bool transport_is_old(const struct transport *t, struct lws *wsi)
+{
+    CLEANUP_FREE char *version = copy(t, wsi, WSI_TOKEN_HTTP);
+
+    return version && strcmp(version, "HTTP/1.0") == 0;
+}
+
 bool transport_wants_continue(const struct transport *t, struct lws *wsi)
 {
     CLEANUP_FREE char *text = copy(t, wsi, WSI_TOKEN_HTTP_EXPECT);

@@ -106,6 +106,7 @@ static int begin(struct transport *t, struct lws *wsi)
     const char *why = NULL;
     int status = transport_read_head(t, wsi, &call->request, &why);
 
+    call->ends = transport_is_old(t, wsi);
     transport_count(call, true);
     call->head = call->request.method && strcmp(call->request.method, "HEAD") == 0;
     if (status) {
@@ -124,7 +125,7 @@ static int begin(struct transport *t, struct lws *wsi)
         return begin_body(t, call, length);
     } else {
         /* What comes behind would be waited for as that body. */
-        call->ends = length == -1 && may_have_body(call->request.method);
+        call->ends |= length == -1 && may_have_body(call->request.method);
         hand_over(t, call);
     }
     return 0;
@@ -185,7 +186,7 @@ static int add_length(struct transport *t, struct web_call *call, unsigned char 
     if (!has_content(response))
         return 0;
     if (response->stream) {
-        call->chunked = !is_mux(t, call->wsi);
+        call->chunked = !is_mux(t, call->wsi) && !call->ends;
         return call->chunked ? add_header(t, call->wsi, "transfer-encoding", "chunked", at, end)
                              : 0;
     }

@@ -140,6 +140,8 @@ int transport_read_head(const struct transport *t, struct lws *wsi, struct web_r
 /* What Content-Length says; -1: nothing, -2: nonsense. */
 int64_t transport_content_length(const struct transport *t, struct lws *wsi);
 bool transport_is_chunked(const struct transport *t, struct lws *wsi);
+/* HTTP/1.0, which knows no chunks: a stream ends with the connection. */
+bool transport_is_old(const struct transport *t, struct lws *wsi);
 bool transport_wants_continue(const struct transport *t, struct lws *wsi);
 
 /* listen.c */
