@@ -290,7 +290,6 @@ static void a_thousand_follow(void **state)
     struct client *clients = calloc(MANY, sizeof(*clients));
     struct hub hub;
     pthread_t thread;
-    size_t shared = 0;
 
     hub_init(&hub, r);
     thread = start_printing(&printer);
@@ -305,10 +304,8 @@ static void a_thousand_follow(void **state)
     for (unsigned i = 0; i < MANY; i++) {
         assert_got_all(&clients[i], printer.lines, events_of(printer.lines));
         assert_string_equal(clients[i].done, "pending  3: as it should");
-        shared += clients[i].leave_after == 0 && clients[i].chunks > 30;
         leave(&clients[i]);
     }
-    assert_int_equal(shared, 0); /* some ten times a second */
     free(clients);
     hub_release(&hub);
 }
@@ -539,9 +536,9 @@ static void a_run_whose_process_died_was_lost(void **state)
         for (;;)
             pause();
     }
+    close(ready[1]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
-    close(ready[1]);
     hub_init(&hub, r);
     subscribe(&hub, &client);
     serve_until_lines(&hub, &client, 1);
