@@ -1,5 +1,6 @@
 /* What a server does without being asked: keeps the store up to date and small, ends what nobody
  * waits for, and tells followers of what will never begin. */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -82,30 +83,48 @@ static void cancel_abandoned(void *arg)
     free_about(about);
 }
 
-/* What has a record says itself how it ended. */
-static void conclude_if_over(const struct ctx *ctx, struct server *server, const char *id)
+/* At the next tick. */
+static void look_again(struct server *server, const char *id)
 {
-    CLEANUP_STORE_RUNS struct store_runs runs = {0};
-    CLEANUP_RECORD struct record *record = NULL;
-    const struct store_run *run;
-    int exit_code;
+    pthread_mutex_lock(&server->again_mu);
+    if (!strvec_has(&server->again, id))
+        strvec_push(&server->again, id);
+    pthread_mutex_unlock(&server->again_mu);
+}
 
-    if (record_open(server->history->runs, id, &record, NULL) == 0)
-        return;
-    if (store_get(ctx, server->history->store, id, &runs, NULL) < 0) {
-        feed_conclude(server->feed, id,
-                      &(struct feed_done){.status = "failed", .error = "the pipeline is deleted"});
-        return;
-    }
-    run = &runs.items[0];
-    if (!state_is_final(run->state))
-        return;
-    exit_code = (int)run->exit_status;
-    feed_conclude(server->feed, id,
+static void conclude(struct server *server, const struct store_run *run)
+{
+    int exit_code = (int)run->exit_status;
+
+    feed_conclude(server->feed, run->id,
                   &(struct feed_done){.status = state_name(run->state),
                                       .reason = reason_name(run->reason),
                                       .error = run->error,
                                       .exit_code = run->exit_status >= 0 ? &exit_code : NULL});
+}
+
+/* What has a record says itself how it ended, and that it cannot be read is told by the feed.
+ * False: nothing can be said now. */
+static bool conclude_if_over(const struct ctx *ctx, struct server *server, const char *id)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+    struct err why = ERR_INIT;
+
+    if (record_open(server->history->runs, id, &record, &why) == 0)
+        return true;
+    if (why.code != ERR_NOT_FOUND)
+        return why.errnum != EMFILE && why.errnum != ENFILE && why.errnum != ENOMEM;
+    if (store_get(ctx, server->history->store, id, &runs, &why) == 0) {
+        if (state_is_final(runs.items[0].state))
+            conclude(server, &runs.items[0]);
+        return true;
+    }
+    if (why.code != ERR_NOT_FOUND)
+        return false;
+    feed_conclude(server->feed, id,
+                  &(struct feed_done){.status = "failed", .error = "the pipeline is deleted"});
+    return true;
 }
 
 static void look_behind(void *arg)
@@ -115,7 +134,8 @@ static void look_behind(void *arg)
 
     ctx_init(&ctx, &about->server->ctx);
     ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "looking for a run");
-    conclude_if_over(&ctx, about->server, about->id);
+    if (!conclude_if_over(&ctx, about->server, about->id))
+        look_again(about->server, about->id);
     ctx_release(&ctx);
     free_about(about);
 }
@@ -123,6 +143,18 @@ static void look_behind(void *arg)
 void server_look_behind(struct server *server, const char *id)
 {
     submit_about(server, id, look_behind);
+}
+
+static void look_at_again(struct server *server)
+{
+    CLEANUP_STRVEC struct strvec again = {0};
+
+    pthread_mutex_lock(&server->again_mu);
+    again = server->again;
+    server->again = (struct strvec){0};
+    pthread_mutex_unlock(&server->again_mu);
+    for (size_t i = 0; i < again.len; i++)
+        server_look_behind(server, again.items[i]);
 }
 
 void server_tick(void *arg)
@@ -134,6 +166,7 @@ void server_tick(void *arg)
     clients_due(&server->clients, now_ms, &due);
     for (size_t i = 0; i < due.len; i++)
         submit_about(server, due.items[i], cancel_abandoned);
+    look_at_again(server);
     if (now_ms - server->pruned_ms < PRUNE_MS || atomic_exchange(&server->pruning, true))
         return;
     server->pruned_ms = now_ms;

@@ -36,6 +36,8 @@ struct server {
     atomic_int followers;
     pthread_mutex_t refresh_mu;
     atomic_llong refreshed_ms;
+    pthread_mutex_t again_mu;
+    struct strvec again; /* runs to look behind once more; guarded by again_mu */
     atomic_bool pruning;
     int64_t pruned_ms; /* of the loop */
     atomic_bool launcher_gone;

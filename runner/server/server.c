@@ -284,6 +284,7 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     workers_init(&server->workers, WORKERS);
     pthread_mutex_init(&server->refresh_mu, NULL);
     pthread_mutex_init(&server->fatal_mu, NULL);
+    pthread_mutex_init(&server->again_mu, NULL);
     server->pruned_ms = clock_monotonic_ms();
     server->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     clients_init(&server->clients, options->client_grace_ms);
@@ -396,6 +397,8 @@ void server_free(struct server *server)
     close(server->fatal_fd);
     pthread_mutex_destroy(&server->refresh_mu);
     pthread_mutex_destroy(&server->fatal_mu);
+    pthread_mutex_destroy(&server->again_mu);
+    strvec_release(&server->again);
     ctx_release(&server->ctx);
     free(server);
 }

@@ -45,6 +45,7 @@ static int setup(void **state)
     workers_init(&server->workers, 2);
     pthread_mutex_init(&server->refresh_mu, NULL);
     pthread_mutex_init(&server->fatal_mu, NULL);
+    pthread_mutex_init(&server->again_mu, NULL);
     clients_init(&server->clients, 0);
     assert_ok(ctx_init_root(&server->ctx, NULL, &test_err));
     assert_ok(
@@ -59,6 +60,93 @@ static int teardown(void **state)
     return rig_teardown(state);
 }
 
+/* --- followers of what has no record --- */
+
+struct follower {
+    struct feed_subscriber *subscriber;
+    int event_fd;
+};
+
+static void wake_follower(void *arg)
+{
+    eventfd_write(((struct follower *)arg)->event_fd, 1);
+}
+
+static void follow(struct follower *f, const char *id)
+{
+    const struct feed_subscription subscription = {.run_id = id,
+                                                   .format = FEED_PLAIN,
+                                                   .wake = wake_follower,
+                                                   .wake_arg = f};
+
+    f->event_fd = eventfd(0, EFD_CLOEXEC);
+    assert_ok(feed_subscribe(server->feed, &subscription, &f->subscriber, &test_err));
+}
+
+/* A failed look has been put down for the next tick; all that was looked is behind us. */
+static bool looks_again(const char *id)
+{
+    bool again;
+
+    pthread_mutex_lock(&server->again_mu);
+    again = strvec_has(&server->again, id);
+    pthread_mutex_unlock(&server->again_mu);
+    return again;
+}
+
+static void assert_done(struct follower *f, const char *text)
+{
+    struct feed_chunk *chunk;
+    eventfd_t count;
+    const char *message;
+    size_t size;
+    enum feed_got got;
+
+    while ((got = feed_next(f->subscriber, &chunk)) == FEED_NONE_YET)
+        assert_int_equal(eventfd_read(f->event_fd, &count), 0);
+    assert_int_equal(got, FEED_CHUNK);
+    message = feed_chunk_message(chunk, 0, &size);
+    assert_int_equal(size, strlen(text));
+    assert_memory_equal(message, text, size);
+    feed_chunk_unref(chunk);
+    feed_unsubscribe(f->subscriber);
+    close(f->event_fd);
+}
+
+static struct ctx ended;
+
+/* As long as the store does not answer nobody knows; when it does, it is told. */
+static void followers_wait_for_the_store(void **state)
+{
+    const struct queue_cancel cancel = {.reason = "no more", .by = "ann"};
+    const struct submission submission = {.file = "x", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+    struct feed_chunk *chunk;
+    struct follower follower;
+    struct ctx before = server->ctx;
+
+    (void)state;
+    queue_set_max_concurrent(server->queue, 1);
+    assert_ok(queue_submit(&test_ctx, server->queue, &submission, id, &test_err));
+    assert_ok(queue_submit(&test_ctx, server->queue, &submission, id, &test_err));
+    assert_ok(queue_cancel(&test_ctx, server->queue, id, &cancel, &test_err));
+    follow(&follower, id);
+    /* So the store says nothing. */
+    assert_ok(ctx_init_root(&ended, NULL, &test_err));
+    ctx_cancel(&ended, CTX_CAUSE_USER);
+    server->ctx = ended;
+    server_look_behind(server, id);
+    while (!looks_again(id))
+        assert_int_equal(feed_next(follower.subscriber, &chunk), FEED_NONE_YET);
+    server->ctx = before;
+    server_tick(server);
+    assert_done(&follower, "{\"type\":\"done\",\"payload\":"
+                           "\"cancelled by ann before it had begun: no more\"}");
+    ctx_release(&ended);
+}
+
+/* --- the end --- */
+
 static void the_queue_outlives_who_works(void **state)
 {
     (void)state;
@@ -71,6 +159,7 @@ int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        EACH(followers_wait_for_the_store),
         EACH(the_queue_outlives_who_works),
     };
 
