@@ -61,7 +61,7 @@ class Browser:
              "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--no-proxy-server",
              f"--user-data-dir={self.home}/profile", f"--window-size={width},{height}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=False, preexec_fn=arrange,
-            env={**os.environ, "HOME": self.home})
+            env={**os.environ, "HOME": self.home, "TMPDIR": self.home})
         log.close()
         os.close(there)
         os.close(here)

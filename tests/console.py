@@ -207,10 +207,7 @@ def a_hundred_thousand_lines(scene):
     scene.shot(page, "many")
 
 
-def a_server_that_is_killed(scene):
-    """`url` is the runner here: the server is the scene's own."""
-    service = Service(scene.url, pathlib.Path.cwd(), max_concurrent=2)
-    service.start()
+def watch_it_die(scene, service):
     scene.url = f"http://127.0.0.1:{service.port}"
     run = scene.submit("name: steady\nstages: [{name: s, jobs: [{name: j, steps: [{name: count, command: "
                        "\"for i in $(seq 1 40); do echo line $i; sleep 0.1; done\"}]}]}]")
@@ -228,7 +225,16 @@ def a_server_that_is_killed(scene):
     page.wait("document.querySelector('#connection').hidden")
     # What the browser says itself of a server that is away.
     page.errors = [error for error in page.errors if "ERR_CONNECTION" not in error and "ERR_INCOMPLETE" not in error]
-    service.process.terminate()
+
+
+def a_server_that_is_killed(scene):
+    """`url` is the runner here: the server is the scene's own."""
+    service = Service(scene.url, pathlib.Path.cwd(), max_concurrent=2)
+    service.start()
+    try:
+        watch_it_die(scene, service)
+    finally:
+        service.process.terminate()
     check(service.process.wait() == 0, "the server did not end as it should")
 
 

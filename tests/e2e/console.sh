@@ -28,7 +28,7 @@ test_cancelling_with_a_reason() { scene cancelling_with_a_reason; }
 test_a_hundred_thousand_lines() { scene a_hundred_thousand_lines; }
 
 test_a_server_that_is_killed() {
-    python3 "$sources/tests/console.py" a_server_that_is_killed "$RUNNER" "$(dirname "$RUNNER")/console"
+    "${case_env[@]}" python3 "$sources/tests/console.py" a_server_that_is_killed "$RUNNER" "$(dirname "$RUNNER")/console"
 }
 
 test_lists_keys_and_themes() { scene lists_keys_and_themes; }
