@@ -11,7 +11,8 @@
     "INSERT INTO runner_submissions (run, taken_by, options, file) VALUES ($1, $2, $3, $4)"
 #define SQL_WAITING                                                                                \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_submissions JOIN runner_runs ON key = run "      \
-    "WHERE taken_by = '' ORDER BY priority DESC, submitted_ms, run LIMIT $1"
+    "WHERE taken_by = '' AND state IN ('pending', 'running') "                                     \
+    "ORDER BY priority DESC, submitted_ms, run LIMIT $1"
 #define SQL_TAKEN                                                                                  \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_runs JOIN runner_submissions ON key = run "      \
     "WHERE state IN ('pending', 'running') AND taken_by <> '' ORDER BY submitted_ms, id LIMIT $1"
@@ -20,7 +21,8 @@
     "runner_runs WHERE id = $1)"
 #define SQL_TAKE                                                                                   \
     "UPDATE runner_submissions SET taken_by = $2 WHERE run = (SELECT key FROM runner_runs WHERE "  \
-    "id = $1) AND taken_by IN ('', $2) RETURNING file, options, taken_by"
+    "id = $1 AND state IN ('pending', 'running')) AND taken_by IN ('', $2) "                       \
+    "RETURNING file, options, taken_by"
 /* From one to another, of what has not begun. */
 #define SQL_PASS                                                                                   \
     "UPDATE runner_submissions SET taken_by = $3 WHERE run = (SELECT key FROM runner_runs WHERE "  \
@@ -239,9 +241,11 @@ static int refused(const struct ctx *ctx, struct db *db, const struct passing *p
         return not_found(passing->id, err);
     if (again && strcmp(now.taken_by, passing->to) == 0)
         return 0;
-    return err_set(err, ERR_CONFLICT,
-                   *now.taken_by ? "run %s has been taken already" : "run %s has not been taken",
-                   passing->id);
+    if (*now.taken_by && strcmp(now.taken_by, passing->to) != 0)
+        return err_set(err, ERR_CONFLICT, "run %s has been taken already", passing->id);
+    if (passing->from && *passing->from)
+        return err_set(err, ERR_CONFLICT, "run %s has not been taken", passing->id);
+    return err_set(err, ERR_CONFLICT, "run %s does not wait any more", passing->id);
 }
 
 static int read_body(const struct ctx *ctx, struct db *db, void *arg, bool again, struct err *err)

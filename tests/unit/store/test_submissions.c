@@ -340,6 +340,29 @@ static void each_is_taken_or_dropped_once(void **state)
         assert_int_equal(winners[i], 1);
 }
 
+/* Its record was followed while nobody had taken it. */
+static void what_has_ended_cannot_be_taken(void **state)
+{
+    const struct store_run run = {.id = "r1", .state = STATE_SUCCEEDED, .exit_status = 0};
+    const char *event = "{}";
+    struct store_change change = {
+        .id = "r1", .version = 1, .events = &event, .event_count = 1, .run = &run};
+
+    (void)state;
+    submit("r1", 0, 1000, "");
+    begin("r1");
+    assert_string_equal(waiting(0), "r1");
+    assert_ok(take("r1", ME));
+    assert_ok(take("r1", ME));
+    submit("r2", 0, 1000, "");
+    change.id = "r2";
+    begin("r2");
+    assert_ok(store_append(&test_ctx, store, &change, &test_err));
+    assert_string_equal(waiting(0), "");
+    assert_error(take("r2", ME), ERR_CONFLICT);
+    assert_message("run r2 does not wait any more");
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
@@ -349,6 +372,7 @@ int main(void)
         EACH(a_batch_goes_without_what_is_refused),
         EACH(higher_priorities_come_first),
         EACH(one_gets_it),
+        EACH(what_has_ended_cannot_be_taken),
         EACH(it_can_be_given_back_until_it_has_begun),
         EACH(what_is_dropped_has_ended),
         EACH(only_who_has_it_drops_it),
