@@ -68,6 +68,7 @@ static int load(const struct store_submitted *submitted, struct active *active, 
 
     json_decref(options);
     active->file = xstrdup(submitted->file);
+    active->name = xstrdup(submitted->name);
     return status;
 }
 

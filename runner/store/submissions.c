@@ -17,12 +17,12 @@
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_runs JOIN runner_submissions ON key = run "      \
     "WHERE state IN ('pending', 'running') AND taken_by <> '' ORDER BY submitted_ms, id LIMIT $1"
 #define SQL_READ                                                                                   \
-    "SELECT file, options, taken_by FROM runner_submissions WHERE run = (SELECT key FROM "         \
-    "runner_runs WHERE id = $1)"
+    "SELECT file, options, taken_by, name FROM runner_submissions JOIN runner_runs ON key = run "  \
+    "WHERE id = $1"
 #define SQL_TAKE                                                                                   \
     "UPDATE runner_submissions SET taken_by = $2 WHERE run = (SELECT key FROM runner_runs WHERE "  \
     "id = $1 AND state IN ('pending', 'running')) AND taken_by IN ('', $2) "                       \
-    "RETURNING file, options, taken_by"
+    "RETURNING file, options, taken_by, (SELECT name FROM runner_runs WHERE key = run)"
 /* From one to another, of what has not begun. */
 #define SQL_PASS                                                                                   \
     "UPDATE runner_submissions SET taken_by = $3 WHERE run = (SELECT key FROM runner_runs WHERE "  \
@@ -200,6 +200,7 @@ static int take_submitted(void *arg, const struct db_value *row, struct err *err
     found->file = arena_strndup(&found->arena, row[0].text, row[0].len);
     found->options = arena_strndup(&found->arena, row[1].text, row[1].len);
     found->taken_by = arena_strndup(&found->arena, row[2].text, row[2].len);
+    found->name = arena_strndup(&found->arena, row[3].text, row[3].len);
     return 0;
 }
 

@@ -44,6 +44,7 @@ int store_taken(const struct ctx *ctx, struct store *store, struct store_runs *r
     __attribute__((warn_unused_result));
 
 struct store_submitted {
+    const char *name; /* as it was submitted, or what the run says since */
     const char *file;
     const char *options;
     const char *taken_by; /* "": it waits; "-": it ended before it had begun */

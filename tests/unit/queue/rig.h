@@ -25,6 +25,7 @@ struct fake_run {
     char id[OWN_RUN_ID_SIZE];
     int started; /* how often */
     char *file;
+    char *name;
     char *image;
     struct fake_ear *ear;        /* of whom it was started */
     struct recording *recording; /* while it goes on */
@@ -169,6 +170,7 @@ static inline int fake_start(const struct ctx *ctx, void *arg, const struct queu
         run = &fake.runs[fake.count++];
         snprintf(run->id, sizeof(run->id), "%s", start->id);
         run->file = xstrdup(start->file);
+        run->name = xstrdup(start->name);
         run->image = start->options->image ? xstrdup(start->options->image) : NULL;
     }
     run->ear = arg;
@@ -441,6 +443,7 @@ static inline int rig_teardown(void **state)
         if (fake.runs[i].recording)
             fake_end_record(&fake.runs[i], STATE_SUCCEEDED);
         free(fake.runs[i].file);
+        free(fake.runs[i].name);
         free(fake.runs[i].image);
     }
     history_close(history);

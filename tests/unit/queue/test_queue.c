@@ -454,6 +454,23 @@ static void a_launcher_that_dies(void **state)
     assert_string_equal(fake.runs[1].id, waiting);
 }
 
+/* Whether it could start at once or had to wait. */
+static void the_name_that_was_given(void **state)
+{
+    CLEANUP_FREE char *first = NULL, *second = NULL;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    first = submit_as("x", "a", 0);
+    second = submit_as("x", "b", 0);
+    await_started(1);
+    fake_begin(first);
+    fake_end(first, STATE_SUCCEEDED);
+    await_started(2);
+    assert_string_equal(fake_find(first)->name, "given");
+    assert_string_equal(fake_find(second)->name, "given");
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -474,6 +491,7 @@ int main(void)
         EACH(draining),
         EACH(who_submits_while_it_stops),
         EACH(a_launcher_that_dies),
+        EACH(the_name_that_was_given),
     };
 
     return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
