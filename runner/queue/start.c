@@ -107,9 +107,10 @@ static void set_flag(struct queue *queue, bool *flag)
     pthread_mutex_unlock(&queue->mu);
 }
 
-/* False: the store does not answer. */
-static bool take(struct queue *queue, struct active *active)
+/* False: the store does not answer. What another server has is not active any more, and NULL. */
+static bool take(struct queue *queue, struct active **which)
 {
+    struct active *active = *which;
     CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
     struct err why = ERR_INIT;
 
@@ -125,6 +126,7 @@ static bool take(struct queue *queue, struct active *active)
             log_debug("queue", "run %s: %s", active->id, why.message);
             remove_active(queue, active);
         }
+        *which = NULL;
         return !away;
     }
     if (load(&submitted, active, &why) < 0) {
@@ -304,8 +306,8 @@ void queue_start_what_can(struct queue *queue)
         return;
     if (!can_hand_over(queue))
         give_back_taken(queue);
-    while (!is_put_off(queue) && (active = next(queue)) && take(queue, active)) {
-        if (active->stage == ACTIVE_TAKEN)
+    while (!is_put_off(queue) && (active = next(queue)) && take(queue, &active)) {
+        if (active && active->stage == ACTIVE_TAKEN)
             hand_over(queue, active);
     }
     settle_failed(queue);

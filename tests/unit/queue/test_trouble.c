@@ -98,14 +98,32 @@ static void a_run_that_cannot_begin_now(void **state)
     await_state(a, STATE_SUCCEEDED);
 }
 
+/* It was faster, or its user has cancelled it there. */
+static void what_another_server_has_taken(void **state)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    CLEANUP_FREE char *a = NULL, *b = NULL, *c = NULL;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("x", "a", 0);
+    await_starts(a, 1);
+    b = submit_as("x", "b", 0);
+    c = submit_as("x", "c", 0);
+    assert_ok(store_take(&test_ctx, history->store, b, "other/1/2/3", &submitted, &test_err));
+    fake_begin(a);
+    fake_end(a, STATE_SUCCEEDED);
+    await_starts(c, 1);
+    assert_null(fake_find(b));
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
-        EACH(a_record_that_cannot_be_opened),
-        EACH(a_launcher_that_dies_before_it_told),
-        EACH(a_run_that_cannot_be_handed_over_now),
-        EACH(a_run_that_cannot_begin_now),
+        EACH(a_record_that_cannot_be_opened),       EACH(a_launcher_that_dies_before_it_told),
+        EACH(a_run_that_cannot_be_handed_over_now), EACH(a_run_that_cannot_begin_now),
+        EACH(what_another_server_has_taken),
     };
 
     return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
