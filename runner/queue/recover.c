@@ -86,6 +86,14 @@ static bool is_known(struct queue *queue, const char *id)
     return known;
 }
 
+static void line_up(struct queue *queue, const struct store_run *run)
+{
+    pthread_mutex_lock(&queue->mu);
+    if (!queue_find_active(queue, run->id))
+        order_add(&queue->order, run->id, run->client, run->priority, run->submitted_ms);
+    pthread_mutex_unlock(&queue->mu);
+}
+
 /* It has no record: nothing has begun, and it can wait again; unless there was one. */
 static int wait_again(const struct ctx *ctx, struct queue *queue, const struct store_run *run,
                       struct err *err)
@@ -94,8 +102,11 @@ static int wait_again(const struct ctx *ctx, struct queue *queue, const struct s
 
     if (run->version > 0)
         return history_lose(ctx, queue->history, run->id, err);
-    if (store_give_back(ctx, queue->store, run->id, run->owner, &why) == 0)
+    if (store_give_back(ctx, queue->store, run->id, run->owner, &why) == 0) {
+        line_up(queue, run);
+        queue_wake(queue);
         return 0;
+    }
     /* Another that found it was faster. */
     if (why.code == ERR_CONFLICT || why.code == ERR_NOT_FOUND)
         return 0;
@@ -162,12 +173,8 @@ static int load_waiting(const struct ctx *ctx, struct queue *queue, struct err *
 
     if (store_waiting(ctx, queue->store, (int64_t)queue->options.max_waiting, &waiting, err) < 0)
         return -1;
-    pthread_mutex_lock(&queue->mu);
-    vec_foreach (const struct store_run *, run, &waiting) {
-        if (!queue_find_active(queue, run->id))
-            order_add(&queue->order, run->id, run->client, run->priority, run->submitted_ms);
-    }
-    pthread_mutex_unlock(&queue->mu);
+    vec_foreach (const struct store_run *, run, &waiting)
+        line_up(queue, run);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/queue/rig.h"
 
 #include "base/clock.h"
+#include "queue/inside.h"
 
 static void what_waited_waits_again(void **state)
 {
@@ -224,6 +225,26 @@ static void what_was_taken_without_its_knowing(void **state)
     await_starts("unknown", 1);
 }
 
+/* However much waits here, what was given back has its place among it. */
+static void what_is_left_does_not_wait_for_all_others(void **state)
+{
+    CLEANUP_FREE char *b = NULL, *c = NULL;
+    int fd;
+
+    (void)state;
+    fd = history_server_begin(history, "dying", &test_err);
+    assert_true(fd >= 0);
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    b = submit_as("x", "b", 0);
+    await_starts(b, 1);
+    c = submit_as("x", "c", 0);
+    submit_taken("older", "dying");
+    close(fd);
+    assert_ok(queue_recover(&test_ctx, queue, &test_err));
+    assert_int_equal(queue_position(queue, "older"), 2);
+    assert_int_equal(queue_position(queue, c), 1);
+}
+
 static int dying_fd = -1;
 
 int __real_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
@@ -301,6 +322,7 @@ int main(void)
         EACH(servers_in_other_places_are_left_alone),
         EACH(a_server_that_lives_is_left_alone),
         EACH(what_was_taken_without_its_knowing),
+        EACH(what_is_left_does_not_wait_for_all_others),
         EACH(a_server_that_takes_and_dies_while_it_is_looked),
         EACH(many_that_run),
     };
