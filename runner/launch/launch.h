@@ -67,7 +67,8 @@ struct launch_event {
     pid_t pid;  /* of the run; 0: none was started */
     int status; /* LAUNCH_ENDED: as waitpid() gives it */
     /* LAUNCH_REFUSED: why it could not begin. ERR_INVALID: what was submitted is wrong, and the
-     * text may be lines of diagnostics; else it is one line. */
+     * text may be lines of diagnostics; else it is one line. ERR_UNAVAILABLE: it may begin when it
+     * is asked for again. */
     enum err_code code;
     const char *text; /* until the next call; "" of the other kinds */
 };

@@ -97,6 +97,14 @@ become_run(struct server *s, const char *run_id, int request_fd)
     launch_run(s->options, run_id, request_fd, s->reports[1]);
 }
 
+static void refuse(struct server *s, const char *run_id, enum err_code code, const char *text)
+{
+    struct launch_report head = {.kind = LAUNCH_REFUSED, .code = code};
+
+    memcpy(head.run_id, run_id, sizeof(head.run_id));
+    tell_report(s, &head, text);
+}
+
 static void start(struct server *s, const struct launch_call *call, int request_fd)
 {
     struct child child = {.pid = fork()};
@@ -107,12 +115,10 @@ static void start(struct server *s, const struct launch_call *call, int request_
     if (child.pid > 0) {
         vec_push(&s->children, child);
     } else {
-        struct launch_report head = {.kind = LAUNCH_REFUSED, .code = ERR_SYSTEM};
         struct err err = ERR_INIT;
 
         err_errno(&err, "cannot start a process for the run");
-        memcpy(head.run_id, child.run_id, sizeof(head.run_id));
-        tell_report(s, &head, err.message);
+        refuse(s, child.run_id, err.code, err.message);
     }
 }
 
@@ -122,12 +128,17 @@ static bool receive(struct server *s)
     struct launch_call call;
     int fds[FDPASS_MAX];
     size_t fd_count;
+    bool is_call;
     ssize_t got = fdpass_recv(s->socket, &call, sizeof(call), fds, &fd_count);
 
     if (got < 0 && errno == EAGAIN)
         return true;
-    if (got == sizeof(call) && fd_count == 1 && memchr(call.run_id, '\0', sizeof(call.run_id)))
+    is_call = got == sizeof(call) && *call.run_id && memchr(call.run_id, '\0', sizeof(call.run_id));
+    if (is_call && fd_count == 1)
         start(s, &call, fds[0]);
+    else if (is_call && !fd_count) /* the kernel drops what there is no number for */
+        refuse(s, call.run_id, ERR_UNAVAILABLE,
+               "the process that starts runs has too many files open: try again");
     else if (got > 0)
         log_warn("launch", "a packet of %zd bytes is no request", got);
     for (size_t i = 0; i < fd_count; i++)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -650,6 +651,29 @@ static void test_many_runs(void **state)
     }
 }
 
+/* What is sent with a request cannot be taken then: it is refused, and not forgotten. */
+static void test_a_launcher_with_too_much_open(void **state)
+{
+    struct test *t = *state;
+    char id[OWN_RUN_ID_SIZE];
+    struct rlimit before;
+    struct rlimit none;
+
+    launch(t, id, STEPS(STEP("a", "true")));
+    assert_began(t, id);
+    assert_ended(t, id, EXITED(0));
+    assert_int_equal(prlimit(launcher_pid(t->launcher), RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){3, before.rlim_max};
+    assert_int_equal(prlimit(launcher_pid(t->launcher), RLIMIT_NOFILE, &none, NULL), 0);
+    make_id(id);
+    assert_ok(send_request(t, id, STEPS(STEP("a", "true")), NULL));
+    assert_refused(t, id, ERR_UNAVAILABLE, "has too many files open: try again");
+    assert_int_equal(prlimit(launcher_pid(t->launcher), RLIMIT_NOFILE, &before, NULL), 0);
+    assert_ok(send_request(t, id, STEPS(STEP("a", "true")), NULL));
+    assert_began(t, id);
+    assert_ended(t, id, EXITED(0));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -675,6 +699,7 @@ int main(void)
         TEST(test_the_launcher_is_not_interrupted),
         TEST(test_the_launcher_holds_nothing),
         TEST(test_garbage),
+        TEST(test_a_launcher_with_too_much_open),
         TEST(test_many_runs),
     };
 
