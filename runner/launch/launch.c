@@ -67,6 +67,8 @@ void launcher_stop(struct launcher *launcher)
 {
     if (!launcher)
         return;
+    /* A child of the program may have a copy, which would keep it open. */
+    shutdown(launcher->socket, SHUT_RDWR);
     close(launcher->socket);
     while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
         ;

@@ -674,6 +674,24 @@ static void test_a_launcher_with_too_much_open(void **state)
     assert_ended(t, id, EXITED(0));
 }
 
+/* It has all that the program had open when it was forked. */
+static void test_a_child_of_the_program(void **state)
+{
+    struct test *t = *state;
+    pid_t child = fork();
+
+    if (child == 0) {
+        alarm(20); /* or it is waited for */
+        for (;;)
+            pause();
+    }
+    launcher_stop(t->launcher);
+    t->launcher = NULL;
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -699,6 +717,7 @@ int main(void)
         TEST(test_the_launcher_is_not_interrupted),
         TEST(test_the_launcher_holds_nothing),
         TEST(test_garbage),
+        TEST(test_a_child_of_the_program),
         TEST(test_a_launcher_with_too_much_open),
         TEST(test_many_runs),
     };
