@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/manifests.h"
 #include "cli/runs.h"
+#include "cli/server_runs.h"
 #include "control/signals.h"
 #include "k8s/delete.h"
 
@@ -16,6 +17,7 @@ struct delete_args {
     int64_t timeout_ms;
     bool dry_run;
     char *history;
+    char *server;
     const struct strvec *runs;
     struct cli_manifests open;
 };
@@ -31,38 +33,73 @@ static const struct cli_option options[] = {
     {"timeout", 0, CLI_DURATION, AT(timeout_ms), "DURATION",
      "longest wait for objects of one rank (default 5m)", NULL, NULL},
     {"dry-run", 0, CLI_FLAG, AT(dry_run), NULL, "only show what would be deleted", NULL, NULL},
+    CLI_SERVER_OPTION(AT(server)),
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
 
 /* --- runs --- */
 
-/* All of them are looked up before the first is gone. */
-static int delete_runs(const struct ctx *ctx, void *arg, struct err *err)
+/* Where they are; `server` counts if `history` is NULL. */
+struct place {
+    struct history *history;
+    struct server_runs server;
+};
+
+static int find(const struct ctx *ctx, struct place *place, const char *name,
+                struct store_runs *ret, struct err *err)
 {
-    const struct delete_args *args = arg;
-    CLEANUP_HISTORY struct history *history = NULL;
+    return place->history ? cli_runs_get(ctx, place->history, name, ret, err)
+                          : server_runs_get(ctx, &place->server, name, ret, NULL, err);
+}
+
+static int delete_one(const struct ctx *ctx, struct place *place, const struct store_run *run,
+                      struct err *err)
+{
+    return place->history ? history_remove(ctx, place->history, run, err)
+                          : server_runs_delete(ctx, &place->server, run->id, err);
+}
+
+/* All of them are looked up before the first is gone. */
+static int delete_at(const struct ctx *ctx, const struct delete_args *args, struct place *place,
+                     struct err *err)
+{
     VEC(struct store_runs)
     found = {0};
-    int result = cli_runs_open(ctx, args->history, &history, err);
+    int result = 0;
 
     for (size_t i = 0; result == 0 && i < args->runs->len; i++) {
         struct store_runs runs = {0};
 
-        result = cli_runs_get(ctx, history, args->runs->items[i], &runs, err);
+        result = find(ctx, place, args->runs->items[i], &runs, err);
         vec_push(&found, runs);
     }
     for (size_t i = 0; result == 0 && i < found.len; i++) {
         const struct store_run *run = &found.items[i].items[0];
 
         if (!args->dry_run)
-            result = history_remove(ctx, history, run, err);
+            result = delete_one(ctx, place, run, err);
         if (result == 0)
             printf("%s run %s\n", args->dry_run ? "would delete" : "deleted", run->id);
     }
     vec_foreach (struct store_runs *, runs, &found)
         store_runs_release(runs);
     vec_release(&found);
+    return result;
+}
+
+static int delete_runs(const struct ctx *ctx, void *arg, struct err *err)
+{
+    const struct delete_args *args = arg;
+    struct place place = {0};
+    int result = -1;
+
+    if (args->server ? server_runs_open(args->server, &place.server, err) == 0
+                     : cli_runs_open(ctx, args->history, &place.history, err) == 0)
+        result = delete_at(ctx, args, &place, err);
+    if (args->server)
+        server_runs_close(&place.server);
+    history_close(place.history);
     return result;
 }
 

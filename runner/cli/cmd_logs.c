@@ -4,20 +4,11 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/logs.h"
 #include "cli/runs.h"
+#include "cli/server_runs.h"
 #include "event/read.h"
-#include "event/sink_plain.h"
-#include "record/log.h"
 #include "record/watch.h"
-
-struct logs_args {
-    char *history;
-    bool follow;
-    bool timestamps;
-    int64_t *tail; /* NULL: all */
-    const char *run;
-    const char *step; /* NULL: all */
-};
 
 #define AT(field) offsetof(struct logs_args, field)
 
@@ -26,24 +17,14 @@ static const struct cli_option options[] = {
     {"tail", 0, CLI_MAYBE_INT, AT(tail), "N", "begin with the last N lines", NULL, NULL},
     {"timestamps", 0, CLI_FLAG, AT(timestamps), NULL,
      "put the time before each line, with the names of its stage, job and step", NULL, NULL},
+    CLI_SERVER_OPTION(AT(server)),
     CLI_HISTORY_OPTION(AT(history)),
     {0},
 };
 
-struct logs {
-    const struct logs_args *args;
-    const struct store_run *run;
-    struct node root;
-    struct output_queue *queue;
-    struct sink_plain plain;
-    uint64_t skip;    /* lines of the next item */
-    uint64_t missing; /* bytes, to be told */
-    bool raw;         /* of one step: its bytes, and nothing else */
-};
-
 /* --- which step --- */
 
-static void find_named(const struct node *node, const char *name, struct strvec *ids,
+static void find_below(const struct node *node, const char *name, struct strvec *ids,
                        const char *run_id)
 {
     if (node->parent && strcmp(node->name, name) == 0) {
@@ -53,7 +34,27 @@ static void find_named(const struct node *node, const char *name, struct strvec 
         strvec_push(ids, id.data);
     }
     for (uint32_t i = 0; i < node->child_count; i++)
-        find_named(&node->children[i], name, ids, run_id);
+        find_below(&node->children[i], name, ids, run_id);
+}
+
+void logs_find_named(const struct logs *logs, const char *name, struct strvec *ids)
+{
+    find_below(&logs->root, name, ids, logs->run->id);
+}
+
+int logs_not_one(const struct logs *logs, const struct strvec *ids, struct err *err)
+{
+    const char *name = logs->args->step;
+    size_t run_size = strlen(logs->run->id);
+
+    if (!ids->len)
+        return err_set(err, ERR_NOT_FOUND,
+                       "run %s has no step \"%s\", nor is there output of a service of that name; "
+                       "runner show %s lists the steps",
+                       logs->run->id, name, logs->run->id);
+    return err_set(err, ERR_INVALID, "run %s has %zu of the name \"%s\": name one by %s or %s",
+                   logs->run->id, ids->len, name, ids->items[0] + run_size + 1,
+                   ids->items[1] + run_size + 1);
 }
 
 /* Services are not in the tree, but in the log if they have said something: adds those that have
@@ -106,23 +107,14 @@ static void find_placed(const struct logs *logs, const struct record *record, st
 static int find_step(const struct logs *logs, const struct record *record, char **ret,
                      struct err *err)
 {
-    const char *name = logs->args->step;
-    size_t run_size = strlen(logs->run->id);
     CLEANUP_STRVEC struct strvec ids = {0};
 
-    find_named(&logs->root, name, &ids, logs->run->id);
+    logs_find_named(logs, logs->args->step, &ids);
     if (!ids.len)
         find_placed(logs, record, &ids);
-    if (!ids.len)
-        return err_set(err, ERR_NOT_FOUND,
-                       "run %s has no step \"%s\", nor is there output of a service of that name; "
-                       "runner show %s lists the steps",
-                       logs->run->id, name, logs->run->id);
-    if (ids.len > 1)
-        return err_set(err, ERR_INVALID, "run %s has %zu of the name \"%s\": name one by %s or %s",
-                       logs->run->id, ids.len, name, ids.items[0] + run_size + 1,
-                       ids.items[1] + run_size + 1);
-    *ret = xstrdup(ids.items[0] + run_size + 1);
+    if (ids.len != 1)
+        return logs_not_one(logs, &ids, err);
+    *ret = xstrdup(ids.items[0] + strlen(logs->run->id) + 1);
     return 0;
 }
 
@@ -171,7 +163,7 @@ static void skip_lines(struct logs *logs, struct record_item *item)
     item->size -= at;
 }
 
-static void show_item(struct logs *logs, struct record_item *item)
+void logs_show(struct logs *logs, struct record_item *item)
 {
     skip_lines(logs, item);
     if (logs->raw)
@@ -191,7 +183,7 @@ static void show_missing(struct logs *logs)
     logs->missing = 0;
 }
 
-static int wait_for_room(const struct ctx *ctx, struct logs *logs, struct err *err)
+int logs_wait_for_room(const struct ctx *ctx, struct logs *logs, struct err *err)
 {
     struct pollfd room = {.fd = output_queue_room_fd(logs->queue), .events = POLLIN};
 
@@ -208,7 +200,7 @@ static int show_some(const struct ctx *ctx, struct logs *logs, struct record_log
     for (;;) {
         enum record_got got;
 
-        if (wait_for_room(ctx, logs, err) < 0)
+        if (logs_wait_for_room(ctx, logs, err) < 0)
             return -1;
         got = record_log_next(log, &item, &why);
         if (got == RECORD_ITEM && item.stream == RECORD_MISSING) {
@@ -218,7 +210,7 @@ static int show_some(const struct ctx *ctx, struct logs *logs, struct record_log
         show_missing(logs);
         switch (got) {
         case RECORD_ITEM:
-            show_item(logs, &item);
+            logs_show(logs, &item);
             break;
         case RECORD_DAMAGED:
             buf_addf(output_queue_begin(logs->queue), "runner: %s\n", why.message);
@@ -247,6 +239,15 @@ static int show_all(const struct ctx *ctx, struct logs *logs, struct record_log 
     }
 }
 
+int logs_begin(struct logs *logs, const char *node, struct err *err)
+{
+    if (output_queue_new(&logs->queue, err) < 0)
+        return -1;
+    logs->raw = node && !logs->args->timestamps;
+    sink_plain_init(&logs->plain, logs->queue, false, logs->args->timestamps);
+    return 0;
+}
+
 static int show_log(const struct ctx *ctx, struct logs *logs, const struct history *history,
                     struct err *err)
 {
@@ -267,10 +268,8 @@ static int show_log(const struct ctx *ctx, struct logs *logs, const struct histo
     if (logs->args->tail &&
         record_log_seek_tail(log, (uint64_t)*logs->args->tail, &logs->skip, err) < 0)
         return -1;
-    if (output_queue_new(&logs->queue, err) < 0)
+    if (logs_begin(logs, node, err) < 0)
         return -1;
-    logs->raw = node && !logs->args->timestamps;
-    sink_plain_init(&logs->plain, logs->queue, false, logs->args->timestamps);
     result = show_all(ctx, logs, log, watch, err);
     if (output_queue_finish(logs->queue, result < 0 ? NULL : err) < 0)
         return -1;
@@ -309,6 +308,8 @@ static int logs(const struct ctx *ctx, void *arg, struct err *err)
     struct logs logs = {.args = arg};
     int result = -1;
 
+    if (logs.args->server)
+        return logs_of_server(ctx, logs.args, err);
     if (cli_runs_open(ctx, logs.args->history, &history, err) < 0 ||
         cli_runs_get(ctx, history, logs.args->run, &runs, err) < 0)
         return -1;

@@ -196,3 +196,13 @@ int server_runs_cancel(const struct ctx *ctx, struct server_runs *server, const 
     json_decref(body);
     return result;
 }
+
+int server_runs_delete(const struct ctx *ctx, struct server_runs *server, const char *id,
+                       struct err *err)
+{
+    CLEANUP_BUF struct buf path = BUF_INIT;
+
+    buf_addstr(&path, "/pipelines/");
+    http_escape(&path, id);
+    return client_rest(ctx, &server->target, server->http, "DELETE", path.data, NULL, NULL, err);
+}

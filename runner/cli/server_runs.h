@@ -36,3 +36,6 @@ int server_runs_get(const struct ctx *ctx, struct server_runs *server, const cha
     __attribute__((warn_unused_result));
 int server_runs_cancel(const struct ctx *ctx, struct server_runs *server, const char *id,
                        const char *reason, struct err *err) __attribute__((warn_unused_result));
+/* ERR_CONFLICT: it has not ended. */
+int server_runs_delete(const struct ctx *ctx, struct server_runs *server, const char *id,
+                       struct err *err) __attribute__((warn_unused_result));

@@ -257,6 +257,44 @@ test_commands_on_runs_ask_a_server() {
     stop
 }
 
+test_logs_of_a_server_are_those_here() {
+    cat >p.yaml <<'YAML'
+name: demo
+stages:
+  - name: s
+    jobs:
+      - name: j
+        steps:
+          - {name: a, command: "echo one; echo two >&2; printf 'thr'; sleep 0.3; echo ee"}
+          - {name: b, command: "for i in $(seq 1 12000); do echo line $i.; done"}
+YAML
+    serve
+    assert_exit 0 "$RUNNER" client -s "$server" -d p.yaml
+    local id=$stdout shown options
+    assert_exit 0 "$RUNNER" logs -s "$server" -f "$id"
+    assert_eq 12000 "$(counted | wc -l)" "lines that were followed"
+    for options in "" "--timestamps" "--tail 7" "a" "0.0.1 --tail 3"; do
+        # shellcheck disable=SC2086
+        assert_exit 0 "$RUNNER" logs -s "$server" $id $options
+        shown=$stdout$stderr
+        # shellcheck disable=SC2086
+        assert_exit 0 "$RUNNER" logs --history ../history $id $options
+        assert_eq "$stdout$stderr" "$shown" "there and here, with $options"
+    done
+    assert_exit 1 "$RUNNER" logs -s "$server" "$id" nowhere
+    assert_contains "$stderr" 'has no step "nowhere"'
+    assert_exit 0 "$RUNNER" delete -s "$server" "${id:0:20}"
+    assert_eq "deleted run $id" "$stdout"
+    assert_exit 1 "$RUNNER" delete -s "$server" "$id"
+    count_to 10000 'sleep 0.05'
+    assert_exit 0 "$RUNNER" client -s "$server" -d p.yaml
+    id=$stdout
+    assert_exit 1 "$RUNNER" delete -s "$server" "$id"
+    assert_contains "$stderr" "has not ended"
+    assert_exit 0 "$RUNNER" cancel -s "$server" "$id"
+    stop
+}
+
 # Servers that do not speak runner.v2: what they call done is no verdict.
 classic() {
     beside python3 "$fakes/classic_server.py" "$1"
