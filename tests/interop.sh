@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The server and the client with those of the pipeline whose protocol they speak, which the module
-# proxy may not give: then that is the one test. PIPELINE_PEER names a program that is there already.
-source "$(dirname "$0")/../lib.sh"
+# The server and the client with those of the pipeline whose protocol they speak, on this machine:
+#
+#   PIPELINE_PEER=PROGRAM RUNNER=build/debug/runner tests/interop.sh
+#
+# That program is not among what the tests install: tests/fake/classic_server.py has its ways for
+# tests/e2e/client.sh, and tests/e2e/server.sh speaks as its client does. It listens on all addresses,
+# so run this in a network namespace (unshare --net, with its loopback up).
+export DOCKER_HOST=${DOCKER_HOST:-unix:///nonexistent} RUNNER_TEST_ENV=${RUNNER_TEST_ENV:-$(dirname "$0")/env}
+source "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC2034
 needs_daemon=no
-
-peer=${PIPELINE_PEER:-}
-if [[ -z $peer && ${1:-} != --case ]]; then
-    # shellcheck source=/dev/null
-    peer=$(source "$RUNNER_TEST_ENV/env.sh" && pipeline_given 2>/dev/null && pipeline_build >&2 && pipeline_bin) || peer=none
-    export PIPELINE_PEER=$peer
-fi
+peer=${PIPELINE_PEER:?the program}
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 answers() { curl -s -o /dev/null -u me:secret "http://127.0.0.1:$port/"; }
@@ -52,60 +52,52 @@ stages:
 YAML
 }
 
-if [[ $peer == none ]]; then
-    test_the_module_proxy_does_not_give_it() {
-        # shellcheck source=/dev/null
-        ! (source "$RUNNER_TEST_ENV/env.sh" && pipeline_given) || fail "it does: it could not be built"
-    }
-else
-    test_their_client_and_our_server() {
-        ours
-        pipeline "echo second"
-        run "$peer" client -c p.yaml -s "$server"
-        assert_eq 0 "$status"
-        assert_contains "$stderr$stdout" hello
-        assert_contains "$stderr$stdout" somebody
-        assert_contains "$stderr" problem
-        assert_eq succeeded "$("$RUNNER" list -s "$server" --format json | jq -r '.[0].status')"
-        stop
-    }
+test_their_client_and_our_server() {
+    ours
+    pipeline "echo second"
+    run "$peer" client -c p.yaml -s "$server"
+    assert_eq 0 "$status"
+    assert_contains "$stderr$stdout" hello
+    assert_contains "$stderr$stdout" somebody
+    assert_contains "$stderr" problem
+    assert_eq succeeded "$("$RUNNER" list -s "$server" --format json | jq -r '.[0].status')"
+    stop
+}
 
-    test_their_client_and_a_failure() {
-        ours
-        pipeline "echo second; exit 3"
-        run "$peer" client -c p.yaml -s "$server"
-        assert_eq 1 "$status"
-        assert_contains "$stderr$stdout" 'step "b" failed: exit code 3'
-        run "$peer" client -c p.yaml -s "ws://me:wrong@127.0.0.1:$port"
-        assert_eq 1 "$status"
-        assert_contains "$stderr$stdout" 401
-        stop
-    }
+test_their_client_and_a_failure() {
+    ours
+    pipeline "echo second; exit 3"
+    run "$peer" client -c p.yaml -s "$server"
+    assert_eq 1 "$status"
+    assert_contains "$stderr$stdout" 'step "b" failed: exit code 3'
+    run "$peer" client -c p.yaml -s "ws://me:wrong@127.0.0.1:$port"
+    assert_eq 1 "$status"
+    assert_contains "$stderr$stdout" 401
+    stop
+}
 
-    test_our_client_and_their_server() {
-        theirs
-        pipeline "echo second"
-        run "$RUNNER" client -c p.yaml -s "$server"
-        assert_eq 0 "$status"
-        assert_contains "$stdout" hello
-        assert_contains "$stdout" somebody
-        assert_contains "$stderr" problem
-        run "$RUNNER" client -c p.yaml -s "ws://me:wrong@127.0.0.1:$port"
-        assert_eq 1 "$status"
-        assert_contains "$stderr" "wants a user name and a password"
-        stop
-    }
+test_our_client_and_their_server() {
+    theirs
+    pipeline "echo second"
+    run "$RUNNER" client -c p.yaml -s "$server"
+    assert_eq 0 "$status"
+    assert_contains "$stdout" hello
+    assert_contains "$stdout" somebody
+    assert_contains "$stderr" problem
+    run "$RUNNER" client -c p.yaml -s "ws://me:wrong@127.0.0.1:$port"
+    assert_eq 1 "$status"
+    assert_contains "$stderr" "wants a user name and a password"
+    stop
+}
 
-    test_our_client_and_a_failure() {
-        theirs
-        pipeline "echo second; exit 3"
-        run "$RUNNER" client -c p.yaml -s "$server"
-        assert_eq 1 "$status"
-        assert_contains "$stderr" "exit status 3"
-        run "$RUNNER" list -s "$server" --format json
-        assert_eq "interop failed" "$(jq -r '.[0] | "\(.name) \(.status)"' <<<"$stdout")"
-        stop
-    }
-fi
-
+test_our_client_and_a_failure() {
+    theirs
+    pipeline "echo second; exit 3"
+    run "$RUNNER" client -c p.yaml -s "$server"
+    assert_eq 1 "$status"
+    assert_contains "$stderr" "exit status 3"
+    run "$RUNNER" list -s "$server" --format json
+    assert_eq "interop failed" "$(jq -r '.[0] | "\(.name) \(.status)"' <<<"$stdout")"
+    stop
+}
 run_tests "$@"

@@ -26,8 +26,6 @@ source "$RUNNER_TEST_ENV/go_build.sh"
 source "$RUNNER_TEST_ENV/compose_build.sh"
 # shellcheck source=agent_build.sh
 source "$RUNNER_TEST_ENV/agent_build.sh"
-# shellcheck source=pipeline_build.sh
-source "$RUNNER_TEST_ENV/pipeline_build.sh"
 # shellcheck source=kubernetes.sh
 source "$RUNNER_TEST_ENV/kubernetes.sh"
 # shellcheck source=registry.sh
