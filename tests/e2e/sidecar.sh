@@ -9,7 +9,7 @@ image=runner-test/runner
 declare -A case_timeout=([test_workspace_at_another_path]=600 [test_workspace_in_a_volume]=300
     [test_workspace_of_the_container_alone]=300 [test_services_and_what_is_kept]=300
     [test_killed_sidecar_leaves_nothing]=300 [test_missing_source_names_both_paths]=300 [test_compose_file]=300
-    [test_compose_project]=300)
+    [test_compose_project]=300 [test_compose_server]=300)
 
 # sidecar OPTION… -- ARGUMENT…: runs the runner's image with the socket and the options.
 sidecar() {
@@ -170,6 +170,32 @@ test_compose_file() {
     assert_contains "$stderr" "exit code 3"
     assert_eq made "$(cat made)" "the file on the host"
     "${compose[@]}" down -v >"$case_dir/down.log" 2>&1
+}
+
+# deploy/sidecar/server.yaml: what it runs is beside it, and goes when it is killed.
+test_compose_server() {
+    local port run
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    local url=http://runner:secret@127.0.0.1:$port
+    local compose=(env DOCKER_SOCKET="$socket" STATE="$PWD/state" PASSWORD=secret LISTEN="127.0.0.1:$port"
+        docker-compose -p sidecar-server -f "$root/deploy/sidecar/server.yaml")
+    runner_image runner
+    "${compose[@]}" up -d >"$case_dir/up.log" 2>&1 || fail "up: $(tail -n 20 "$case_dir/up.log")"
+    wait_for 60 curl -sf -o /dev/null "$url/readyz"
+    pipeline '{name: a, command: "echo made >made; hostname"}, {name: b, command: cat made}' >p.yaml
+    run "$RUNNER" client -s "$url" p.yaml
+    assert_eq 0 "$status" "exit status"
+    assert_contains "$stdout" "[step(2/2): b] made"
+    pipeline '{name: a, command: "echo begun; sleep 1000"}' >p.yaml
+    run "$RUNNER" client --detach -s "$url" p.yaml
+    assert_eq 0 "$status" "exit status"
+    run=$stdout
+    wait_for 60 eval '"$RUNNER" logs -s "$url" "$run" | grep -q begun'
+    "${compose[@]}" kill >"$case_dir/kill.log" 2>&1
+    "${compose[@]}" start >"$case_dir/start.log" 2>&1
+    wait_for 60 eval '"$RUNNER" list -s "$url" --format json | jq -e ".[] | select(.id == \"$run\" and .status == \"failed\" and .reason == \"lost\")"'
+    "${compose[@]}" down -v >"$case_dir/down.log" 2>&1
+    assert_no_leftovers 60
 }
 
 run_tests "$@"
