@@ -138,7 +138,8 @@ static bool receive(struct server *s)
         start(s, &call, fds[0]);
     else if (is_call && !fd_count) /* the kernel drops what there is no number for */
         refuse(s, call.run_id, ERR_UNAVAILABLE,
-               "the process that starts runs has too many files open: try again");
+               "the process that starts runs could not take the pipeline, as when it has too many "
+               "files open: try again");
     else if (got > 0)
         log_warn("launch", "a packet of %zd bytes is no request", got);
     for (size_t i = 0; i < fd_count; i++)
