@@ -118,6 +118,9 @@ static int drop_waiting(const struct ctx *ctx, struct queue *queue, const char *
     CLEANUP_FREE char *text = describe(cancel);
     int status = queue_drop(ctx, queue, id, "", STATE_CANCELLED, text, err);
 
+    /* A server that is gone came to begin it meanwhile. */
+    if (status == 0 && queue_has_record(queue, id, NULL) > 0)
+        (void)!queue->launcher.cancel(ctx, queue->launcher.arg, id, cancel, NULL);
     queue_wake(queue);
     return status;
 }
@@ -129,15 +132,16 @@ static int cancel_of_others(const struct ctx *ctx, struct queue *queue, const ch
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
     CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
-    CLEANUP_RECORD struct record *record = NULL;
+    int begun;
 
     if (store_get(ctx, queue->store, id, &runs, err) < 0)
         return -1;
     id = runs.items[0].id;
     if (state_is_final(runs.items[0].state))
         return has_ended(&runs.items[0], err);
-    if (record_open(queue->history->runs, id, &record, NULL) == 0)
-        return tell_run(ctx, queue, id, cancel, err);
+    begun = queue_has_record(queue, id, err);
+    if (begun != 0)
+        return begun < 0 ? -1 : tell_run(ctx, queue, id, cancel, err);
     if (store_read_submitted(ctx, queue->store, id, &submitted, NULL) == 0 && !*submitted.taken_by)
         return drop_waiting(ctx, queue, id, cancel, err);
     return err_set(err, ERR_UNSUPPORTED,
@@ -146,12 +150,23 @@ static int cancel_of_others(const struct ctx *ctx, struct queue *queue, const ch
 
 /* --- all of them --- */
 
+static void leave_to_order(struct queue *queue, struct active *leaving, bool late)
+{
+    pthread_mutex_lock(&queue->mu);
+    if (late)
+        queue_add_late(queue, leaving->id);
+    back_into_order(queue, leaving);
+    pthread_mutex_unlock(&queue->mu);
+    queue_wake(queue);
+}
+
 int queue_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
                  const struct queue_cancel *cancel, struct err *err)
 {
     struct err why = ERR_INIT;
     struct active *leaving = NULL;
     bool active;
+    int begun;
 
     pthread_mutex_lock(&queue->mu);
     active = queue_find_active(queue, id) != NULL;
@@ -162,12 +177,15 @@ int queue_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
         return cancel_active(ctx, queue, id, cancel, err);
     if (!leaving)
         return cancel_of_others(ctx, queue, id, cancel, err);
+    /* A server that is gone may have begun it, which the store does not know yet. */
+    begun = queue_has_record(queue, id, err);
+    if (begun != 0) {
+        leave_to_order(queue, leaving, begun > 0);
+        return begun < 0 ? -1 : tell_run(ctx, queue, id, cancel, err);
+    }
     if (drop_waiting(ctx, queue, id, cancel, &why) < 0 && why.code != ERR_CONFLICT &&
         why.code != ERR_NOT_FOUND) {
-        pthread_mutex_lock(&queue->mu);
-        back_into_order(queue, leaving);
-        pthread_mutex_unlock(&queue->mu);
-        queue_wake(queue);
+        leave_to_order(queue, leaving, false);
         return err_set(err, why.code, "%s", why.message);
     }
     pthread_mutex_lock(&queue->mu);

@@ -100,6 +100,7 @@ struct queue {
     VEC(struct change)
     changes;                /* that the owner is to be told */
     struct strvec doubtful; /* submissions that failed, and may have been written */
+    struct strvec late;     /* they wait, and a server that is gone may have begun them */
     bool took;              /* rows may have been taken by this server */
     bool doubted;           /* and nobody knows whether one of them was */
     bool draining;
@@ -130,11 +131,15 @@ struct active *queue_find_active(const struct queue *queue, const char *id);
 struct active *queue_add_active(struct queue *queue, const char *id, const char *client,
                                 int64_t priority, int64_t submitted_ms, enum active_stage stage);
 void queue_remove_active(struct queue *queue, struct active *active);
+/* It waits, and may have, or get, a record: that is looked for. */
+void queue_add_late(struct queue *queue, const char *id);
 /* Whether another run of that client may be started now. */
 bool queue_has_room(struct queue *queue, const char *client);
 /* Waits until something of what is active has changed; mu is released meanwhile. */
 int queue_wait_change(const struct ctx *ctx, struct queue *queue, struct err *err);
 
+/* 1: it has a record; 0: it has none; -1: that cannot be seen now. */
+int queue_has_record(const struct queue *queue, const char *id, struct err *err);
 /* Ends a run in the store that has not begun. */
 int queue_drop(const struct ctx *ctx, struct queue *queue, const char *id, const char *taken_by,
                enum state state, const char *error, struct err *err);
@@ -147,7 +152,8 @@ void queue_start_what_can(struct queue *queue);
 /* All that the launcher tells now. */
 void queue_hear_launcher(struct queue *queue);
 void queue_launcher_is_gone(struct queue *queue, const struct err *err);
-/* Looks for the records of runs that were handed over, as far as it is time. */
+/* Looks for the records of runs that were handed over, here or by a server that is gone, as far as
+ * it is time. */
 void queue_search_records(struct queue *queue);
 /* Milliseconds until something of this is to be tried again; -1: nothing is. */
 int queue_start_wait_ms(struct queue *queue);

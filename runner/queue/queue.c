@@ -121,6 +121,22 @@ int queue_wait_change(const struct ctx *ctx, struct queue *queue, struct err *er
     return status < 0 ? -1 : 0;
 }
 
+void queue_add_late(struct queue *queue, const char *id)
+{
+    if (!strvec_has(&queue->late, id))
+        strvec_push(&queue->late, id);
+}
+
+int queue_has_record(const struct queue *queue, const char *id, struct err *err)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    struct err why = ERR_INIT;
+
+    if (record_open(queue->history->runs, id, &record, &why) == 0)
+        return 1;
+    return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
+}
+
 int queue_drop(const struct ctx *ctx, struct queue *queue, const char *id, const char *taken_by,
                enum state state, const char *error, struct err *err)
 {
@@ -241,6 +257,7 @@ void queue_close(struct queue *queue)
     vec_release(&queue->followed);
     vec_release(&queue->changes);
     strvec_release(&queue->doubtful);
+    strvec_release(&queue->late);
     order_release(&queue->order);
     queue_unlock_owner(queue);
     cleanup_fd(&queue->inotify_fd);

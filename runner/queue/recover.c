@@ -86,11 +86,13 @@ static bool is_known(struct queue *queue, const char *id)
     return known;
 }
 
-static void line_up(struct queue *queue, const struct store_run *run)
+static void line_up(struct queue *queue, const struct store_run *run, bool late)
 {
     pthread_mutex_lock(&queue->mu);
     if (!queue_find_active(queue, run->id))
         order_add(&queue->order, run->id, run->client, run->priority, run->submitted_ms);
+    if (late)
+        queue_add_late(queue, run->id);
     pthread_mutex_unlock(&queue->mu);
 }
 
@@ -103,7 +105,8 @@ static int wait_again(const struct ctx *ctx, struct queue *queue, const struct s
     if (run->version > 0)
         return history_lose(ctx, queue->history, run->id, err);
     if (store_give_back(ctx, queue->store, run->id, run->owner, &why) == 0) {
-        line_up(queue, run);
+        /* The process that was forked for it may not have come to make it yet. */
+        line_up(queue, run, true);
         queue_wake(queue);
         return 0;
     }
@@ -174,7 +177,7 @@ static int load_waiting(const struct ctx *ctx, struct queue *queue, struct err *
     if (store_waiting(ctx, queue->store, (int64_t)queue->options.max_waiting, &waiting, err) < 0)
         return -1;
     vec_foreach (const struct store_run *, run, &waiting)
-        line_up(queue, run);
+        line_up(queue, run, queue_has_record(queue, run->id, NULL) != 0);
     return 0;
 }
 

@@ -450,19 +450,6 @@ static struct active **list_sought(struct queue *queue, size_t *ret_count)
     return sought;
 }
 
-void queue_search_records(struct queue *queue)
-{
-    CLEANUP_FREE struct active **sought = NULL;
-    size_t count;
-
-    if (!queue->search_ms || clock_monotonic_ms() < queue->search_ms)
-        return;
-    queue->search_ms = 0;
-    sought = list_sought(queue, &count);
-    for (size_t i = 0; i < count; i++)
-        find_record(queue, sought[i]);
-}
-
 int queue_start_wait_ms(struct queue *queue)
 {
     int64_t at = queue->search_ms;
@@ -475,6 +462,84 @@ int queue_start_wait_ms(struct queue *queue)
         return -1;
     wait = at - clock_monotonic_ms();
     return wait < 0 ? 0 : (int)wait;
+}
+
+/* One that waits here has a record: it is followed, unless another server does. */
+static void take_begun(struct queue *queue, const char *id)
+{
+    CLEANUP_FREE struct order_item *item = NULL;
+    CLEANUP_FREE char *client = NULL;
+    struct active *active = NULL;
+
+    pthread_mutex_lock(&queue->mu);
+    item = order_take(&queue->order, id, true, &client);
+    if (item)
+        active =
+            queue_add_active(queue, id, client, item->priority, item->submitted_ms, ACTIVE_LEAVING);
+    pthread_mutex_unlock(&queue->mu);
+    if (!active || !take(queue, &active) || !active || active->stage != ACTIVE_TAKEN)
+        return;
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_STARTING;
+    pthread_mutex_unlock(&queue->mu);
+    conclude(queue, active, "the record of the run is gone");
+}
+
+/* Needs mu. One that is out of the order for a moment comes back. */
+static bool waits(struct queue *queue, const char *id)
+{
+    const struct active *active = queue_find_active(queue, id);
+
+    return active ? active->stage == ACTIVE_LEAVING : order_position(&queue->order, id) > 0;
+}
+
+/* Those that have a record by now do not wait. */
+static void look_at_late(struct queue *queue)
+{
+    CLEANUP_STRVEC struct strvec late = {0};
+
+    pthread_mutex_lock(&queue->mu);
+    late = queue->late;
+    queue->late = (struct strvec){0};
+    pthread_mutex_unlock(&queue->mu);
+    for (size_t i = 0; i < late.len; i++) {
+        const char *id = late.items[i];
+
+        if (queue_has_record(queue, id, NULL) > 0)
+            take_begun(queue, id);
+        pthread_mutex_lock(&queue->mu);
+        if (waits(queue, id))
+            queue_add_late(queue, id);
+        if (queue->late.len)
+            queue->search_ms = clock_monotonic_ms() + SEARCH_MS;
+        pthread_mutex_unlock(&queue->mu);
+    }
+}
+
+static bool has_late(struct queue *queue)
+{
+    bool has;
+
+    pthread_mutex_lock(&queue->mu);
+    has = queue->late.len > 0;
+    pthread_mutex_unlock(&queue->mu);
+    return has;
+}
+
+void queue_search_records(struct queue *queue)
+{
+    CLEANUP_FREE struct active **sought = NULL;
+    size_t count;
+
+    if (!queue->search_ms && has_late(queue))
+        queue->search_ms = clock_monotonic_ms();
+    if (!queue->search_ms || clock_monotonic_ms() < queue->search_ms)
+        return;
+    queue->search_ms = 0;
+    sought = list_sought(queue, &count);
+    for (size_t i = 0; i < count; i++)
+        find_record(queue, sought[i]);
+    look_at_late(queue);
 }
 
 /* Nobody tells of beginnings and ends any more: the records do. */

@@ -245,6 +245,54 @@ static void what_is_left_does_not_wait_for_all_others(void **state)
     assert_int_equal(queue_position(queue, c), 1);
 }
 
+/* The process that was forked by a launcher that is gone makes its record when the run waits again.
+ */
+static char *begin_late(void)
+{
+    CLEANUP_FREE char *b = NULL;
+    char *a;
+
+    open_queue(&(struct queue_options){.max_concurrent = 2});
+    b = submit_as("x", "b", 0);
+    await_starts(b, 1);
+    fake_begin(b);
+    await_state(b, STATE_RUNNING);
+    a = submit_as("x", "a", 0);
+    await_starts(a, 1);
+    close_queue();
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    assert_int_equal(queue_position(queue, a), 1);
+    pthread_mutex_lock(&fake.mu);
+    fake_make_record(fake_find(a));
+    pthread_mutex_unlock(&fake.mu);
+    return a;
+}
+
+static void what_begins_late_is_cancelled(void **state)
+{
+    const struct queue_cancel how = {.by = "ann"};
+    CLEANUP_FREE char *a = begin_late();
+
+    (void)state;
+    assert_ok(queue_cancel(&test_ctx, queue, a, &how, &test_err));
+    assert_string_equal(fake.cancelled, a);
+    assert_int_not_equal(stored(a).state, STATE_CANCELLED);
+}
+
+static void what_begins_late_is_followed(void **state)
+{
+    CLEANUP_FREE char *a = begin_late();
+
+    (void)state;
+    await_state(a, STATE_RUNNING);
+    assert_int_equal(queue_position(queue, a), 0);
+    pthread_mutex_lock(&fake.mu);
+    fake_end_record(fake_find(a), STATE_SUCCEEDED);
+    pthread_mutex_unlock(&fake.mu);
+    await_state(a, STATE_SUCCEEDED);
+    assert_int_equal(fake_find(a)->started, 1);
+}
+
 static int dying_fd = -1;
 
 int __real_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
@@ -323,6 +371,8 @@ int main(void)
         EACH(a_server_that_lives_is_left_alone),
         EACH(what_was_taken_without_its_knowing),
         EACH(what_is_left_does_not_wait_for_all_others),
+        EACH(what_begins_late_is_cancelled),
+        EACH(what_begins_late_is_followed),
         EACH(a_server_that_takes_and_dies_while_it_is_looked),
         EACH(many_that_run),
     };
