@@ -123,10 +123,16 @@ static void take_result(struct queue *queue, struct active *active, enum err_cod
     tell(queue, active, following_row(active->following)->state);
 }
 
+static void read_record(struct active *active)
+{
+    following_read(active->following);
+    active->seen = true;
+}
+
 /* Its process has ended; the launcher knows better if it is one of its own. */
 static bool has_gone(const struct active *active)
 {
-    return !active->of_launcher && !following_is_written(active->following);
+    return !active->of_launcher && active->seen && !following_is_written(active->following);
 }
 
 /* --- all of them --- */
@@ -143,7 +149,7 @@ static size_t collect(struct queue *queue, struct store_change *changes, struct 
 
         if (!active->dirty)
             continue;
-        following_read(active->following);
+        read_record(active);
         active->dirty = !active->written;
         if (active->written)
             continue;
@@ -243,7 +249,7 @@ static void look_at_closing(struct queue *queue)
         if (!active->closing_left)
             continue;
         active->closing_left--;
-        following_read(active->following);
+        read_record(active);
         if (!following_is_written(active->following))
             active->closing_left = 0;
     }

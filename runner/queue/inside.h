@@ -56,6 +56,7 @@ struct active {
     char *failed_text;
     struct following *following;
     int watch;        /* of inotify; -1: none */
+    bool seen;        /* its record has been read */
     bool dirty;       /* the record may have more than the store */
     bool written;     /* all of it is in the store, the end included */
     enum state told;  /* to the owner */

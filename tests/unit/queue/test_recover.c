@@ -293,6 +293,29 @@ static void what_begins_late_is_followed(void **state)
     assert_int_equal(fake_find(a)->started, 1);
 }
 
+/* What was written a moment ago keeps the next from being read at once. */
+static void what_was_not_read_yet_goes_on(void **state)
+{
+    const struct store_run known = {.submitted_ms = 1};
+    struct fake_run run = {.id = "followed"};
+    struct queue alone = {.history = history, .store = history->store, .inotify_fd = -1};
+    struct active *active;
+
+    (void)state;
+    pthread_mutex_init(&alone.mu, NULL);
+    fake_make_record(&run);
+    alone.looked_ms = alone.flushed_ms = clock_monotonic_ms();
+    active = queue_add_active(&alone, "followed", "c", 0, 1, ACTIVE_STARTING);
+    assert_ok(queue_follow(&alone, active, &known, &test_err));
+    queue_follow_all(&alone);
+    assert_false(active->over);
+    fake_end_record(&run, STATE_SUCCEEDED);
+    queue_remove_active(&alone, active);
+    vec_release(&alone.active);
+    vec_release(&alone.followed);
+    pthread_mutex_destroy(&alone.mu);
+}
+
 static int dying_fd = -1;
 
 int __real_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
@@ -373,6 +396,7 @@ int main(void)
         EACH(what_is_left_does_not_wait_for_all_others),
         EACH(what_begins_late_is_cancelled),
         EACH(what_begins_late_is_followed),
+        EACH(what_was_not_read_yet_goes_on),
         EACH(a_server_that_takes_and_dies_while_it_is_looked),
         EACH(many_that_run),
     };
