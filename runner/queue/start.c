@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "queue/inside.h"
+#include "record/record.h"
 
 enum {
     STORE_RETRY_MS = 1000,
@@ -277,6 +278,40 @@ static bool store_answers(struct queue *queue)
     return true;
 }
 
+/* Others may have had the store follow a record which its process then took back. */
+static int lose_failed(struct queue *queue, const struct active *active, struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    CLEANUP_RECORD struct record *record = NULL;
+    struct err why = ERR_INIT;
+
+    if (record_open(queue->history->runs, active->id, &record, &why) == 0 ||
+        why.code != ERR_NOT_FOUND)
+        return err_set(err, ERR_CONFLICT, "there is a record");
+    if (history_lose(&queue->ctx, queue->history, active->id, err) < 0 ||
+        store_get(&queue->ctx, queue->store, active->id, &runs, err) < 0)
+        return -1;
+    if (!state_is_final(runs.items[0].state))
+        return err_set(err, ERR_CONFLICT, "somebody else has taken it");
+    pthread_mutex_lock(&queue->mu);
+    queue_changed(queue, active->id, runs.items[0].state);
+    pthread_mutex_unlock(&queue->mu);
+    return 0;
+}
+
+static int drop_failed(struct queue *queue, const struct active *active, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    if (queue_drop(&queue->ctx, queue, active->id, queue->owner, active->failed_state,
+                   active->failed_text, &why) == 0)
+        return 0;
+    if (why.code == ERR_CONFLICT)
+        return lose_failed(queue, active, err);
+    *err = why;
+    return -1;
+}
+
 /* Ends in the store what has not begun. */
 static void settle_failed(struct queue *queue)
 {
@@ -285,8 +320,7 @@ static void settle_failed(struct queue *queue)
     while ((active = find_stage(queue, ACTIVE_FAILED))) {
         struct err why = ERR_INIT;
 
-        if (queue_drop(&queue->ctx, queue, active->id, queue->owner, active->failed_state,
-                       active->failed_text, &why) < 0) {
+        if (drop_failed(queue, active, &why) < 0) {
             if (queue_store_is_away(queue, &why))
                 return;
             log_warn("queue", "run %s has not begun: %s; the store does not take that: %s",

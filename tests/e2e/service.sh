@@ -84,6 +84,18 @@ test_it_cancels_them() {
     assert_no_leftovers 10
 }
 
+# More than what `exec` keeps of one, which cannot be compressed.
+test_all_of_a_log_is_kept() {
+    local run
+    head -c 12M /dev/urandom >data
+    serve
+    run=$(submit "base64 $PWD/data")
+    wait_for 60 is succeeded "$run"
+    assert_eq "$(base64 data | sha256sum)" "$("${case_env[@]}" "$RUNNER" logs --history history "$run" t | sha256sum)"
+    end
+    assert_no_leftovers 10
+}
+
 # As in a container without an init.
 test_it_is_the_first_process() {
     serve_by=(unshare --pid --fork --kill-child --mount-proc)
