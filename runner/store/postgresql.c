@@ -9,7 +9,7 @@
 /* What the advisory lock of the migrations is called: "runner". */
 #define MIGRATION_LOCK "128021020406130"
 
-enum { DELAY_MIN_MS = 20, DELAY_MAX_MS = 500 };
+enum { DELAY_MIN_MS = 20, DELAY_MAX_MS = 500, SILENCE_FACTOR = 3 };
 
 struct postgresql_db {
     struct db db;
@@ -174,13 +174,22 @@ static int migrate_body(const struct ctx *ctx, struct db *base, void *arg, bool 
 
 static int migrate(const struct ctx *ctx, struct postgresql_db *db, struct err *err)
 {
+    int64_t silence_ms = db->connection.silence_ms;
     int64_t version = 0;
     const struct db_work look = {.mode = DB_READS, .body = version_body, .arg = &version};
     const struct db_work work = {.mode = DB_WRITE, .body = migrate_body};
 
+    int status;
+
     if (transact(ctx, &db->db, &look, err) < 0)
         return -1;
-    return version == db_postgresql_version ? 0 : transact(ctx, &db->db, &work, err);
+    if (version == db_postgresql_version)
+        return 0;
+    /* Tables that are large take their time. */
+    db->connection.silence_ms = 0;
+    status = transact(ctx, &db->db, &work, err);
+    db->connection.silence_ms = silence_ms;
+    return status;
 }
 
 int db_postgresql_open(const struct ctx *ctx, const char *url, int64_t wait_ms, struct db **ret,
@@ -189,9 +198,14 @@ int db_postgresql_open(const struct ctx *ctx, const char *url, int64_t wait_ms, 
     struct postgresql_db *db = xcalloc(1, sizeof(*db));
 
     db->db.ops = &ops;
+    if (pq_connection_init(&db->connection, url, wait_ms, err) < 0) {
+        close_db(&db->db);
+        return -1;
+    }
+    /* A lock is waited for in silence. */
+    db->connection.silence_ms = SILENCE_FACTOR * wait_ms;
     /* One that is not there at the start is not waited for. */
-    if (pq_connection_init(&db->connection, url, wait_ms, err) < 0 ||
-        pq_connection_open(ctx, &db->connection, err) < 0 || migrate(ctx, db, err) < 0) {
+    if (pq_connection_open(ctx, &db->connection, err) < 0 || migrate(ctx, db, err) < 0) {
         close_db(&db->db);
         return -1;
     }

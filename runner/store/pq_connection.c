@@ -66,6 +66,15 @@ static int lost(struct pq_connection *connection, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "%s does not answer: %s", connection->place, reason.data);
 }
 
+/* It stands still, be it that its machine does: what was sent may be done when it goes on. */
+static int silent(struct pq_connection *connection, struct err *err)
+{
+    pq_connection_close(connection);
+    connection->failure = PQ_FAILURE_LOST;
+    return err_set(err, ERR_UNAVAILABLE, "%s does not answer: it has said nothing for %lld ms",
+                   connection->place, (long long)connection->silence_ms);
+}
+
 /* The context ended in the middle of something: the server rolls back when it sees that nobody is
  * there. */
 static int ended(struct pq_connection *connection)
@@ -97,10 +106,14 @@ static int wait_for(const struct ctx *ctx, struct pq_connection *connection, sho
                     struct err *err)
 {
     struct pollfd fd = {.fd = connection->pq->socket(connection->handle), .events = events};
+    int ready;
 
     if (fd.fd < 0)
         return lost(connection, err);
-    return ctx_poll(ctx, &fd, 1, -1, err) < 0 ? ended(connection) : fd.revents;
+    ready = ctx_poll(ctx, &fd, 1, connection->silence_ms ? (int)connection->silence_ms : -1, err);
+    if (ready < 0)
+        return ended(connection);
+    return ready == 0 ? silent(connection, err) : fd.revents;
 }
 
 static int connect_steps(const struct ctx *ctx, struct pq_connection *connection, struct err *err)

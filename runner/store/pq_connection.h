@@ -20,7 +20,10 @@ struct pq_connection {
     char *url;
     char *place; /* the URL without user, password and options: for messages */
     PGconn *handle;
-    int64_t wait_ms; /* for locks, and for the server to answer at all */
+    int64_t wait_ms; /* for locks, and for the server to take a connection */
+    /* For a sign of it in the middle of something, after which the connection is given up; 0: for
+     * ever. */
+    int64_t silence_ms;
     enum pq_failure failure;
 };
 

@@ -42,7 +42,9 @@
 struct store;
 
 struct store_options {
-    int64_t wait_ms; /* for locks of others, and for a server that went away; 0: 5 seconds */
+    /* For locks of others, and for a server that went away; 0: 5 seconds. One that stands still is
+     * given up after three times that. */
+    int64_t wait_ms;
 };
 
 /* Opens, or makes, the file with the directories above it, or the tables in the database; brings an

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -144,6 +146,34 @@ static void a_server_that_is_silent(void **state)
     assert_error(open_wait(where, 100, &silent), ERR_UNAVAILABLE);
     assert_string_equal(test_err.message, "postgresql:///x does not answer");
     close(fd);
+}
+
+static void signal_sessions(const char *pids, int signal)
+{
+    char *end;
+
+    for (long pid = strtol(pids, &end, 10); pid > 0; pid = strtol(end, &end, 10))
+        assert_int_equal(kill((pid_t)pid, signal), 0);
+}
+
+static void a_server_that_stands_still(void **state)
+{
+    CLEANUP_STORE struct store *hasty = NULL;
+    char pids[200];
+    int status;
+
+    (void)state;
+    assert_ok(open_wait(url, 200, &hasty));
+    assert_ok(add(hasty, "r1"));
+    snprintf(pids, sizeof(pids), "%s",
+             stores_sql("SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE "
+                        "application_name = 'runner'"));
+    signal_sessions(pids, SIGSTOP);
+    status = add(hasty, "r2");
+    signal_sessions(pids, SIGCONT);
+    assert_error(status, ERR_UNAVAILABLE);
+    assert_message("does not answer: it has said nothing for 600 ms");
+    assert_ok(add(hasty, "r3"));
 }
 
 static PGconn *connect_other(void)
@@ -362,13 +392,10 @@ int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        EACH(a_server_that_was_restarted),
-        EACH(a_server_that_comes_back_is_waited_for),
-        EACH(a_server_that_stays_away),
-        EACH(a_server_that_is_silent),
-        EACH(a_lock_of_another),
-        EACH(what_a_server_refuses),
-        EACH(an_older_store_is_brought_up_to_date),
+        EACH(a_server_that_was_restarted),   EACH(a_server_that_comes_back_is_waited_for),
+        EACH(a_server_that_stays_away),      EACH(a_server_that_is_silent),
+        EACH(a_server_that_stands_still),    EACH(a_lock_of_another),
+        EACH(what_a_server_refuses),         EACH(an_older_store_is_brought_up_to_date),
         EACH(a_commit_that_nobody_answered),
     };
 
