@@ -42,6 +42,28 @@ int mark_add(const char *dir, const char *kind, const char *name, struct err *er
     return fs_mkdir_p(marks, 0700, err) < 0 ? -1 : add(path, err);
 }
 
+/* Some file systems cannot, and have nothing to lose. */
+static int sync_fd(int fd, const char *path, struct err *err)
+{
+    return fsync(fd) < 0 && errno != EINVAL ? err_errno(err, "cannot write %s", path) : 0;
+}
+
+static int sync_directory(const char *path, struct err *err)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? err_errno(err, "cannot open %s", path) : sync_fd(fd, path, err);
+}
+
+int mark_sync(const char *dir, const char *kind, int mark, struct err *err)
+{
+    CLEANUP_FREE char *marks = fs_join(dir, kind);
+
+    if (sync_fd(mark, marks, err) < 0 || sync_directory(marks, err) < 0)
+        return -1;
+    return sync_directory(dir, err);
+}
+
 int mark_take(const char *dir, const char *kind, const char *name)
 {
     CLEANUP_FREE char *path = path_of(dir, kind, name);

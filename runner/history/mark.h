@@ -14,6 +14,9 @@
  * behind: of a run, its record is on the way. */
 int mark_add(const char *dir, const char *kind, const char *name, struct err *err)
     __attribute__((warn_unused_result));
+/* Has that mark, of that kind, on the disk when it returns. */
+int mark_sync(const char *dir, const char *kind, int mark, struct err *err)
+    __attribute__((warn_unused_result));
 void mark_remove(const char *dir, const char *kind, const char *name);
 /* A descriptor of a mark that nobody holds, and none can as long as it is open; -1: there is no
  * such mark. */

@@ -7,7 +7,12 @@
 
 int history_server_begin(const struct history *history, const char *name, struct err *err)
 {
-    return mark_add(history->dir, MARKS_SERVERS, name, err);
+    CLEANUP_FD int mark = mark_add(history->dir, MARKS_SERVERS, name, err);
+
+    /* What it takes in a database elsewhere outlives a loss of power: so must its mark. */
+    if (mark < 0 || mark_sync(history->dir, MARKS_SERVERS, mark, err) < 0)
+        return -1;
+    return steal_fd(&mark);
 }
 
 void history_server_end(const struct history *history, const char *name, int fd)

@@ -1,6 +1,8 @@
 /* What a queue finds that another has left: one that was closed is, for the next, one that died. */
 #include "tests/unit/queue/rig.h"
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "queue/inside.h"
 
@@ -316,6 +318,48 @@ static void what_was_not_read_yet_goes_on(void **state)
     pthread_mutex_destroy(&alone.mu);
 }
 
+static struct stat synced[8];
+static size_t synced_count;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+    if (synced_count < 8)
+        (void)fstat(fd, &synced[synced_count++]);
+    return __real_fsync(fd);
+}
+
+static bool was_synced(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    for (size_t i = 0; i < synced_count; i++) {
+        if (synced[i].st_dev == st.st_dev && synced[i].st_ino == st.st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* A database elsewhere does not forget what it has taken when the power is lost. */
+static void its_name_is_on_the_disk(void **state)
+{
+    CLEANUP_FREE char *marks = fs_join(history->dir, "servers");
+    CLEANUP_FREE char *mark = fs_join(marks, "name");
+    int fd;
+
+    (void)state;
+    synced_count = 0;
+    fd = history_server_begin(history, "name", &test_err);
+    assert_true(fd >= 0);
+    assert_true(was_synced(mark));
+    assert_true(was_synced(marks));
+    assert_true(was_synced(history->dir));
+    history_server_end(history, "name", fd);
+}
+
 static int dying_fd = -1;
 
 int __real_store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret,
@@ -397,6 +441,7 @@ int main(void)
         EACH(what_begins_late_is_cancelled),
         EACH(what_begins_late_is_followed),
         EACH(what_was_not_read_yet_goes_on),
+        EACH(its_name_is_on_the_disk),
         EACH(a_server_that_takes_and_dies_while_it_is_looked),
         EACH(many_that_run),
     };
