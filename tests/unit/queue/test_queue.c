@@ -176,6 +176,32 @@ static void a_run_that_is_refused(void **state)
     assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
 }
 
+/* Behind its record, which others had seen. */
+static void a_run_that_takes_its_record_back(void **state)
+{
+    CLEANUP_FREE char *id = NULL;
+    struct fake_run *run;
+
+    (void)state;
+    open_queue(NULL);
+    id = submit_as("ann", "x", 0);
+    await_started(1);
+    pthread_mutex_lock(&fake.mu);
+    run = fake_find(id);
+    fake_make_record(run);
+    pthread_mutex_unlock(&fake.mu);
+    do
+        assert_ok(history_follow(&test_ctx, history, id, &test_err));
+    while (stored(id).state != STATE_RUNNING);
+    recording_discard(steal_ptr(&run->recording));
+    node_release(&run->root);
+    fake_refuse(id, ERR_SYSTEM, "too many open files");
+    await_state(id, STATE_FAILED);
+    assert_int_equal(stored(id).state, STATE_FAILED);
+    assert_int_equal(stored(id).reason, REASON_LOST);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+}
+
 static void a_process_that_dies_before_it_begins(void **state)
 {
     CLEANUP_FREE char *id = NULL;
@@ -481,6 +507,7 @@ int main(void)
         EACH(so_many_of_one_client),
         EACH(too_many_wait),
         EACH(a_run_that_is_refused),
+        EACH(a_run_that_takes_its_record_back),
         EACH(a_process_that_dies_before_it_begins),
         EACH(a_run_that_has_begun_before),
         EACH(what_waits_is_cancelled_at_once),
