@@ -375,7 +375,8 @@ static int start_launcher(struct server_args *args, const struct cli_history_opt
                 .open_store = object_store_open_at,
                 .open_store_arg = &args->stores},
         .history = args->history_dir,
-        .log_bytes = history->log_bytes,
+        /* All that is known of a run is there, unlike that of `exec`, which was shown. */
+        .log_bytes = args->history.log ? history->log_bytes : 0,
     };
 
     cli_engine_services(&args->engines, &how.run.services);
