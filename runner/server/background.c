@@ -66,6 +66,12 @@ static void free_about(struct about_run *about)
     free(about);
 }
 
+static bool may_pass(const struct err *err)
+{
+    return err_is_away(err) || err->code == ERR_TIMEOUT || err->code == ERR_CANCELLED ||
+           err->code == ERR_SYSTEM;
+}
+
 static void cancel_abandoned(void *arg)
 {
     struct about_run *about = arg;
@@ -75,8 +81,12 @@ static void cancel_abandoned(void *arg)
 
     ctx_init(&ctx, &about->server->ctx);
     ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "cancelling a run");
-    if (queue_cancel(&ctx, about->server->queue, about->id, &cancel, &err) < 0 &&
-        err.code != ERR_CONFLICT && err.code != ERR_NOT_FOUND)
+    if (queue_cancel(&ctx, about->server->queue, about->id, &cancel, &err) == 0 ||
+        err.code == ERR_CONFLICT || err.code == ERR_NOT_FOUND)
+        err_clear(&err);
+    else if (may_pass(&err))
+        clients_put_back(&about->server->clients, about->id, clock_monotonic_ms());
+    else
         log_warn("server", "run %s, whose client has gone, cannot be cancelled: %s", about->id,
                  err.message);
     ctx_release(&ctx);

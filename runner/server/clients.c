@@ -77,6 +77,14 @@ void clients_forget(struct clients *clients, const char *id)
     pthread_mutex_unlock(&clients->mu);
 }
 
+void clients_put_back(struct clients *clients, const char *id, int64_t due_ms)
+{
+    pthread_mutex_lock(&clients->mu);
+    if (!find(clients, id))
+        vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id), .due_ms = due_ms}));
+    pthread_mutex_unlock(&clients->mu);
+}
+
 void clients_due(struct clients *clients, int64_t now_ms, struct strvec *out)
 {
     pthread_mutex_lock(&clients->mu);

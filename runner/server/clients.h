@@ -32,5 +32,7 @@ bool clients_hold(struct clients *clients, const char *id);
 void clients_let_go(struct clients *clients, const char *id, int64_t now_ms);
 /* It has ended. */
 void clients_forget(struct clients *clients, const char *id);
+/* Nobody holds it, and it could not be cancelled: it is due at that time once more. */
+void clients_put_back(struct clients *clients, const char *id, int64_t due_ms);
 /* Takes those out that are due. */
 void clients_due(struct clients *clients, int64_t now_ms, struct strvec *out);

@@ -145,6 +145,50 @@ static void followers_wait_for_the_store(void **state)
     ctx_release(&ended);
 }
 
+/* --- runs whose clients have gone --- */
+
+static bool is_kept(const char *id)
+{
+    bool kept = false;
+
+    pthread_mutex_lock(&server->clients.mu);
+    vec_foreach (const struct clients_run *, run, &server->clients.runs)
+        kept |= strcmp(run->id, id) == 0;
+    pthread_mutex_unlock(&server->clients.mu);
+    return kept;
+}
+
+/* That it goes on because nobody could be told is not for ever. */
+static void what_nobody_waits_for_is_cancelled_later(void **state)
+{
+    const struct submission submission = {.file = "x", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+
+    (void)state;
+    assert_ok(queue_submit(&test_ctx, server->queue, &submission, id, &test_err));
+    await_started(1);
+    fake_begin(id);
+    await_state(id, STATE_RUNNING);
+    clients_add(&server->clients, id);
+    clients_let_go(&server->clients, id, 0);
+    pthread_mutex_lock(&fake.mu);
+    fake.cancel_result = ERR_UNAVAILABLE;
+    pthread_mutex_unlock(&fake.mu);
+    server_tick(server);
+    while (!is_kept(id))
+        sched_yield();
+    pthread_mutex_lock(&fake.mu);
+    assert_int_equal(fake.cancels, 1);
+    fake.cancel_result = ERR_NONE;
+    pthread_mutex_unlock(&fake.mu);
+    server_tick(server);
+    pthread_mutex_lock(&fake.mu);
+    while (fake.cancels < 2)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    assert_string_equal(fake.reason, "its client has gone");
+    pthread_mutex_unlock(&fake.mu);
+}
+
 /* --- the end --- */
 
 static void the_queue_outlives_who_works(void **state)
@@ -160,6 +204,7 @@ int main(void)
 #define EACH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(followers_wait_for_the_store),
+        EACH(what_nobody_waits_for_is_cancelled_later),
         EACH(the_queue_outlives_who_works),
     };
 
