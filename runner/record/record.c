@@ -289,6 +289,14 @@ void record_list_release(struct record_list *list)
     vec_release(list);
 }
 
+/* ".new", or ".3.new". */
+static bool is_new(const char *suffix)
+{
+    size_t digits = *suffix == '.' ? strspn(suffix + 1, "0123456789") : 0;
+
+    return strcmp(digits ? suffix + 1 + digits : suffix, NEW_SUFFIX) == 0;
+}
+
 /* A creation that has only begun has no lock yet. */
 static bool is_left_over(int runs_fd, const char *name)
 {
@@ -299,8 +307,7 @@ static bool is_left_over(int runs_fd, const char *name)
         return false;
     if (strcmp(suffix, GONE_SUFFIX) == 0)
         return true;
-    return strcmp(suffix, NEW_SUFFIX) == 0 &&
-           (int64_t)st.st_mtime * 1000 < clock_wall_ms() - NEW_AGE_S * 1000;
+    return is_new(suffix) && (int64_t)st.st_mtime * 1000 < clock_wall_ms() - NEW_AGE_S * 1000;
 }
 
 void record_sweep(int runs_fd)

@@ -34,6 +34,7 @@ enum {
     END_NODES_MAX = 1000,
     /* Of events that wait for a disk that is full. */
     EVENTS_WAIT_MAX = 8 << 20,
+    NEW_TRIES_MAX = 100,
 };
 
 struct record_writer {
@@ -465,19 +466,38 @@ static int fill(const char *name, struct record_writer *w, const struct record_o
     return options->furnish ? options->furnish(options->furnish_arg, dir_fd, err) : 0;
 }
 
+/* What a process has left that was killed at this point is in nobody's way: another name is as
+ * good.
+ */
+static char *make_directory(const struct record_writer *w, struct err *err)
+{
+    for (int attempt = 0;; attempt++) {
+        CLEANUP_FREE char *name = attempt ? xasprintf("%s.%d" NEW_SUFFIX, w->run_id, attempt)
+                                          : xasprintf("%s" NEW_SUFFIX, w->run_id);
+
+        if (mkdirat(w->runs_fd, name, 0700) == 0)
+            return steal_ptr(&name);
+        if (errno != EEXIST || attempt == NEW_TRIES_MAX) {
+            err_errno(err, "cannot create %s", w->path);
+            return NULL;
+        }
+    }
+}
+
 /* It gets its name when it is locked: whoever finds it and no lock knows that it is over. */
 static int create_in(const char *runs_dir, struct record_writer *w,
                      const struct record_options *options, struct err *err)
 {
-    CLEANUP_FREE char *name = xasprintf("%s" NEW_SUFFIX, w->run_id);
+    CLEANUP_FREE char *name = NULL;
 
     free(w->path);
     w->path = fs_join(runs_dir, w->run_id);
     w->runs_fd = state_dir_open(runs_dir, err);
     if (w->runs_fd < 0)
         return -1;
-    if (mkdirat(w->runs_fd, name, 0700) < 0)
-        return err_errno(err, "cannot create %s", w->path);
+    name = make_directory(w, err);
+    if (!name)
+        return -1;
     /* That takes time where there are many records: one in about 32 does it. */
     if (w->run_id[strlen(w->run_id) - 1] == '0')
         record_sweep(w->runs_fd);

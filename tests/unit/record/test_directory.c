@@ -206,29 +206,43 @@ static void a_record_that_goes_can_be_read_on(void **state)
 /* Of a removal and of a creation, long ago and just now. */
 static void what_the_dead_left_goes_with_one_of_the_next(void **state)
 {
-    static const char *const left[] = {"a.gone", "b.new", "c.new", "other.thing"};
+    static const char *const left[] = {"a.gone", "b.new", "c.new", "other.thing", "b.1.new"};
     struct rig *r = *state;
     const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
     struct record_writer *writer;
 
     rig_create(r, 0);
     assert_ok(rig_finish(r));
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         CLEANUP_FREE char *path = fs_join(r->runs, left[i]);
 
         assert_int_equal(mkdir(path, 0700), 0);
-        if (i == 1)
+        if (i == 1 || i == 4)
             assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
     }
     create_run(r, "01no", &writer);
     record_discard(writer);
-    assert_int_equal(entries_of(r->runs), 5);
+    assert_int_equal(entries_of(r->runs), 6);
     create_run(r, "01sweeps0", &writer);
     record_discard(writer);
     assert_int_equal(entries_of(r->runs), 3);
     mode_of(r, RUN);
     mode_of(r, "c.new");
     mode_of(r, "other.thing");
+}
+
+/* A run may be begun again whose process was killed as it made the record. */
+static void what_the_dead_began_is_in_nobodys_way(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_FREE char *left = fs_join(r->runs, RUN ".new/below");
+    CLEANUP_RECORD struct record *record = NULL;
+
+    assert_ok(fs_mkdir_p(left, 0700, &test_err));
+    rig_create(r, 0);
+    assert_ok(rig_finish(r));
+    record = rig_open(r);
+    assert_int_equal(entries_of(r->runs), 2);
 }
 
 enum { AT_ONCE = 4, TO_REMOVE = 60 };
@@ -353,6 +367,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(only_the_user_can_look, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_record_is_made_once, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(what_the_dead_began_is_in_nobodys_way, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test_setup_teardown(the_lock_tells_who_writes, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(records_are_listed_by_time, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(others_cannot_be_trusted, rig_setup, rig_teardown),
