@@ -226,12 +226,11 @@ static int room_fd(struct event_sink *sink)
 /* A line as it was queued, an object, gets its number. */
 static void add_line(struct record_writer *w, const char *line, size_t size)
 {
-    if (w->events.len > EVENTS_WAIT_MAX)
-        return;
     buf_addf(&w->events, "{\"seq\":%llu,", (unsigned long long)w->next_seq++);
     buf_add(&w->events, line + 1, size - 1);
 }
 
+/* What too much waits before is lost; but for the last line, without which the run would be. */
 static void add_lines(struct record_writer *w, const char *data, size_t size)
 {
     const char *end = data + size;
@@ -239,7 +238,8 @@ static void add_lines(struct record_writer *w, const char *data, size_t size)
     while (data < end) {
         size_t len = (size_t)((const char *)memchr(data, '\n', (size_t)(end - data)) - data) + 1;
 
-        add_line(w, data, len);
+        if (w->events.len <= EVENTS_WAIT_MAX)
+            add_line(w, data, len);
         data += len;
     }
 }

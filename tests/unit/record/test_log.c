@@ -587,6 +587,36 @@ static void events_outlast_a_full_disk(void **state)
     buf_release(&told.notes);
 }
 
+static int is_end(void *arg, const struct record_event *event)
+{
+    size_t size;
+    const char *name = record_event_name(event, &size);
+
+    *(bool *)arg = size == strlen("RunEnded") && memcmp(name, "RunEnded", size) == 0;
+    return 0;
+}
+
+/* Events that are too many to wait for the disk are lost, and how the run ended is not. */
+static void the_end_outlasts_a_full_disk(void **state)
+{
+    struct rig *r = *state;
+    enum { SIZE = 64 << 10 };
+    CLEANUP_FREE char *noise = xcalloc(1, SIZE);
+    CLEANUP_RECORD struct record *record = NULL;
+    bool ended = false;
+
+    memset(noise, 'n', SIZE - 1);
+    rig_create(r, 0);
+    limit_files(1000);
+    for (int i = 0; i < 400; i++)
+        event_bus_note(&r->bus, &r->root, "%s", noise);
+    limit_files(RLIM_INFINITY);
+    (void)!rig_finish(r);
+    record = rig_open(r);
+    assert_int_equal(record_events_read(record, 0, is_end, &ended, &test_err), 0);
+    assert_true(ended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +633,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_costs_output_and_no_run, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(events_outlast_a_full_disk, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(the_end_outlasts_a_full_disk, rig_setup, rig_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
