@@ -182,6 +182,7 @@ static void adopt(struct transport *t, int fd, const struct sockaddr_storage *ad
     int yes = 1;
 
     if (!is_unix) {
+        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
         if (t->tls_cert)

@@ -3,12 +3,20 @@
  * A connection of HTTP/1.1 is not read while a request of it is with a worker, or a stream has
  * nothing to say: what comes behind would otherwise be taken for more of the body, or have the loop
  * spin. So it is the sweep (transport.c) that notices when a client goes that only listens. Nor can
- * such a connection be written to, so that it is read again as soon as something is to be. */
+ * such a connection be written to, so that it is read again as soon as something is to be.
+ *
+ * What has been read of the next request before the one ahead of it is answered, the library keeps
+ * aside. A head that comes from there it has not put away yet when it looks there for the body, so
+ * that it takes that for it, and goes round for ever or reads what has been freed. It tells nobody
+ * where a head comes from. But as long as it keeps something it does not read: if nothing has been
+ * read since the request ahead was answered, all of the head was there before. Such a request is
+ * refused when it has a body; it would come from nobody who waits for answers. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/tcp_read.h"
 #include "server/transport_inside.h"
 
 enum {
@@ -16,6 +24,8 @@ enum {
      */
     BODY_GRACE_MS = 20 * 1000,
     BODY_BYTES_PER_SECOND = 4096,
+    /* No head is shorter. What has been read grows by one when the stream ends. */
+    HEAD_MIN = 16,
 };
 
 static bool is_mux(const struct transport *t, struct lws *wsi)
@@ -50,21 +60,24 @@ static void hand_over(struct transport *t, struct web_call *call)
     t->options.hooks.request(t->options.hooks.arg, &request, call);
 }
 
-/* Answers by itself. */
-static void refuse(struct web_call *call, int status, const char *why)
+static int write_refusal(struct transport *t, struct web_call *call);
+
+/* What comes of a request that is refused is not taken: of HTTP/1.1, -1 closes the connection once
+ * the response has gone. */
+static int refuse(struct transport *t, struct web_call *call)
 {
-    web_response_error(&call->response, status, "%s", why);
     call->response.close = true;
+    if (!is_mux(t, call->wsi))
+        return write_refusal(t, call);
     call->state = CALL_HEADERS;
     transport_want_write(call);
+    return 0;
 }
 
-static void refuse_large(struct transport *t, struct web_call *call)
+static char *too_large(const struct transport *t)
 {
-    CLEANUP_FREE char *why =
-        xasprintf("the body of a request may have %zu bytes; see --max-body", t->options.body_max);
-
-    refuse(call, 413, why);
+    return xasprintf("the body of a request may have %zu bytes; see --max-body",
+                     t->options.body_max);
 }
 
 /* --- requests --- */
@@ -82,7 +95,6 @@ static int begin_body(struct transport *t, struct web_call *call, int64_t length
     return t->lws->write(call->wsi, t->out + LWS_PRE, size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
 }
 
-/* A response that refuses is given when the body, if any, need not be waited for. */
 static bool is_admitted(struct transport *t, struct web_call *call)
 {
     struct link *link = transport_link(t, call->wsi);
@@ -99,38 +111,85 @@ static bool may_have_body(const char *method)
            strcmp(method, "PATCH") == 0;
 }
 
+/* Whether the library waits for one. */
+static bool has_body(const struct web_call *call, int64_t length)
+{
+    return length == -1 ? call->request.method && may_have_body(call->request.method) : length != 0;
+}
+
+/* Whether its head had been read before the request ahead of it was answered. */
+static bool is_ahead(const struct transport *t, struct lws *wsi)
+{
+    const struct link *link = transport_link(t, wsi);
+    uint64_t bytes;
+
+    if (is_mux(t, wsi) || !link || !link->used)
+        return false;
+    return tcp_bytes_read(t->lws->get_socket_fd(wsi), &bytes) < 0 ||
+           bytes < link->used_bytes + HEAD_MIN;
+}
+
+/* Of a Unix socket nobody tells how far it has been read: there, each request has its own. */
+static bool is_kept(const struct transport *t, struct lws *wsi)
+{
+    const struct link *link = transport_link(t, wsi);
+
+    return is_mux(t, wsi) || (link && link->peer.address.ss_family != AF_UNIX);
+}
+
+/* 0, and the request may go on; -1: the response is filled in. */
+static int look_at_head(struct transport *t, struct web_call *call, int64_t length)
+{
+    struct lws *wsi = call->wsi;
+    struct web_response *response = &call->response;
+    const char *why = NULL;
+    CLEANUP_FREE char *large = NULL;
+    int status = transport_read_head(t, wsi, &call->request, &why);
+
+    call->head = call->request.method && strcmp(call->request.method, "HEAD") == 0;
+    if (!status && has_body(call, length) && is_ahead(t, wsi)) {
+        why = "a request with a body may not be sent before the one ahead of it is answered";
+        status = 400;
+    } else if (!status && transport_is_chunked(t, wsi)) {
+        why = "the request needs a Content-Length";
+        status = 411;
+    } else if (!status && length == -2) {
+        why = "the Content-Length of the request makes no sense";
+        status = 400;
+    }
+    if (!status && !is_admitted(t, call))
+        return -1;
+    if (!status && length > (int64_t)t->options.body_max) {
+        why = large = too_large(t);
+        status = 413;
+    }
+    if (status)
+        web_response_error(response, status, "%s", why);
+    response->close = response->close || status;
+    return status ? -1 : 0;
+}
+
 static int begin(struct transport *t, struct lws *wsi)
 {
     struct web_call *call = transport_call_new(t, wsi);
     int64_t length = transport_content_length(t, wsi);
-    const char *why = NULL;
-    int status = transport_read_head(t, wsi, &call->request, &why);
 
-    call->ends = transport_is_old(t, wsi);
+    call->ends = transport_is_old(t, wsi) || !is_kept(t, wsi);
     transport_count(call, true);
-    call->head = call->request.method && strcmp(call->request.method, "HEAD") == 0;
-    if (status) {
-        refuse(call, status, why);
-    } else if (transport_is_chunked(t, wsi)) {
-        refuse(call, 411, "the request needs a Content-Length");
-    } else if (length == -2) {
-        refuse(call, 400, "the Content-Length of the request makes no sense");
-    } else if (!is_admitted(t, call)) {
-        call->response.close = call->response.close || length > 0;
+    if (look_at_head(t, call, length) < 0) {
+        if (has_body(call, length))
+            return refuse(t, call);
         call->state = CALL_HEADERS;
         transport_want_write(call);
-    } else if (length > (int64_t)t->options.body_max) {
-        refuse_large(t, call);
-    } else if (length > 0 || (length == 0 && may_have_body(call->request.method))) {
-        return begin_body(t, call, length);
-    } else {
-        /* What comes behind would be waited for as that body. */
-        call->ends |= length == -1 && may_have_body(call->request.method);
-        hand_over(t, call);
+        return 0;
     }
+    if (length > 0 || (length == 0 && may_have_body(call->request.method)))
+        return begin_body(t, call, length);
+    /* What comes behind would be waited for as that body. */
+    call->ends |= length == -1 && may_have_body(call->request.method);
+    hand_over(t, call);
     return 0;
 }
-
 static bool is_too_slow(const struct web_call *call)
 {
     int64_t passed = clock_monotonic_ms() - call->began_ms;
@@ -138,16 +197,40 @@ static bool is_too_slow(const struct web_call *call)
     return passed > BODY_GRACE_MS + (int64_t)call->request.body.len * 1000 / BODY_BYTES_PER_SECOND;
 }
 
-static void take_body(struct transport *t, struct web_call *call, const void *data, size_t size)
+/* What comes behind a response that ends the connection is nobody's. */
+static int take_body(struct transport *t, struct lws *wsi, const void *data, size_t size)
 {
-    if (!call || call->state != CALL_BODY || !size)
-        return;
-    if (size > t->options.body_max - call->request.body.len)
-        refuse_large(t, call);
-    else if (is_too_slow(call))
-        refuse(call, 408, "the body of the request comes too slowly");
-    else
-        buf_add(&call->request.body, data, size);
+    struct web_call *call = transport_call(t, wsi);
+    CLEANUP_FREE char *large = NULL;
+
+    if (!call)
+        return is_mux(t, wsi) ? 0 : -1;
+    if (call->state != CALL_BODY || !size)
+        return 0;
+    if (size > t->options.body_max - call->request.body.len) {
+        large = too_large(t);
+        web_response_error(&call->response, 413, "%s", large);
+        return refuse(t, call);
+    }
+    if (is_too_slow(call)) {
+        web_response_error(&call->response, 408, "the body of the request comes too slowly");
+        return refuse(t, call);
+    }
+    buf_add(&call->request.body, data, size);
+    return 0;
+}
+
+/* It is there; or more has come behind it, which waits until the response has gone, if one is to
+ * go. */
+static int take_end(struct transport *t, struct lws *wsi)
+{
+    struct web_call *call = transport_call(t, wsi);
+
+    if (!call)
+        return is_mux(t, wsi) ? 0 : -1;
+    if (call->state == CALL_BODY)
+        hand_over(t, call);
+    return 0;
 }
 
 /* --- responses --- */
@@ -221,6 +304,15 @@ static int add_headers(struct transport *t, struct web_call *call, unsigned char
     return add_length(t, call, at, end) || t->lws->finalize_http_header(wsi, at, end) ? -1 : 0;
 }
 
+/* How far the connection has been read; false: nobody can tell. */
+static bool remember(const struct transport *t, struct lws *wsi)
+{
+    struct link *link = transport_link(t, wsi);
+
+    link->used = true;
+    return tcp_bytes_read(t->lws->get_socket_fd(wsi), &link->used_bytes) == 0;
+}
+
 /* -1 closes the connection, or the stream of HTTP/2, once what was written has gone. */
 static int finish(struct transport *t, struct web_call *call)
 {
@@ -229,7 +321,7 @@ static int finish(struct transport *t, struct web_call *call)
     bool mux = is_mux(t, wsi);
 
     transport_call_detach(t, call);
-    if (close && !mux)
+    if (!mux && (close || !remember(t, wsi)))
         return -1;
     if (t->lws->http_transaction_completed(wsi))
         return -1;
@@ -401,20 +493,20 @@ static int write_some(struct transport *t, struct lws *wsi, struct web_call *cal
 
 /* --- becoming something else --- */
 
-/* There is no other way to answer than at once. */
-static int write_refusal(struct transport *t, struct lws *wsi, struct web_response *response)
+/* At once; the connection is then to be closed: -1. */
+static int write_refusal(struct transport *t, struct web_call *call)
 {
-    struct web_call call = {.transport = t, .wsi = wsi, .response = *response};
     unsigned char *start = t->out + LWS_PRE;
     unsigned char *at = start;
-    size_t size = content_size(response);
+    size_t size = call->head ? 0 : content_size(&call->response);
 
-    call.response.close = true;
-    if (size > TRANSPORT_WRITE_MAX || add_headers(t, &call, &at, start + TRANSPORT_HEADERS_MAX))
+    call->response.close = true;
+    if (size > TRANSPORT_WRITE_MAX || add_headers(t, call, &at, start + TRANSPORT_HEADERS_MAX))
         return -1;
-    memcpy(at, content(response), size);
+    memcpy(at, content(&call->response), size);
     size += (size_t)(at - start);
-    return t->lws->write(wsi, start, size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
+    (void)write_out(t, call, size, LWS_WRITE_HTTP_HEADERS);
+    return -1;
 }
 
 /* `to` is the value of Upgrade, in the library's table. To become HTTP/2 in the midst of a
@@ -424,7 +516,7 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
 {
     struct link *link = transport_link(t, wsi);
     struct web_request *request = xcalloc(1, sizeof(*request));
-    struct web_response response = WEB_RESPONSE_INIT;
+    struct web_call call = {.transport = t, .wsi = wsi, .response = WEB_RESPONSE_INIT};
     const char *why = NULL;
     int status, result = 0;
 
@@ -435,21 +527,19 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
     }
     status = transport_read_head(t, wsi, request, &why);
     if (status)
-        web_response_error(&response, status, "%s", why);
-    else if (t->options.hooks.admit(t->options.hooks.arg, request, &link->peer, true, &response) <
-             0)
-        status = response.status;
-    if (status) {
-        /* Refused, answered, and closed. */
-        result = write_refusal(t, wsi, &response) < 0 ? -1 : 1;
-    } else {
+        web_response_error(&call.response, status, "%s", why);
+    else if (t->options.hooks.admit(t->options.hooks.arg, request, &link->peer, true,
+                                    &call.response) < 0)
+        status = call.response.status;
+    if (status)
+        result = write_refusal(t, &call);
+    else
         link->upgrade = steal_ptr(&request);
-    }
 out:
     if (request)
         web_request_release(request);
     free(request);
-    web_response_release(&response);
+    web_response_release(&call.response);
     return result;
 }
 
@@ -488,15 +578,9 @@ int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_HTTP:
         return begin(t, wsi);
     case LWS_CALLBACK_HTTP_BODY:
-        take_body(t, transport_call(t, wsi), in, len);
-        return 0;
-    case LWS_CALLBACK_HTTP_BODY_COMPLETION: {
-        struct web_call *call = transport_call(t, wsi);
-
-        if (call && call->state == CALL_BODY)
-            hand_over(t, call);
-        return 0;
-    }
+        return take_body(t, wsi, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return take_end(t, wsi);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return write_some(t, wsi, transport_call(t, wsi));
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:

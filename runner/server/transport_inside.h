@@ -39,6 +39,8 @@ struct link {
     struct web_peer peer;
     struct web_call *call;
     struct web_request *upgrade; /* has been admitted to become a WebSocket connection */
+    bool used;                   /* a request of it has been answered, */
+    uint64_t used_bytes;         /* when so many bytes had been read */
 };
 
 enum call_state {

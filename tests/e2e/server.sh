@@ -696,6 +696,53 @@ PYTHON
     stop
 }
 
+# What comes behind a request before it is answered: it may not have a body.
+test_requests_that_do_not_wait() {
+    serve
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+first = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+def post(path, size, *headers):
+    lines = [f"POST {path} HTTP/1.1", "Host: a", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {size}" if size else "A: b", "", ""]).encode()
+
+def talk(*pieces):
+    """The statuses that come when each piece is sent behind an answer to the one before."""
+    answers = b""
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        for i, piece in enumerate(pieces):
+            try:
+                s.sendall(piece)
+                if i == len(pieces) - 1:
+                    s.shutdown(socket.SHUT_WR)
+                while chunk := s.recv(65536):
+                    answers += chunk
+                    if i < len(pieces) - 1:
+                        break
+            except ConnectionError:
+                pass
+    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+
+validate = "/api/v1/pipelines/validate"
+for path in "/no", validate:
+    for size, body in (1, b"xY"), (10, b"x" * 10), (30000, b"x" * 30000), (50, b"x"), (0, b"xyz"):
+        got = talk(first + post(path, size) + body)
+        assert got in ([200, 400], [200]), (path, size, got)
+        assert talk(first, first) == [200, 200], (path, size)
+assert talk(first + post("/no", 1) + b"xY") == [200, 400]
+# Who waits may send what he likes; and so it is when no more than a part of the head was there.
+assert talk(first, post(validate, 2) + b"{}", first) == [200, 400, 200]
+head = post(validate, 2)
+assert talk(first + head[:9], head[9:] + b"{}", first) == [200, 400, 200]
+assert talk(post(validate, 2) + b"{}" + first) == [400, 200]
+PYTHON
+    described GET /healthz 200
+    stop
+}
+
 test_websocket_frames_that_make_no_sense() {
     serve --max-body 4k
     python <<'PYTHON'
@@ -827,6 +874,7 @@ test_unix_socket() {
     assert_not_contains "$(<../server.log)" "http://"
     url=http://runner
     described GET /healthz 200 --unix-socket s
+    assert_contains "$head" "connection: close"
     assert_exit 1 "$RUNNER" server --listen "unix://$PWD/s"
     assert_contains "$stderr" "a server listens on $PWD/s already"
     kill -KILL "$server"
