@@ -509,11 +509,15 @@ static int write_refusal(struct transport *t, struct web_call *call)
     return -1;
 }
 
-/* `to` is the value of Upgrade, in the library's table. To become HTTP/2 in the midst of a
- * connection has been dropped by RFC 9113, and the library does not get far with it: as others do,
- * that wish is overlooked, and what is asked is answered by HTTP/1.1. */
+/* `to` is the value of Upgrade, in the library's table. What is neither of the two that it knows it
+ * has refused by itself, and may have given the table back before it asks. To become HTTP/2 in the
+ * midst of a connection has been dropped by RFC 9113, and the library does not get far with it: as
+ * others do, that wish is overlooked, and what is asked is answered by HTTP/1.1. */
 static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
 {
+    /* No length: there is no table. */
+    bool known = t->lws->hdr_total_length(wsi, WSI_TOKEN_UPGRADE) > 0 &&
+                 (strcasecmp(to, "websocket") == 0 || strcasecmp(to, "h2c") == 0);
     struct link *link = transport_link(t, wsi);
     struct web_request *request = xcalloc(1, sizeof(*request));
     struct web_call call = {.transport = t, .wsi = wsi, .response = WEB_RESPONSE_INIT};
@@ -521,7 +525,11 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
     int status, result = 0;
 
     *request = (struct web_request)WEB_REQUEST_INIT;
-    if (strcasecmp(to, "websocket") != 0) {
+    if (!known) {
+        result = -1;
+        goto out;
+    }
+    if (strcasecmp(to, "h2c") == 0) {
         *to = '\0';
         goto out;
     }

@@ -700,7 +700,7 @@ PYTHON
 test_requests_that_do_not_wait() {
     serve
     python <<'PYTHON'
-import socket, sys
+import re, socket, sys
 from urllib.parse import urlsplit
 port = urlsplit(sys.argv[1]).port
 first = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -724,7 +724,7 @@ def talk(*pieces):
                         break
             except ConnectionError:
                 pass
-    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answers)]
 
 validate = "/api/v1/pipelines/validate"
 for path in "/no", validate:
@@ -738,6 +738,13 @@ assert talk(first, post(validate, 2) + b"{}", first) == [200, 400, 200]
 head = post(validate, 2)
 assert talk(first + head[:9], head[9:] + b"{}", first) == [200, 400, 200]
 assert talk(post(validate, 2) + b"{}" + first) == [400, 200]
+# What nobody knows how to become ends the connection.
+for name in b"foo", b"h2c2":
+    other = first.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: " + name + b"\r\nHost")
+    for behind in b"", first:
+        assert talk(first, other + behind) == [200, 403], name
+        assert talk(first + other + behind) == [200, 403], name
+        assert talk(other + behind) == [403], name
 PYTHON
     described GET /healthz 200
     stop
