@@ -350,6 +350,7 @@ static int serve(const struct ctx *ctx, void *arg, struct err *err)
 
     if (history_open_at(ctx, args->history_dir, args->store, NULL, &history, err) < 0)
         return -1;
+    history->work = xstrdup(args->work_dir);
     args->server.history = history;
     args->server.launching = &args->launching;
     if (server_new(ctx, &args->server, &server, err) < 0)

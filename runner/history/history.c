@@ -80,6 +80,7 @@ void history_close(struct history *history)
     if (!history)
         return;
     store_close(history->store);
+    free(history->work);
     free(history->runs);
     free(history->dir);
     free(history);
@@ -274,6 +275,20 @@ int history_tree(const struct ctx *ctx, struct history *history, const struct st
 
 /* --- removing --- */
 
+/* What is left of a failure. That it cannot be removed keeps no run from being deleted. */
+static void remove_work(const struct history *history, const char *run_id)
+{
+    CLEANUP_FREE char *path = NULL;
+    struct err err = ERR_INIT;
+
+    if (!history->work || !record_id_is_valid(run_id))
+        return;
+    path = fs_join(history->work, run_id);
+    if (fs_remove_tree(path, &err) < 0)
+        log_warn("history", "the directory of run %s could not be removed: %s", run_id,
+                 err.message);
+}
+
 int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
                    struct err *err)
 {
@@ -283,6 +298,7 @@ int history_remove(const struct ctx *ctx, struct history *history, const struct 
         return err_set(err, ERR_CONFLICT, "run %s has not ended: cancel it first", run->id);
     if (record_remove(history->runs, run->id, &why) < 0 && why.code != ERR_NOT_FOUND)
         return err_set(err, why.code, "%s", why.message);
+    remove_work(history, run->id);
     return store_delete(ctx, history->store, &run->id, 1, NULL, err);
 }
 

@@ -26,6 +26,9 @@ struct history {
     char *dir;
     char *runs; /* DIR/runs */
     struct store *store;
+    /* Where runs have directories that are named after them, and are removed with them; NULL:
+     * nowhere. May be set by who opened it; freed with it. */
+    char *work;
 };
 
 #define CLEANUP_HISTORY CLEANUP(history_cleanup)

@@ -283,6 +283,28 @@ me" "$(data_of stdout events | jq -j .text)"
     stop
 }
 
+has_failed() { ask GET "/api/v1/pipelines/$1" && [[ $(jq -r .status <<<"$body") == failed ]]; }
+
+# What a failure leaves stays as long as the run does; what success leaves is not kept at all.
+test_a_directory_goes_with_its_run() {
+    local ids=() one
+    serve --workdir ../work
+    mkdir ../work/other
+    for one in a b c; do
+        submit "$one" "touch left; false"
+        ids+=("$id")
+    done
+    for one in "${ids[@]}"; do
+        wait_for 20 has_failed "$one"
+    done
+    assert_eq "$(printf '%s\n' "${ids[@]}" other | sort)" "$(ls ../work)"
+    described DELETE "/api/v1/pipelines/${ids[0]}" 200
+    assert_eq "$(printf '%s\n' "${ids[@]:1}" other | sort)" "$(ls ../work)"
+    described POST /api/v1/pipelines/batch/delete 200 -d "{\"ids\": [\"${ids[1]}\"]}"
+    assert_eq "$(printf '%s\n' "${ids[2]}" other | sort)" "$(ls ../work)"
+    stop
+}
+
 test_runs_are_cancelled_and_deleted() {
     serve --max-concurrent 1
     submit first "echo on; sleep 60"
