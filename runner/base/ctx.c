@@ -29,7 +29,7 @@ void ctx_signal_raise(struct ctx_signal *signal, enum ctx_cause cause)
     int none = CTX_CAUSE_NONE;
 
     if (atomic_compare_exchange_strong(&signal->cause, &none, (int)cause))
-        eventfd_write(signal->event_fd, 1);
+        eventfd_write(signal->event_fd, 1); /* -1: nobody polls it */
 }
 
 void ctx_signal_release(struct ctx_signal *signal)
@@ -163,7 +163,7 @@ size_t ctx_fds(const struct ctx *ctx, int fds[CTX_FDS_MAX])
     for (; ctx; ctx = ctx->parent) {
         if (ctx->cancel.event_fd >= 0 && count < CTX_FDS_MAX)
             fds[count++] = ctx->cancel.event_fd;
-        if (ctx->also && count < CTX_FDS_MAX)
+        if (ctx->also && ctx->also->event_fd >= 0 && count < CTX_FDS_MAX)
             fds[count++] = ctx->also->event_fd;
     }
     return count;

@@ -40,7 +40,7 @@ enum ctx_cause {
 /* A flag that a poll can wait for. */
 struct ctx_signal {
     atomic_int cause; /* enum ctx_cause; CTX_CAUSE_NONE: not raised */
-    int event_fd;     /* readable for ever once raised; -1: this context has none of its own */
+    int event_fd;     /* readable for ever once raised; -1: there is none to wait for */
 };
 
 struct ctx {

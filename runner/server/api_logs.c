@@ -14,6 +14,7 @@ enum {
     PAGE_MAX = 10000,             /* lines */
     PAGE_BYTES = 8 * 1024 * 1024, /* of them */
     PART_BYTES = 64 * 1024,       /* of what is exported */
+    PART_MS = 50,                 /* so long a worker looks for it before others have their turn */
 };
 
 /* What is asked for. */
@@ -303,19 +304,22 @@ static void add_json(void *arg, const struct entry *entry)
 static int produce(void *arg, struct buf *out)
 {
     struct export *e = arg;
-    enum record_got got = RECORD_END;
+    bool more = e->log;
     struct record_item item;
+    int64_t until_ms = clock_monotonic_ms() + PART_MS;
 
     e->out = out;
     if (!e->begun)
         (e->json ? begin_json : begin_text)(e);
     e->begun = true;
-    while (e->log && out->len < PART_BYTES &&
-           ((got = record_log_next(e->log, &item, NULL)) == RECORD_ITEM || got == RECORD_DAMAGED)) {
+    while (more && out->len < PART_BYTES && clock_monotonic_ms() < until_ms) {
+        enum record_got got = record_log_next(e->log, &item, NULL);
+
         if (got == RECORD_ITEM)
             each_line(&e->wanted, &item, e->json ? add_json : add_text, e);
+        more = got == RECORD_ITEM || got == RECORD_DAMAGED;
     }
-    if (got == RECORD_ITEM || got == RECORD_DAMAGED)
+    if (more)
         return 1;
     if (e->json)
         buf_addstr(out, "\n]}\n");

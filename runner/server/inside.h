@@ -26,7 +26,8 @@ struct server {
     struct clients clients;
     struct transport *transport;
     struct workers workers;
-    struct ctx ctx; /* of all requests: ends when the server does */
+    atomic_int tasks; /* requests that wait for them, or are worked on */
+    struct ctx ctx;   /* of all requests: ends when the server does */
     struct auth auth;
     struct limits *requests;
     struct limits *failures; /* of credentials */

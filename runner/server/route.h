@@ -15,8 +15,9 @@ typedef int (*web_handler)(const struct ctx *ctx, struct server *server,
                            struct err *err);
 
 enum {
-    WEB_OPEN = 1,     /* needs no credentials */
-    WEB_UNDRAINED = 2 /* refused while the server drains: begins something new */
+    WEB_OPEN = 1,      /* needs no credentials */
+    WEB_UNDRAINED = 2, /* refused while the server drains: begins something new */
+    WEB_QUICK = 4      /* never waits for anything: the loop answers it by itself */
 };
 
 struct web_route {

@@ -13,6 +13,7 @@
 
 enum {
     WORKERS = 8,
+    TASKS_MAX = 512, /* more requests than that do not wait for them */
     LAST_WORDS_MS = 2000,
     MESSAGE_MAX_EXTRA = 64 * 1024, /* a message holds a file, and what JSON makes of it */
     FAILURES_PER_SECOND = 5,
@@ -22,11 +23,11 @@ enum {
 #define SUBPROTOCOL "runner.v2"
 
 const struct web_route server_routes[] = {
-    {"GET", "/", about_root, 0},
-    {"GET", "/healthz", about_health, WEB_OPEN},
+    {"GET", "/", about_root, WEB_QUICK},
+    {"GET", "/healthz", about_health, WEB_OPEN | WEB_QUICK},
     {"GET", "/readyz", about_ready, WEB_OPEN},
-    {"GET", "/openapi.json", about_openapi, 0},
-    {"GET", "/console/*file", about_console, 0},
+    {"GET", "/openapi.json", about_openapi, WEB_QUICK},
+    {"GET", "/console/*file", about_console, WEB_QUICK},
     {"GET", "/api/v1/pipelines", runs_list, 0},
     {"POST", "/api/v1/pipelines/run", queue_run, WEB_UNDRAINED},
     {"POST", "/api/v1/pipelines/validate", files_validate, 0},
@@ -179,27 +180,25 @@ static int admit(void *arg, struct web_request *request, struct web_peer *peer, 
 
 struct task {
     struct server *server;
+    const struct web_route *route;
     struct web_request request;
     struct web_call *call;
 };
 
 /* What is asked of a history that is not there is 503, and of what may not be done 403 or so. */
-static void handle(struct server *server, const struct web_request *request,
+static void handle(struct server *server, const struct web_route *route,
+                   const struct web_request *request, const struct ctx_signal *gone,
                    struct web_response *response)
 {
-    struct strmap params = {0};
-    CLEANUP_FREE char *allow = NULL;
-    const struct web_route *route =
-        web_route_find(server_routes, request->method, request->path, &params, &allow);
     struct err err = ERR_INIT;
     struct ctx ctx;
 
-    strmap_release(&params);
     ctx_init(&ctx, &server->ctx);
     ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "the request");
-    if (!route)
-        web_response_error(response, 404, "there is nothing at %s", request->path);
-    else if (route->handler(&ctx, server, request, response, &err) < 0)
+    /* What changes something goes on to its end. */
+    if (!changes_something(request))
+        ctx.also = gone;
+    if (ctx_check(&ctx, &err) < 0 || route->handler(&ctx, server, request, response, &err) < 0)
         web_response_err(response, &err);
     ctx_release(&ctx);
 }
@@ -209,19 +208,42 @@ static void work(void *arg)
     struct task *task = arg;
     struct web_response response = WEB_RESPONSE_INIT;
 
-    handle(task->server, &task->request, &response);
+    handle(task->server, task->route, &task->request, web_call_gone(task->call), &response);
+    atomic_fetch_sub(&task->server->tasks, 1);
     web_request_release(&task->request);
     web_answer(task->call, &response);
     free(task);
 }
 
+/* It has one: admit() has seen to that. */
+static const struct web_route *route_of(const struct web_request *request)
+{
+    CLEANUP_FREE char *allow = NULL;
+
+    return web_route_find(server_routes, request->method, request->path, NULL, &allow);
+}
+
 static void take_request(void *arg, struct web_request *request, struct web_call *call)
 {
     struct server *server = arg;
-    struct task *task = xcalloc(1, sizeof(*task));
+    const struct web_route *route = route_of(request);
+    struct web_response response = WEB_RESPONSE_INIT;
+    struct task *task;
 
-    *task = (struct task){server, *request, call};
-    workers_submit(&server->workers, work, task);
+    if (route->flags & WEB_QUICK) {
+        handle(server, route, request, NULL, &response);
+    } else if (atomic_fetch_add(&server->tasks, 1) >= TASKS_MAX) {
+        atomic_fetch_sub(&server->tasks, 1);
+        web_response_error(&response, 503, "the server has too much to do: try again");
+        strmap_set(&response.headers, "retry-after", "1");
+    } else {
+        task = xcalloc(1, sizeof(*task));
+        *task = (struct task){server, route, *request, call};
+        workers_submit(&server->workers, work, task);
+        return;
+    }
+    web_request_release(request);
+    web_answer(call, &response);
 }
 
 static struct web_stream *take_connection(void *arg, struct web_request *request,

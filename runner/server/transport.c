@@ -23,6 +23,7 @@ enum {
     SECONDS_TO_ASK = 20,  /* for TLS, and between two pieces of a body */
     SECONDS_OF_HEAD = 10, /* for all of the head of a request */
     SECONDS_IDLE = 75,    /* between requests */
+    PATIENCE_MS = 2000,   /* with whoever has shut his side of the connection */
     STACK_SIZE = 512 * 1024,
 };
 
@@ -48,22 +49,30 @@ static void log_line(int level, const char *line)
 
 /* --- the sweep --- */
 
-/* What has gone, and only ever listened: HTTP/1.1 is not read meanwhile. What says something
- * behind a request for a stream goes as well: it would be waiting for ever. */
-static void find_gone(struct transport *t)
+/* What of it tells that the client has gone. Behind a request for a stream nothing may come: it
+ * would be waiting for ever. Who only has nothing more to say may get his answer, if it is soon. */
+static short gone_events(const struct web_call *call, int64_t now_ms)
+{
+    if (call->state == CALL_STREAM)
+        return POLLIN | POLLRDHUP;
+    return now_ms - call->began_ms < PATIENCE_MS ? 0 : POLLRDHUP;
+}
+
+/* What has gone, and only ever listened: HTTP/1.1 is not read meanwhile. */
+static void find_gone(struct transport *t, int64_t now_ms)
 {
     struct pollfd fds[256];
     struct web_call *calls[256];
-    struct web_call *next = t->streams;
+    struct web_call *next = t->watched;
 
     while (next) {
         nfds_t count = 0;
 
-        for (; next && count < 256; next = next->next_stream) {
+        for (; next && count < 256; next = next->next_watched) {
             if (next->is_socket || t->lws->get_network_wsi(next->wsi) != next->wsi)
                 continue;
             fds[count] = (struct pollfd){.fd = t->lws->get_socket_fd(next->wsi),
-                                         .events = POLLIN | POLLRDHUP};
+                                         .events = gone_events(next, now_ms)};
             calls[count++] = next;
         }
         if (poll(fds, count, 0) <= 0)
@@ -78,9 +87,9 @@ static void find_gone(struct transport *t)
 
 static void keep_alive(struct web_call *call, int64_t now_ms)
 {
-    const struct web_stream *stream = call->response.stream;
+    const struct web_stream *stream = call->state == CALL_STREAM ? call->response.stream : NULL;
 
-    if (!stream->idle_ms || call->piece.size || call->stream_end ||
+    if (!stream || !stream->idle_ms || call->piece.size || call->stream_end ||
         now_ms - call->written_ms < stream->idle_ms)
         return;
     call->piece = (struct web_piece){stream->idle, strlen(stream->idle)};
@@ -93,9 +102,9 @@ static void sweep(lws_sorted_usec_list_t *sul)
     struct transport *t = lws_container_of(sul, struct transport, sweep);
     int64_t now_ms = clock_monotonic_ms();
 
-    for (struct web_call *call = t->streams; call; call = call->next_stream)
+    for (struct web_call *call = t->watched; call; call = call->next_watched)
         keep_alive(call, now_ms);
-    find_gone(t);
+    find_gone(t, now_ms);
     t->options.hooks.tick(t->options.hooks.arg);
     t->lws->sul_schedule(t->context, 0, &t->sweep, sweep, TRANSPORT_SWEEP_MS * LWS_US_PER_MS);
 }

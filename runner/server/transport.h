@@ -25,6 +25,8 @@ struct web_call;
 
 /* Takes the response over, and the call. From any thread. */
 void web_answer(struct web_call *call, struct web_response *response);
+/* Raised when nobody waits for the response any more; there until it is given. */
+const struct ctx_signal *web_call_gone(const struct web_call *call);
 
 /* Who is on the other side of a connection. */
 struct web_peer {

@@ -59,6 +59,7 @@ struct web_call *transport_call_new(struct transport *t, struct lws *wsi)
     call->transport = t;
     call->wsi = wsi;
     call->began_ms = clock_monotonic_ms();
+    call->gone.event_fd = -1;
     call->request = (struct web_request)WEB_REQUEST_INIT;
     call->response = (struct web_response)WEB_RESPONSE_INIT;
     call->message = (struct buf)BUF_INIT;
@@ -96,34 +97,44 @@ void transport_count(struct web_call *call, bool active)
     pthread_mutex_unlock(&t->mu);
 }
 
-void transport_stream_begin(struct web_call *call)
+void transport_watch(struct web_call *call)
 {
     struct transport *t = call->transport;
+
+    call->is_watched = true;
+    call->prev_watched = NULL;
+    call->next_watched = t->watched;
+    if (t->watched)
+        t->watched->prev_watched = call;
+    t->watched = call;
+}
+
+static void unwatch(struct web_call *call)
+{
+    struct transport *t = call->transport;
+
+    if (!call->is_watched)
+        return;
+    call->is_watched = false;
+    if (call->prev_watched)
+        call->prev_watched->next_watched = call->next_watched;
+    else
+        t->watched = call->next_watched;
+    if (call->next_watched)
+        call->next_watched->prev_watched = call->prev_watched;
+    call->next_watched = call->prev_watched = NULL;
+}
+
+void transport_stream_begin(struct web_call *call)
+{
     struct web_stream *stream = call->response.stream;
 
     call->state = CALL_STREAM;
     call->written_ms = clock_monotonic_ms();
-    call->prev_stream = NULL;
-    call->next_stream = t->streams;
-    if (t->streams)
-        t->streams->prev_stream = call;
-    t->streams = call;
+    transport_watch(call);
     transport_count(call, false);
     if (stream->ops->open)
         stream->ops->open(stream, waker_of(call));
-}
-
-static void stream_end(struct transport *t, struct web_call *call)
-{
-    if (call->state != CALL_STREAM)
-        return;
-    if (call->prev_stream)
-        call->prev_stream->next_stream = call->next_stream;
-    else
-        t->streams = call->next_stream;
-    if (call->next_stream)
-        call->next_stream->prev_stream = call->prev_stream;
-    call->next_stream = call->prev_stream = NULL;
 }
 
 /* What a stream holds is given back here, by the loop, whoever has the last reference. A response
@@ -134,8 +145,10 @@ void transport_call_detach(struct transport *t, struct web_call *call)
         return;
     set_call(t, call->wsi, NULL);
     call->wsi = NULL;
-    stream_end(t, call);
-    if (call->state != CALL_WORKING) {
+    unwatch(call);
+    if (call->state == CALL_WORKING) {
+        ctx_signal_raise(&call->gone, CTX_CAUSE_USER);
+    } else {
         web_response_release(&call->response);
         transport_count(call, false);
     }
@@ -236,10 +249,16 @@ void web_answer(struct web_call *call, struct web_response *response)
     transport_call_unref(call);
 }
 
+const struct ctx_signal *web_call_gone(const struct web_call *call)
+{
+    return &call->gone;
+}
+
 static void serve(struct web_call *call, bool answered)
 {
     if (call->state == CALL_WORKING && answered) {
         call->state = CALL_HEADERS;
+        unwatch(call);
         if (!call->wsi) {
             web_response_release(&call->response);
             transport_count(call, false);

@@ -56,6 +56,7 @@ static void hand_over(struct transport *t, struct web_call *call)
     t->lws->set_timeout(call->wsi, NO_PENDING_TIMEOUT, 0);
     call->request = (struct web_request)WEB_REQUEST_INIT;
     call->state = CALL_WORKING;
+    transport_watch(call);
     atomic_fetch_add(&call->refs, 1); /* web_answer() gives it back */
     t->options.hooks.request(t->options.hooks.arg, &request, call);
 }

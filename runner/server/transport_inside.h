@@ -71,8 +71,10 @@ struct web_call {
     int stream_end;  /* WEB_END, WEB_BROKEN; 0: there may be more */
     bool is_counted; /* in transport->active */
     int64_t written_ms;
-    struct web_call *next_stream, *prev_stream; /* of transport->streams */
-    struct web_call *next_ready;                /* guarded by transport->mu, as the next two */
+    struct ctx_signal gone;
+    bool is_watched;
+    struct web_call *next_watched, *prev_watched; /* of transport->watched */
+    struct web_call *next_ready;                  /* guarded by transport->mu, as the next two */
     bool is_ready;
     bool is_answered;
 };
@@ -90,8 +92,8 @@ struct transport {
     size_t listener_count;
     unsigned port;
     unsigned connection_count;
-    struct link *adopting; /* libwebsockets may or may not have taken it */
-    struct web_call *streams;
+    struct link *adopting;    /* libwebsockets may or may not have taken it */
+    struct web_call *watched; /* those that are worked on, and streams: they are not read */
     lws_sorted_usec_list_t sweep;
     pthread_t thread;
     bool started;
@@ -118,6 +120,8 @@ void transport_call_unref(struct web_call *call);
 /* Counts it among those that transport_quiesce() waits for, or not any more. */
 void transport_count(struct web_call *call, bool active);
 void transport_stream_begin(struct web_call *call);
+/* The sweep sees whether its client has gone. */
+void transport_watch(struct web_call *call);
 /* Calls that have been woken; by the loop. */
 void transport_serve_ready(struct transport *t);
 /* Has `call->piece` the next piece of its stream: 1, 0 there is none now, WEB_END,

@@ -865,6 +865,38 @@ PYTHON
     stop
 }
 
+# Workers that wait for the store, and more requests than may wait for them.
+test_more_to_do_than_can_be_done() {
+    serve --rate-limit 0
+    described GET /readyz 200
+    python "$(submission hello 'echo hi')" ../history/runs.db <<'PYTHON'
+import socket, sqlite3, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+
+def ask(method, path, body=""):
+    s = socket.create_connection(("127.0.0.1", port), 20)
+    s.sendall(f"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    return s
+
+def status(s):
+    return s.recv(65536).split(b" ", 2)[1]
+
+store = sqlite3.connect(sys.argv[3], isolation_level=None)
+store.execute("BEGIN IMMEDIATE")
+waiting = [ask("POST", "/api/v1/pipelines/run", sys.argv[2]) for _ in range(8)]
+crowd = [ask("GET", "/readyz") for _ in range(600)]
+assert status(ask("GET", "/healthz")) == b"200"
+assert status(ask("GET", "/readyz")) == b"503"
+store.execute("ROLLBACK")
+assert [status(s) for s in waiting] == [b"202"] * 8
+seen = [status(s) for s in crowd]
+assert set(seen) == {b"200", b"503"} and seen.count(b"503") > 50, seen
+PYTHON
+    described GET /readyz 200
+    stop
+}
+
 # --- where it listens ----------------------------------------------------------------------------
 
 test_tls_and_http2() {
