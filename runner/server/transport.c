@@ -18,7 +18,10 @@ enum {
     DESCRIPTORS_MAX = 65536,
     /* Besides connections: records, the store, sockets of runs. */
     DESCRIPTORS_SPARE = 1024,
-    HEADER_POOL = 2048,
+    /* Tables of headers, besides one for each connection: for the streams of HTTP/2. They are
+     * allocated when they are used. */
+    HEADERS_SPARE = 2048,
+    HEADERS_MAX = 65535,
     BUFFER_SIZE = 16384,
     SECONDS_TO_ASK = 20,  /* for TLS, and between two pieces of a body */
     SECONDS_OF_HEAD = 10, /* for all of the head of a request */
@@ -164,6 +167,7 @@ static void limit_descriptors(unsigned wanted)
 
 static int make_context(struct transport *t, struct err *err)
 {
+    unsigned headers = t->options.connection_max + HEADERS_SPARE;
     struct lws_context_creation_info info = {
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
@@ -173,7 +177,7 @@ static int make_context(struct transport *t, struct err *err)
         .user = t,
         .server_string = "runner",
         .max_http_header_data = TRANSPORT_HEADERS_MAX,
-        .max_http_header_pool = HEADER_POOL,
+        .max_http_header_pool = (unsigned short)(headers < HEADERS_MAX ? headers : HEADERS_MAX),
         .pt_serv_buf_size = BUFFER_SIZE,
         .timeout_secs = SECONDS_TO_ASK,
         .retry_and_idle_policy = &keepalive,

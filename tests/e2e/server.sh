@@ -865,6 +865,22 @@ PYTHON
     stop
 }
 
+# More connections that say nothing than there are streams of HTTP/2: others are served.
+test_clients_that_say_nothing() {
+    ulimit -n 8000
+    serve
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+crowd = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(2200)]
+with socket.create_connection(("127.0.0.1", port), 5) as s:
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b" 200 " in s.recv(1000)
+PYTHON
+    stop
+}
+
 # Workers that wait for the store, and more requests than may wait for them.
 test_more_to_do_than_can_be_done() {
     serve --rate-limit 0
