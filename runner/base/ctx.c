@@ -110,7 +110,7 @@ enum ctx_cause ctx_cancel_cause(const struct ctx *ctx)
     for (; ctx; ctx = ctx->parent) {
         if (raised(&ctx->cancel))
             return (enum ctx_cause)atomic_load(&ctx->cancel.cause);
-        if (ctx->also && raised(ctx->also))
+        if (ctx->also && atomic_load(&ctx->also->cause) != CTX_CAUSE_NONE)
             return (enum ctx_cause)atomic_load(&ctx->also->cause);
     }
     return CTX_CAUSE_NONE;

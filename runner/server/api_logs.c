@@ -14,6 +14,7 @@ enum {
     PAGE_MAX = 10000,             /* lines */
     PAGE_BYTES = 8 * 1024 * 1024, /* of them */
     PART_BYTES = 64 * 1024,       /* of what is exported */
+    LINES_AT_ONCE = 1000,         /* before somebody asks whether they are still wanted */
     PART_MS = 50,                 /* so long a worker looks for it before others have their turn */
 };
 
@@ -93,24 +94,28 @@ static bool is_wanted(const struct wanted *wanted, const struct entry *entry)
 
 typedef void (*entry_fn)(void *arg, const struct entry *entry);
 
-/* Gives the lines of an item that are wanted. */
-static void each_line(const struct wanted *wanted, const struct record_item *item, entry_fn fn,
-                      void *arg)
+/* Gives the lines of an item that are wanted, from *at on, which begins with 0: some of them; true:
+ * there may be more. */
+static bool some_lines(const struct wanted *wanted, const struct record_item *item, size_t *at,
+                       entry_fn fn, void *arg)
 {
     static const char *const names[] = {
         [RECORD_STDOUT] = "stdout", [RECORD_STDERR] = "stderr", [RECORD_NOTE] = "status"};
     struct record_line line;
-    size_t at = 0;
 
     if (item->stream == RECORD_MISSING)
-        return;
-    while (record_log_line(item, &at, &line)) {
+        return false;
+    for (int i = 0; i < LINES_AT_ONCE; i++) {
+        if (!record_log_line(item, at, &line))
+            return false;
+
         const struct entry entry = {names[item->stream], item, line.data, line.size,
                                     line.continued};
 
         if (is_wanted(wanted, &entry))
             fn(arg, &entry);
     }
+    return true;
 }
 
 /* --- a page --- */
@@ -161,11 +166,14 @@ static int fill_page(const struct ctx *ctx, struct record_log *log, const struct
     if (wanted->from_ms && record_log_seek_time(log, wanted->from_ms, err) < 0)
         return -1;
     while ((got = record_log_next(log, &item, NULL)) == RECORD_ITEM || got == RECORD_DAMAGED) {
-        if (got == RECORD_DAMAGED)
-            continue;
-        if (ctx_check(ctx, err) < 0)
-            return -1;
-        each_line(wanted, &item, add_to_page, page);
+        size_t at = 0;
+        bool more = got == RECORD_ITEM;
+
+        do {
+            if (ctx_check(ctx, err) < 0)
+                return -1;
+            more = more && some_lines(wanted, &item, &at, add_to_page, page);
+        } while (more);
     }
     return 0;
 }
@@ -232,6 +240,9 @@ struct export
     char *name;
     struct record *record;
     struct record_log *log;
+    struct record_item item;
+    size_t at; /* in the item */
+    bool in_item;
     struct buf *out;
 };
 
@@ -305,7 +316,6 @@ static int produce(void *arg, struct buf *out)
 {
     struct export *e = arg;
     bool more = e->log;
-    struct record_item item;
     int64_t until_ms = clock_monotonic_ms() + PART_MS;
 
     e->out = out;
@@ -313,10 +323,15 @@ static int produce(void *arg, struct buf *out)
         (e->json ? begin_json : begin_text)(e);
     e->begun = true;
     while (more && out->len < PART_BYTES && clock_monotonic_ms() < until_ms) {
-        enum record_got got = record_log_next(e->log, &item, NULL);
+        enum record_got got;
 
-        if (got == RECORD_ITEM)
-            each_line(&e->wanted, &item, e->json ? add_json : add_text, e);
+        if (e->in_item) {
+            e->in_item = some_lines(&e->wanted, &e->item, &e->at, e->json ? add_json : add_text, e);
+            continue;
+        }
+        got = record_log_next(e->log, &e->item, NULL);
+        e->in_item = got == RECORD_ITEM;
+        e->at = 0;
         more = got == RECORD_ITEM || got == RECORD_DAMAGED;
     }
     if (more)

@@ -97,6 +97,25 @@ static void grace_outlives_cancel_but_not_hurry(void **state)
     ctx_signal_release(&hurry);
 }
 
+static void a_foreign_signal_needs_no_descriptor(void **state)
+{
+    struct ctx_signal gone = {.event_fd = -1};
+    struct ctx root, ctx;
+    struct err err = ERR_INIT;
+    int fds[CTX_FDS_MAX];
+
+    (void)state;
+    assert_int_equal(ctx_init_root(&root, NULL, &err), 0);
+    ctx_init(&ctx, &root);
+    ctx.also = &gone;
+    assert_int_equal(ctx_fds(&ctx, fds), 1);
+    assert_int_equal(ctx_check(&ctx, &err), 0);
+    ctx_signal_raise(&gone, CTX_CAUSE_USER);
+    assert_int_equal(ctx_check(&ctx, &err), -1);
+    assert_int_equal(err.code, ERR_CANCELLED);
+    ctx_release(&root);
+}
+
 static void poll_reports_ready_descriptors(void **state)
 {
     struct ctx root;
@@ -126,6 +145,7 @@ int main(void)
         cmocka_unit_test(cancel_wakes_descendants_only),
         cmocka_unit_test(cancellation_comes_before_timeout),
         cmocka_unit_test(grace_outlives_cancel_but_not_hurry),
+        cmocka_unit_test(a_foreign_signal_needs_no_descriptor),
         cmocka_unit_test(poll_reports_ready_descriptors),
     };
 
