@@ -170,6 +170,17 @@ void transport_unlisten(struct transport *t)
     }
 }
 
+void transport_rest(struct transport *t, bool rest)
+{
+    if (t->resting == rest)
+        return;
+    t->resting = rest;
+    for (size_t i = 0; i < t->listener_count; i++) {
+        if (t->listeners[i].wsi)
+            t->lws->rx_flow_control(t->listeners[i].wsi, !rest);
+    }
+}
+
 static void adopt(struct transport *t, int fd, const struct sockaddr_storage *address, bool is_unix)
 {
     struct link *link = xcalloc(1, sizeof(*link));
@@ -210,6 +221,8 @@ void transport_accept(struct transport *t, const struct listener *listener)
         if (fd < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 log_debug("server", "accept: %s", strerror(errno));
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                transport_rest(t, true);
             return;
         }
         if (t->connection_count >= t->options.connection_max) {

@@ -108,6 +108,7 @@ static void sweep(lws_sorted_usec_list_t *sul)
     for (struct web_call *call = t->watched; call; call = call->next_watched)
         keep_alive(call, now_ms);
     find_gone(t, now_ms);
+    transport_rest(t, false);
     t->options.hooks.tick(t->options.hooks.arg);
     t->lws->sul_schedule(t->context, 0, &t->sweep, sweep, TRANSPORT_SWEEP_MS * LWS_US_PER_MS);
 }
@@ -152,17 +153,29 @@ static int watch_listeners(struct transport *t, struct err *err)
 
 /* --- making --- */
 
-/* Those of the process, as libwebsockets sees them when its context is made. */
-static void limit_descriptors(unsigned wanted)
+/* Those of the process, as libwebsockets sees them when its context is made. Where there are few,
+ * connections get half of them. */
+static void limit_descriptors(unsigned *connection_max)
 {
     struct rlimit limit;
-    rlim_t value = (rlim_t)wanted + DESCRIPTORS_SPARE;
+    rlim_t value = (rlim_t)*connection_max + DESCRIPTORS_SPARE;
+    rlim_t left;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     value = value < DESCRIPTORS_MAX ? DESCRIPTORS_MAX : value;
     limit.rlim_cur = value < limit.rlim_max ? value : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    left = limit.rlim_cur > (rlim_t)2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
+                                                          : limit.rlim_cur / 2;
+    if (*connection_max <= left)
+        return;
+    log_warn("server",
+             "%u connections at a time need more descriptors than the %ju that the "
+             "process may have (ulimit -n): there will be %ju of them",
+             *connection_max, (uintmax_t)limit.rlim_cur, (uintmax_t)left);
+    *connection_max = (unsigned)left;
 }
 
 static int make_context(struct transport *t, struct err *err)
@@ -183,7 +196,6 @@ static int make_context(struct transport *t, struct err *err)
         .retry_and_idle_policy = &keepalive,
     };
 
-    limit_descriptors(t->options.connection_max);
     t->lws->set_log_level(logger_enabled(LOGGER_DEBUG) ? LLL_ERR | LLL_WARN : 0, log_line);
     t->context = t->lws->create_context(&info);
     return t->context ? 0 : err_set(err, ERR_SYSTEM, "libwebsockets cannot be started");
@@ -242,6 +254,7 @@ int transport_new(const struct transport_options *options, struct transport **re
         (struct lws_protocols){options->subprotocol, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
     t->protocols[2] = (struct lws_protocols){"runner-listen", on_listener, 0, 0, 0, NULL, 0};
     pthread_mutex_init(&t->mu, NULL);
+    limit_descriptors(&t->options.connection_max);
     if (transport_listen(t, err) < 0 || make_context(t, err) < 0 || make_vhost(t, err) < 0 ||
         watch_listeners(t, err) < 0) {
         transport_free(t);

@@ -557,6 +557,7 @@ static void free_link(struct transport *t, struct link *link)
     if (t->adopting == link)
         t->adopting = NULL;
     t->connection_count--;
+    transport_rest(t, false);
     if (link->upgrade)
         web_request_release(link->upgrade);
     free(link->upgrade);

@@ -92,6 +92,7 @@ struct transport {
     size_t listener_count;
     unsigned port;
     unsigned connection_count;
+    bool resting;             /* listeners are not looked at */
     struct link *adopting;    /* libwebsockets may or may not have taken it */
     struct web_call *watched; /* those that are worked on, and streams: they are not read */
     lws_sorted_usec_list_t sweep;
@@ -155,3 +156,5 @@ int transport_listen(struct transport *t, struct err *err);
 void transport_unlisten(struct transport *t);
 /* Those that wait at the listener become connections. */
 void transport_accept(struct transport *t, const struct listener *listener);
+/* There is no descriptor for one that waits: they are not looked at until something has changed. */
+void transport_rest(struct transport *t, bool rest);

@@ -881,6 +881,32 @@ PYTHON
     stop
 }
 
+# Descriptors: those of connections are so many that some are left for what they ask.
+test_few_descriptors() {
+    serve_few() {
+        ulimit -n 64
+        exec "$RUNNER" server --host 127.0.0.1 --port 0 2>../server.log
+    }
+    serve_few &
+    server=$!
+    wait_for 20 listens
+    port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' ../server.log)
+    url=http://127.0.0.1:$port
+    assert_contains "$(<../server.log)" "need more descriptors than the 64"
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+ask = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"
+crowd = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(80)]
+crowd[0].sendall(ask)
+assert b" 200 " in crowd[0].recv(1000)
+assert crowd[79].recv(1) == b""
+PYTHON
+    described GET /readyz 200
+    stop
+}
+
 # Workers that wait for the store, and more requests than may wait for them.
 test_more_to_do_than_can_be_done() {
     serve --rate-limit 0
