@@ -26,14 +26,14 @@ class Refused(Exception):
 
 
 class WebSocket:
-    def __init__(self, url, subprotocol=None, headers=(), timeout=30, path=None):
+    def __init__(self, url, subprotocol=None, headers=(), timeout=30, path=None, host=None):
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
         self.buffer = b""
         self.close_code = None
         lines = [
             f"GET {path or parts.path or '/'} HTTP/1.1",
-            f"Host: {parts.hostname}:{parts.port}",
+            f"Host: {host or parts.netloc.rpartition('@')[2]}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",

@@ -1,5 +1,6 @@
 #include "server/auth.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -89,6 +90,33 @@ static size_t authority_len(const char *text, const char *port)
     if (len > port_len && memcmp(text + len - port_len, port, port_len) == 0)
         len -= port_len;
     return len;
+}
+
+static bool is_address(const char *text, size_t len)
+{
+    CLEANUP_FREE char *four = xstrndup(text, len);
+    CLEANUP_FREE char *six = len > 2 ? xstrndup(text + 1, len - 2) : NULL;
+    struct in6_addr address;
+
+    if (inet_pton(AF_INET, four, &address) == 1)
+        return true;
+    return six && *text == '[' && text[len - 1] == ']' && inet_pton(AF_INET6, six, &address) == 1;
+}
+
+bool auth_host_is_safe(const char *host, const char *own)
+{
+    static const char local[] = ".localhost";
+    const char *colon = strrchr(host, ':');
+    size_t local_len = sizeof(local) - 1;
+    size_t len = strlen(host);
+
+    if (colon && strspn(colon + 1, "0123456789") == strlen(colon + 1))
+        len = (size_t)(colon - host);
+    if (is_address(host, len) || (!memchr(host, '.', len) && !memchr(host, ':', len)))
+        return true;
+    if (own && strlen(own) == len && strncasecmp(host, own, len) == 0)
+        return true;
+    return len > local_len && strncasecmp(host + len - local_len, local, local_len) == 0;
 }
 
 bool auth_origin_is_own(const char *origin, const char *host)

@@ -30,6 +30,13 @@ void auth_release(struct auth *auth);
  * NULL when nobody in particular. */
 enum auth_result auth_check(const struct auth *auth, const char *header, const char **ret_user);
 
+/* Whether a server that needs no credentials may be asked by that name: any page may have its own
+ * name lead to the address of the server, and then ask it as its own. So it has to be an address, a
+ * name that nobody else can have (localhost, or one without a dot), or `own`, NULL if there is
+ * none.
+ */
+bool auth_host_is_safe(const char *host, const char *own);
+
 /* Whether a request that changes something may come from a page with that Origin ("" when a request
  * has none, as no browser sent it): only from the host that it is sent to, as in its Host header.
  */

@@ -149,6 +149,19 @@ static int find_route(const struct server *server, struct web_request *request,
     return changes_something(request) ? check_origin(request, response) : 0;
 }
 
+static int check_host(const struct server *server, const struct web_request *request,
+                      const struct web_peer *peer, struct web_response *response)
+{
+    if (server->auth.required || peer->address.ss_family == AF_UNIX ||
+        auth_host_is_safe(web_header(request, "host"), server->options.host))
+        return 0;
+    web_response_error(
+        response, 403,
+        "without a password this server is asked by its address, as localhost, or by "
+        "the name that --host has");
+    return -1;
+}
+
 /* Whether a path that does not exist exists is not told to who may not look. */
 static int admit(void *arg, struct web_request *request, struct web_peer *peer, bool upgrade,
                  struct web_response *response)
@@ -166,7 +179,9 @@ static int admit(void *arg, struct web_request *request, struct web_peer *peer, 
     }
     found = upgrade ? find_upgrade(server, request, &refusal)
                     : find_route(server, request, &refusal, &route);
-    if (!(route && (route->flags & WEB_OPEN)) && authenticate(server, request, peer, response) < 0)
+    if (!(route && (route->flags & WEB_OPEN)) &&
+        (check_host(server, request, peer, response) < 0 ||
+         authenticate(server, request, peer, response) < 0))
         found = -1;
     else if (found < 0) {
         *response = refusal;

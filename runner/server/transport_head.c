@@ -8,6 +8,9 @@
 #include "base/utf8.h"
 #include "server/transport_inside.h"
 
+/* Before a colon; more of them are not looked for. */
+enum { SPACES_MAX = 4 };
+
 static const struct {
     enum lws_token_indexes token;
     const char *name;
@@ -124,6 +127,45 @@ static char *peer_text(const struct sockaddr_storage *address)
     return xstrdup(text);
 }
 
+/* A name with a space behind it is none (RFC 9112, section 5.1), and the library takes it for one
+ * that it does not know: what is in between may have understood it. */
+static bool has_spaced(const struct transport *t, struct lws *wsi)
+{
+    static const char *const names[] = {"transfer-encoding", "content-length"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        for (int spaces = 1; spaces <= SPACES_MAX; spaces++) {
+            CLEANUP_FREE char *blank = xasprintf("%s%*s:", names[i], spaces, "");
+            CLEANUP_FREE char *tab = xasprintf("%s%*s\t:", names[i], spaces - 1, "");
+
+            if (t->lws->hdr_custom_length(wsi, blank, (int)strlen(blank)) >= 0 ||
+                t->lws->hdr_custom_length(wsi, tab, (int)strlen(tab)) >= 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* RFC 9112, section 3.2 */
+static bool has_one_host(const struct transport *t, struct lws *wsi)
+{
+    char none[1];
+
+    return (transport_is_old(t, wsi) || t->lws->hdr_total_length(wsi, WSI_TOKEN_HOST) > 0) &&
+           t->lws->hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) == 0 &&
+           t->lws->hdr_copy_fragment(wsi, none, sizeof(none), WSI_TOKEN_HOST, 1) != 0;
+}
+
+/* Of HTTP/1.1, what else makes no sense; NULL: nothing. */
+static const char *find_nonsense(const struct transport *t, struct lws *wsi)
+{
+    if (t->lws->get_network_wsi(wsi) != wsi)
+        return NULL;
+    if (has_spaced(t, wsi))
+        return "a header of the request has a space before its colon";
+    return has_one_host(t, wsi) ? NULL : "the request is to have one Host";
+}
+
 int transport_read_head(const struct transport *t, struct lws *wsi, struct web_request *ret,
                         const char **ret_why)
 {
@@ -141,7 +183,8 @@ int transport_read_head(const struct transport *t, struct lws *wsi, struct web_r
         *ret_why = "the query of the request makes no sense";
         return 400;
     }
-    return 0;
+    *ret_why = find_nonsense(t, wsi);
+    return *ret_why ? 400 : 0;
 }
 
 int64_t transport_content_length(const struct transport *t, struct lws *wsi)

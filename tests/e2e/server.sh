@@ -645,6 +645,12 @@ test_pages_of_others() {
     serve
     described POST /api/v1/settings 403 -d '{"max_concurrent": 9}' -H "Origin: https://evil.example"
     described POST /api/v1/settings 403 -d '{"max_concurrent": 9}' -H "Origin: null"
+    # Their name may lead here.
+    answers 403 GET /api/v1/settings -H "Host: evil.example:$port"
+    described GET /healthz 200 -H "Host: evil.example:$port"
+    for name in localhost "127.0.0.1:$port" "[::1]:$port" "a.localhost:$port" "runner:$port"; do
+        described GET /api/v1/settings 200 -H "Host: $name"
+    done
     described DELETE /api/v1/pipelines/x 403 -H "Origin: http://127.0.0.1:1"
     described POST /api/v1/settings 200 -d '{"max_concurrent": 4}' -H "Origin: $url"
     described GET /api/v1/settings 200 -H "Origin: https://evil.example"
@@ -655,6 +661,12 @@ import sys
 from websocket import *
 url = sys.argv[1]
 WebSocket(url, headers=["Origin: " + url.replace("ws:", "http:")])
+for name in "evil.example", "127.0.0.1.evil.example:80":
+    try:
+        WebSocket(url, headers=[f"Origin: http://{name}"], host=name)
+        sys.exit("let in by another name")
+    except Refused as refused:
+        assert refused.status == 403, refused.head
 try:
     WebSocket(url, headers=["Origin: https://evil.example"])
     sys.exit("let in from another site")
@@ -690,7 +702,9 @@ def talk(data):
             s.shutdown(socket.SHUT_WR)
             while chunk := s.recv(65536):
                 answer += chunk
-        except (ConnectionResetError, BrokenPipeError):
+        except TimeoutError:
+            raise
+        except OSError:
             pass
     return int(answer.split()[1]) if answer.startswith(b"HTTP/") else None
 
@@ -701,6 +715,11 @@ for bad in [b"\0" * 100, b"\r\n\r\n", b"HELLO\r\n\r\n", b"GET\r\n\r\n", b"GET / 
             b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]:
     status = talk(bad)
     assert status is None or status >= 400, (bad[:40], status)
+for head in (b"Host: x\r\nTransfer-Encoding : chunked", b"Host: x\r\nContent-Length  : 5", b"Host: x\r\nHost: y",
+             b"Accept: b", b"Host: x\r\nHost:"):
+    for path in b"/healthz", b"/":
+        assert talk(b"GET " + path + b" HTTP/1.1\r\n" + head + b"\r\n\r\n") == 400, head
+assert talk(b"GET / HTTP/1.0\r\n\r\n") == 200
 for length in b"-1", b"1e3", b"0x10", b"99999999999999999999", b"5, 5":
     with socket.create_connection(("127.0.0.1", port), 30) as s:
         s.sendall(b"POST /api/v1/settings HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n")
@@ -744,7 +763,9 @@ def talk(*pieces):
                     answers += chunk
                     if i < len(pieces) - 1:
                         break
-            except ConnectionError:
+            except TimeoutError:
+                raise
+            except OSError:
                 pass
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answers)]
 
