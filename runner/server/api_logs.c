@@ -124,6 +124,7 @@ struct page {
     int64_t limit;
     int64_t offset;
     int64_t total;
+    int64_t next; /* the first one that PAGE_BYTES leave out; -1: none */
     size_t bytes;
     json_t *data;
 };
@@ -150,8 +151,12 @@ static void add_to_page(void *arg, const struct entry *entry)
     struct page *page = arg;
     int64_t number = page->total++;
 
-    if (number < page->offset || number - page->offset >= page->limit || page->bytes > PAGE_BYTES)
+    if (number < page->offset || number - page->offset >= page->limit || page->next >= 0)
         return;
+    if (page->bytes > PAGE_BYTES) {
+        page->next = number;
+        return;
+    }
     page->bytes += entry->size;
     json_array_append_new(page->data, entry_to_json(entry));
 }
@@ -193,6 +198,18 @@ static int read_page(const struct ctx *ctx, struct server *server, const char *i
     return fill_page(ctx, log, wanted, page, err);
 }
 
+/* Takes the data. */
+static json_t *page_to_json(const struct page *page)
+{
+    json_t *object =
+        json_pack("{s:o, s:I, s:I, s:I}", "data", page->data, "total", (json_int_t)page->total,
+                  "limit", (json_int_t)page->limit, "offset", (json_int_t)page->offset);
+
+    if (page->next >= 0)
+        json_object_set_new(object, "next_offset", json_integer(page->next));
+    return object;
+}
+
 static bool is_set(const char *text)
 {
     return *text && strcmp(text, "0") != 0 && strcmp(text, "false") != 0;
@@ -202,7 +219,7 @@ SERVER_HANDLER(logs_get)
 {
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
     struct wanted wanted;
-    struct page page = {.limit = PAGE_MAX};
+    struct page page = {.limit = PAGE_MAX, .next = -1};
     int result = -1;
 
     if (is_set(web_query(request, "follow")))
@@ -218,10 +235,7 @@ SERVER_HANDLER(logs_get)
     if (result < 0)
         json_decref(page.data);
     else
-        web_response_json(response, 200,
-                          json_pack("{s:o, s:I, s:I, s:I}", "data", page.data, "total",
-                                    (json_int_t)page.total, "limit", (json_int_t)page.limit,
-                                    "offset", (json_int_t)page.offset));
+        web_response_json(response, 200, page_to_json(&page));
 out:
     buf_release(&wanted.search);
     return result;

@@ -1,6 +1,7 @@
 /* Runs: many, one, and away with them. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json_text.h"
@@ -79,6 +80,18 @@ json_t *server_run_to_json(struct server *server, const struct store_run *run)
     return object;
 }
 
+/* Another process may have made it since the store was told of them. */
+static bool is_new(const struct ctx *ctx, struct server *server, const char *id)
+{
+    CLEANUP_FREE char *dir = xasprintf("%s/%s", server->history->runs, id);
+
+    if (access(dir, F_OK) < 0)
+        return false;
+    atomic_store(&server->refreshed_ms, INT64_MIN / 2);
+    server_refresh(ctx, server);
+    return true;
+}
+
 int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
                    struct store_runs *ret, struct err *err)
 {
@@ -88,6 +101,12 @@ int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
     if (record_id_is_valid(id) && store_get(ctx, server->history->store, id, ret, &why) == 0 &&
         strcmp(ret->items[0].id, id) == 0)
         return 0;
+    if (why.code == ERR_NOT_FOUND && is_new(ctx, server, id)) {
+        err_clear(&why);
+        if (store_get(ctx, server->history->store, id, ret, &why) == 0 &&
+            strcmp(ret->items[0].id, id) == 0)
+            return 0;
+    }
     if (why.code == ERR_NONE || why.code == ERR_NOT_FOUND || why.code == ERR_INVALID)
         return err_set(err, ERR_NOT_FOUND, "there is no pipeline %.64s", id);
     return err_set(err, why.code, "%s", why.message);

@@ -220,6 +220,23 @@ test_a_long_log_is_exported_whole() {
     stop
 }
 
+# Pages end before they are too large, and say where the next one begins.
+test_a_page_of_long_lines() {
+    pipeline long "for i in 1 2 3; do head -c 4000000 /dev/zero | tr '\\\\0' x; echo; done" >p.yaml
+    serve
+    described GET /api/v1/pipelines 200
+    run "$RUNNER" exec p.yaml
+    id=$(basename ../history/runs/*)
+    # Nobody has told the server of it yet.
+    ask GET "/api/v1/pipelines/$id/logs?type=stdout"
+    assert_eq 200 "$code" "$body"
+    assert_eq true "$(jq '.next_offset == (.data | length) and .next_offset < .total' ../body)"
+    curl -sS "$url/api/v1/pipelines/$id/logs?type=stdout&offset=$(jq .next_offset ../body)" >rest
+    assert_eq "$(jq .total rest)" "$(jq -n --slurpfile a ../body --slurpfile b rest '($a[0].data | length) + ($b[0].data | length)')"
+    assert_eq null "$(jq .next_offset rest)"
+    stop
+}
+
 test_files_are_looked_at() {
     serve
     described POST /api/v1/pipelines/validate 200 -d "$(as_config "$(pipeline x 'echo hi')")"
