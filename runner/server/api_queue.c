@@ -6,7 +6,7 @@
 #include "server/inside.h"
 #include "server/submit.h"
 
-enum { QUEUE_LIMIT = 1000, REASON_BYTES = 1000 };
+enum { QUEUE_LIMIT = 1000 };
 
 /* --- submitting --- */
 
@@ -99,8 +99,9 @@ static int cancel_one(const struct ctx *ctx, struct server *server,
     };
 
     if (reason && !json_is_null(reason) &&
-        (!json_is_string(reason) || json_string_length(reason) > REASON_BYTES))
-        return err_set(err, ERR_INVALID, "reason is a text of at most %d bytes", REASON_BYTES);
+        (!json_is_string(reason) || json_string_length(reason) > SERVER_REASON_BYTES))
+        return err_set(err, ERR_INVALID, "reason is a text of at most %d bytes",
+                       SERVER_REASON_BYTES);
     server_refresh(ctx, server);
     if (server_get_run(ctx, server, id, &runs, err) < 0)
         return -1;

@@ -51,6 +51,8 @@ extern const struct web_route server_routes[];
 
 /* So long a request may take. */
 #define SERVER_REQUEST_MS 30000
+/* Of what is said why a run is cancelled. */
+#define SERVER_REASON_BYTES 1000
 
 /* Has the store know what others have written; not more often than each second. */
 void server_refresh(const struct ctx *ctx, struct server *server);

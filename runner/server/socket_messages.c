@@ -94,6 +94,11 @@ static void cancel(const struct ctx *ctx, struct socket *socket, const json_t *m
     };
     struct err err = ERR_INIT;
 
+    if (strlen(how.reason) > SERVER_REASON_BYTES) {
+        err_set(&err, ERR_INVALID, "reason is a text of at most %d bytes", SERVER_REASON_BYTES);
+        socket_send_error(socket, id, NULL, err.message);
+        return;
+    }
     if (!*id) {
         free(id);
         pthread_mutex_lock(&socket->mu);

@@ -30,6 +30,10 @@ enum {
     STACK_SIZE = 512 * 1024,
 };
 
+/* Names of the library's protocols: with a comma, none can be asked for as a subprotocol. */
+#define HTTP_PROTOCOL   "http,"
+#define LISTEN_PROTOCOL "listen,"
+
 /* WebSocket connections and those of HTTP/2 that say nothing are asked whether they are there. */
 static const lws_retry_bo_t keepalive = {
     .secs_since_valid_ping = 30,
@@ -140,7 +144,7 @@ static int watch_listeners(struct transport *t, struct err *err)
             .vh = t->vhost,
             .type = LWS_ADOPT_RAW_FILE_DESC,
             .fd = {.filefd = l->fd},
-            .vh_prot_name = "runner-listen",
+            .vh_prot_name = LISTEN_PROTOCOL,
             .opaque = l,
         };
 
@@ -249,10 +253,11 @@ int transport_new(const struct transport_options *options, struct transport **re
     t->tls_key = xstrdup_null(options->tls_key);
     t->ready_end = &t->ready;
     t->quiet_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    t->protocols[0] = (struct lws_protocols){"http", transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
+    t->protocols[0] =
+        (struct lws_protocols){HTTP_PROTOCOL, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
     t->protocols[1] =
         (struct lws_protocols){options->subprotocol, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
-    t->protocols[2] = (struct lws_protocols){"runner-listen", on_listener, 0, 0, 0, NULL, 0};
+    t->protocols[2] = (struct lws_protocols){LISTEN_PROTOCOL, on_listener, 0, 0, 0, NULL, 0};
     pthread_mutex_init(&t->mu, NULL);
     limit_descriptors(&t->options.connection_max);
     if (transport_listen(t, err) < 0 || make_context(t, err) < 0 || make_vhost(t, err) < 0 ||

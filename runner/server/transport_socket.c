@@ -6,7 +6,7 @@
 #include "server/transport_inside.h"
 
 /* RFC 6455, section 7.4.1 */
-enum { CLOSE_UNSUPPORTED = 1003, CLOSE_NOT_UTF8 = 1007, CLOSE_TOO_BIG = 1009 };
+enum { CLOSE_UNSUPPORTED = 1003, CLOSE_NOT_UTF8 = 1007, CLOSE_POLICY = 1008, CLOSE_TOO_BIG = 1009 };
 
 /* HTTP/1.1 has been asked by transport_http.c already; a stream of HTTP/2 is here. */
 static int filter(struct transport *t, struct lws *wsi)
@@ -81,7 +81,9 @@ static int receive(struct transport *t, struct lws *wsi, const char *data, size_
     result = stream->ops->message(stream, call->message.data, call->message.len);
     buf_release(&call->message);
     call->message = (struct buf)BUF_INIT;
-    return result;
+    if (result < 0)
+        return refuse_message(t, wsi, CLOSE_POLICY, "more is asked than can be answered");
+    return 0;
 }
 
 /* One message, or a part of one that is long. */

@@ -843,6 +843,18 @@ with WebSocket(url, "runner.v2") as ws:
     ws.send_frame(PING, b"?")
     ws.send_frame(0, b'"payload": "whole"}')
     assert ws.receive() == {"type": "ping", "payload": "whole"}
+with WebSocket(url, "runner.v2") as ws:
+    ws.send(type="cancel", payload="x", reason="r" * 1001)
+    assert "at most 1000 bytes" in ws.receive()["payload"]
+# Subprotocols that nobody serves.
+for name in "runner-listen", "listen", "http", "nobody":
+    try:
+        with WebSocket(url, name, timeout=10) as ws:
+            assert ws.subprotocol is None, name
+            ws.send(type="ping", payload="x")
+            assert ws.receive() == {"type": "ping", "payload": "x"}, name
+    except (EOFError, ConnectionError, Refused):
+        pass
 # Who asks without end, and reads nothing, does not fill the memory.
 with WebSocket(url, "runner.v2", timeout=10) as ws:
     try:
