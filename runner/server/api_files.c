@@ -121,8 +121,13 @@ SERVER_HANDLER(files_to_yaml)
         err_set(err, ERR_INVALID, "visual is a pipeline file as an object");
     else if (body)
         result = yaml_write(visual, &text, err);
-    if (result == 0)
+    /* Of content, ERR_LIMIT is nothing that waiting would help. */
+    if (body && json_is_object(visual) && result < 0 && err->code == ERR_LIMIT) {
+        web_response_error(response, 422, "%s", err->message);
+        result = 0;
+    } else if (result == 0) {
         web_response_json(response, 200, json_pack("{s:s%}", "yaml", text.data, text.len));
+    }
     json_decref(body);
     return result;
 }

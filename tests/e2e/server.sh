@@ -257,6 +257,8 @@ stages:
     assert_eq 1 "$(jq '.diagnostics | length' <<<"$body")"
     described POST /api/v1/configs/convert/yaml-to-visual 422 -d '{"yaml": "- a"}'
     described POST /api/v1/configs/convert/visual-to-yaml 400 -d '{"visual": "x"}'
+    answers 422 POST /api/v1/configs/convert/visual-to-yaml \
+        -d "{\"visual\": {\"a\": $(printf '[%.0s' {1..1500})$(printf ']%.0s' {1..1500})}}"
     stop
 }
 
