@@ -22,6 +22,7 @@ import time
 from service import Service
 
 CLIENTS = 4
+SETTLE_SECONDS = 20
 ENDED = {"succeeded", "failed", "cancelled"}
 
 
@@ -116,6 +117,12 @@ class Campaign:
                 yield f"run {number} ({run['id']}) is {run['status']}: {run.get('error')}"
         self.counts = collections.Counter(run["status"] for run in runs.values())
 
+    def settled(self):
+        """Nothing is left but what a server has as long as it lives. A mark may stay until somebody looks
+        at the runs: one that began twice, in vain, has marked itself again."""
+        self.service.list()
+        return not any((self.work / "history" / "open").iterdir()) and not any(self.temporary.iterdir())
+
     def left(self):
         for directory in (self.temporary, self.work / "journals", self.work / "history" / "open",
                           self.work / "history" / "servers"):
@@ -134,6 +141,8 @@ def main():
         campaign = Campaign(str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(work), seed)
         campaign.run(kills)
         campaign.service.wait(campaign.drained)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        campaign.service.wait(lambda: campaign.settled() or time.monotonic() > deadline)
         wrong = list(campaign.wrong())
         campaign.service.process.terminate()
         campaign.service.process.wait()
