@@ -792,7 +792,8 @@ validate = "/api/v1/pipelines/validate"
 for path in "/no", validate:
     for size, body in (1, b"xY"), (10, b"x" * 10), (30000, b"x" * 30000), (50, b"x"), (0, b"xyz"):
         got = talk(first + post(path, size) + body)
-        assert got in ([200, 400], [200]), (path, size, got)
+        # A body that nobody reads may take the answers with it.
+        assert got in ([200, 400], [200], []), (path, size, got)
         assert talk(first, first) == [200, 200], (path, size)
 assert talk(first + post("/no", 1) + b"xY") == [200, 400]
 # Who waits may send what he likes; and so it is when no more than a part of the head was there.
