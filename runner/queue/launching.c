@@ -88,10 +88,15 @@ static int cancel(const struct ctx *ctx, void *arg, const char *id,
                   const struct queue_cancel *cancel, struct err *err)
 {
     const struct queue_launching *launching = arg;
+    struct err why = ERR_INIT;
 
     if (control_cancel(ctx, launching->runs_dir, id, cancel->reason, cancel->by, err) < 0)
         return -1;
-    return cancel->hurry ? control_hurry(ctx, launching->runs_dir, id, err) : 0;
+    /* It may have ended in between. */
+    if (!cancel->hurry || control_hurry(ctx, launching->runs_dir, id, &why) == 0 ||
+        why.code == ERR_CONFLICT)
+        return 0;
+    return err_set(err, why.code, "%s", why.message);
 }
 
 struct queue_launcher queue_launching_ops(struct queue_launching *launching)
