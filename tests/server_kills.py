@@ -119,9 +119,12 @@ class Campaign:
 
     def settled(self):
         """Nothing is left but what a server has as long as it lives. A mark may stay until somebody looks
-        at the runs: one that began twice, in vain, has marked itself again."""
+        at the runs: one that began twice, in vain, has marked itself again. Those of servers that were
+        killed go a little later."""
         self.service.list()
-        return not any((self.work / "history" / "open").iterdir()) and not any(self.temporary.iterdir())
+        history = self.work / "history"
+        return (not any((history / "open").iterdir()) and not any(self.temporary.iterdir())
+                and len(list((history / "servers").iterdir())) <= 1)
 
     def left(self):
         for directory in (self.temporary, self.work / "journals", self.work / "history" / "open",

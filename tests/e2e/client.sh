@@ -9,6 +9,8 @@ server_pid=
 
 # serve OPTION…: starts a server; $server is its address. Later ones get the port of the first.
 serve() {
+    # Not by the server: until it has begun, what an earlier one has said would still be there.
+    : >../server.log
     "${case_env[@]}" "$RUNNER" server --host 127.0.0.1 --history ../history -p "${port:-0}" "$@" \
         >>../server.out 2>../server.log &
     server_pid=$!

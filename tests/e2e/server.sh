@@ -20,6 +20,8 @@ serve() {
 
 launch() {
     : >>../answers
+    # Not by the server: until it has begun, what an earlier one has said would still be there.
+    : >../server.log
     "${case_env[@]}" "$RUNNER" server "$@" >../server.out 2>../server.log </dev/null &
     server=$!
     wait_for 20 listens
