@@ -8,6 +8,8 @@
 
 #include "base/alloc.h"
 
+enum { ACCOUNT_SIZE = 4096 }; /* of an entry of the user database */
+
 static const char *const always[] = {"PATH", "HOME",   "USER", "LOGNAME",      "LANG",
                                      "TERM", "TMPDIR", "TZ",   "SSH_AUTH_SOCK"};
 
@@ -57,9 +59,13 @@ static const char *architecture(const char *machine)
 void inputs_automatic(const char *current_dir, struct strmap *out)
 {
     struct utsname kernel = {0};
-    const struct passwd *account = getenv("USER") ? NULL : getpwuid(geteuid());
-    const char *user = account ? account->pw_name : getenv("USER");
+    struct passwd entry;
+    struct passwd *account = NULL;
+    char names[ACCOUNT_SIZE];
+    const char *user = getenv("USER");
 
+    if (!user && getpwuid_r(geteuid(), &entry, names, sizeof(names), &account) == 0 && account)
+        user = account->pw_name;
     uname(&kernel);
     strmap_set(out, "PIPELINE_RUNNER", "pipeline");
     strmap_set(out, "PIPELINE_RUNNER_OS", "linux");
