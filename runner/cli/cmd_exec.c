@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/engines.h"
 #include "cli/follow.h"
+#include "cli/logging.h"
 #include "cli/plan_view.h"
 #include "cli/prepare_options.h"
 #include "cli/runs.h"
@@ -22,9 +23,7 @@ struct exec_args {
     bool allow_nested;
     int64_t jobs;
     struct display_options display;
-    int log_level;
-    int log_format;
-    char *log_file;
+    struct cli_logging_args logging;
     bool keep;
     bool force_clean;
     struct cli_engine_args engines;
@@ -35,9 +34,6 @@ struct exec_args {
     bool resumable;
     char *resume;
 };
-
-static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
-static const char *const format_choices[] = {"text", "json", NULL};
 
 #define AT(field) offsetof(struct exec_args, field)
 
@@ -50,9 +46,7 @@ static const struct cli_option options[] = {
     {"timeout", 0, CLI_DURATION, AT(file.timeout_ms), "DURATION", "limit of the whole pipeline",
      NULL, NULL},
     DISPLAY_OPTIONS(struct exec_args),
-    {"log-level", 0, CLI_CHOICE, AT(log_level), NULL, "diagnostic messages", level_choices, NULL},
-    {"log-format", 0, CLI_CHOICE, AT(log_format), NULL, "their form", format_choices, NULL},
-    {"log-file", 0, CLI_STRING, AT(log_file), "FILE", "write them to a file", NULL, NULL},
+    CLI_LOGGING_OPTIONS(struct exec_args),
     {"keep", 0, CLI_FLAG, AT(keep), NULL, "remove nothing at the end", NULL, NULL},
     {"force-clean", 0, CLI_FLAG, AT(force_clean), NULL,
      "remove the workdir after success even if it was there before", NULL, NULL},
@@ -72,17 +66,6 @@ static int usage_error(const struct err *err)
 {
     fprintf(stderr, "runner exec: %s\n", err->message);
     return CLI_EXIT_USAGE;
-}
-
-static int configure_logger(const struct exec_args *args, struct err *err)
-{
-    static const enum logger_level levels[] = {LOGGER_WARN, LOGGER_DEBUG, LOGGER_INFO,
-                                               LOGGER_ERROR};
-
-    return logger_configure(&(struct logger_options){.level = levels[args->log_level],
-                                                     .json = args->log_format == 1,
-                                                     .file = args->log_file},
-                            err);
 }
 
 struct reports {
@@ -231,7 +214,7 @@ static int run(void *arguments, const struct strvec *operands)
     int status = CLI_EXIT_USAGE;
     bool ready;
 
-    if (configure_logger(args, &err) < 0 ||
+    if (cli_logging_configure(&args->logging, &err) < 0 ||
         prepare_where(&args->file, operands, &where, &err) < 0 ||
         cli_store_options(args->cache_dir, args->cache_size, &stores, &err) < 0 ||
         cli_history_options(&args->history, &history, &err) < 0 ||

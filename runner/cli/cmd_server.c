@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "cli/commands.h"
 #include "cli/engines.h"
+#include "cli/logging.h"
 #include "cli/prepare_options.h"
 #include "cli/recorded.h"
 #include "cli/stores.h"
@@ -53,9 +54,7 @@ struct server_args {
     char *cache_dir;
     char *cache_size;
     struct cli_history_args history;
-    int log_level;
-    int log_format;
-    char *log_file;
+    struct cli_logging_args logging;
     /* What comes of them. */
     struct server_options server;
     char *secret; /* the password, from wherever it came */
@@ -69,9 +68,6 @@ struct server_args {
 
 #define AT(field)  offsetof(struct server_args, field)
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static const char *const level_choices[] = {"warn", "debug", "info", "error", NULL};
-static const char *const format_choices[] = {"text", "json", NULL};
 
 static const struct cli_option options[] = {
     {"port", 'p', CLI_MAYBE_INT, AT(port), "PORT", "where to listen (8080; 0: any that is free)",
@@ -117,9 +113,7 @@ static const struct cli_option options[] = {
     {"engine", 0, CLI_STRING, AT(file.engine), "ENGINE", "default engine", NULL, NULL},
     {"image", 'i', CLI_STRING, AT(file.image), "IMAGE", "default image: run in Docker", NULL, NULL},
     PREPARE_OPTION_STRICT(struct server_args),
-    {"log-level", 0, CLI_CHOICE, AT(log_level), NULL, "diagnostic messages", level_choices, NULL},
-    {"log-format", 0, CLI_CHOICE, AT(log_format), NULL, "their form", format_choices, NULL},
-    {"log-file", 0, CLI_STRING, AT(log_file), "FILE", "write them to a file", NULL, NULL},
+    CLI_LOGGING_OPTIONS(struct server_args),
     CLI_ENGINE_OPTIONS(struct server_args),
     CLI_STORE_OPTIONS(AT(cache_dir), AT(cache_size)),
     CLI_HISTORY_KEEP_OPTIONS(struct server_args),
@@ -216,17 +210,6 @@ static int read_address(struct server_args *args, struct err *err)
     return read_listen(args, err);
 }
 
-static int configure_logger(const struct server_args *args, struct err *err)
-{
-    static const enum logger_level levels[] = {LOGGER_WARN, LOGGER_DEBUG, LOGGER_INFO,
-                                               LOGGER_ERROR};
-
-    return logger_configure(&(struct logger_options){.level = levels[args->log_level],
-                                                     .json = args->log_format == 1,
-                                                     .file = args->log_file},
-                            err);
-}
-
 /* What is kept, and where. */
 static int read_places(struct server_args *args, struct cli_history_options *history,
                        struct err *err)
@@ -251,7 +234,7 @@ static int read_places(struct server_args *args, struct cli_history_options *his
 
 static int read_args(struct server_args *args, struct cli_history_options *history, struct err *err)
 {
-    if (configure_logger(args, err) < 0 || read_password(args, err) < 0 ||
+    if (cli_logging_configure(&args->logging, err) < 0 || read_password(args, err) < 0 ||
         read_address(args, err) < 0 || read_limits(args, err) < 0 ||
         read_places(args, history, err) < 0)
         return -1;

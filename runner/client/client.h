@@ -11,7 +11,7 @@
  * people want: that `interrupt` has ended, to cancel the run; that `hurry` has been raised, to end
  * its grace periods, or, when the server cannot be reached, to stop trying.
  *
- * Source: the contract of the WebSocket protocol, docs/protocols.md. */
+ * Source: the WebSocket protocol, docs/api.md. */
 #pragma once
 
 #include <jansson.h>

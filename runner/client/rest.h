@@ -1,5 +1,5 @@
 /* The REST interface of a server, as far as the client of the runner asks it.
- * Source: docs/protocols.md, and the protocol of the go-idp pipeline before it.
+ * Source: docs/api.md, and the protocol of the go-idp pipeline before it.
  *
  * Threads: one at a time. Errors: those of apis/http; what the server says ("error") with
  * ERR_NOT_FOUND, ERR_CONFLICT, ERR_DENIED, ERR_INVALID, ERR_UNAVAILABLE by its status, which is in
