@@ -102,7 +102,7 @@ struct queue {
     changes;                /* that the owner is to be told */
     struct strvec doubtful; /* submissions that failed, and may have been written */
     struct strvec late;     /* they wait, and a server that is gone may have begun them */
-    bool took;              /* rows may have been taken by this server */
+    bool took;              /* rows may have been taken, or are held, by this server */
     bool doubted;           /* and nobody knows whether one of them was */
     bool draining;
     bool closing;

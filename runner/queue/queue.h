@@ -99,6 +99,10 @@ struct queue_options {
     /* A run has another state: it waits, is started, has ended. May be NULL. No lock is held;
      * queue_*() may be called, but for queue_close(). */
     void (*changed)(void *arg, const char *id, enum state state);
+    /* A run that has not ended was held at a server that is gone: from now on this one has to see
+     * to it that its client comes back. Once, while queue_open() is going on or later; as with
+     * `changed` no lock is held. May be NULL. */
+    void (*left)(void *arg, const char *id);
     /* Nothing can be started any more, because the launcher is gone; once. What has been begun is
      * still followed. May be NULL. */
     void (*fatal)(void *arg, const struct err *err);

@@ -41,23 +41,30 @@ int queue_lock_owner(struct queue *queue, struct err *err)
     return queue->owner_fd < 0 ? -1 : 0;
 }
 
-/* Whether the store may have something that is taken by this server. What was in doubt once can
- * still be done, by a database that has not come to it. */
+static bool is_among(const struct queue *queue, const struct store_runs *runs)
+{
+    vec_foreach (const struct store_run *, run, runs) {
+        if (strcmp(run->owner, queue->owner) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the store may have something that is taken or held by this server. What was in doubt once
+ * can still be done, by a database that has not come to it. */
 static bool has_taken(struct queue *queue)
 {
-    CLEANUP_STORE_RUNS struct store_runs taken = {0};
+    CLEANUP_STORE_RUNS struct store_runs taken = {0}, held = {0};
     struct ctx ctx;
     bool found;
-    int status;
 
     if (!queue->took || queue->doubted)
         return queue->took;
     ctx_init_cleanup(&ctx, LAST_LOOK_MS);
-    status = store_taken(&ctx, queue->store, &taken, NULL);
+    found = store_taken(&ctx, queue->store, &taken, NULL) < 0 ||
+            store_held(&ctx, queue->store, &held, NULL) < 0 || is_among(queue, &taken) ||
+            is_among(queue, &held);
     ctx_release(&ctx);
-    found = status < 0;
-    vec_foreach (const struct store_run *, run, &taken)
-        found = found || strcmp(run->owner, queue->owner) == 0;
     return found;
 }
 
@@ -139,32 +146,90 @@ static int recover(const struct ctx *ctx, struct queue *queue, const struct stor
     return 0;
 }
 
-/* The marks of servers that were gone before the store was asked, and have nothing in it, go: one
- * that took a run meanwhile, and died, is not among them. */
-static int recover_taken(const struct ctx *ctx, struct queue *queue, struct err *err)
+/* `needed` gets the marks of those that have taken something. */
+static int recover_taken(const struct ctx *ctx, struct queue *queue, struct strvec *needed,
+                         struct err *err)
 {
     CLEANUP_STORE_RUNS struct store_runs taken = {0};
-    CLEANUP_STRVEC struct strvec gone = {0};
-    CLEANUP_STRVEC struct strvec needed = {0};
     int status = 0;
 
-    history_servers_gone(queue->history, &gone);
     if (store_taken(ctx, queue->store, &taken, err) < 0)
         return -1;
     vec_foreach (const struct store_run *, run, &taken) {
         CLEANUP_FREE char *name = mark_name(run->owner);
 
-        if (!strvec_has(&needed, name))
-            strvec_push(&needed, name);
+        if (!strvec_has(needed, name))
+            strvec_push(needed, name);
         if (status == 0 && strcmp(run->owner, queue->owner) != 0 && !is_known(queue, run->id) &&
             history_server_find(queue->history, name) == HISTORY_SERVER_GONE)
             status = recover(ctx, queue, run, err);
     }
+    return status;
+}
+
+/* --- what was held --- */
+
+/* Of several servers one gets it. */
+static int take_over_held(const struct ctx *ctx, struct queue *queue, const char *owner,
+                          const struct strvec *ids, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec passed = {0};
+
+    pthread_mutex_lock(&queue->mu);
+    queue->took = true;
+    pthread_mutex_unlock(&queue->mu);
+    if (store_pass_held(ctx, queue->store, (const char *const *)ids->items, ids->len, owner,
+                        queue->owner, &passed, err) < 0)
+        return -1;
+    for (size_t i = 0; queue->options.left && i < passed.len; i++)
+        queue->options.left(queue->options.arg, passed.items[i]);
+    return 0;
+}
+
+/* All that a server which is gone has held. */
+static int recover_held_by(const struct ctx *ctx, struct queue *queue, const char *mark,
+                           const struct store_runs *held, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec ids = {0};
+    const char *owner = NULL;
+
+    vec_foreach (const struct store_run *, run, held) {
+        CLEANUP_FREE char *name = mark_name(run->owner);
+
+        if (strcmp(name, mark) != 0)
+            continue;
+        owner = run->owner;
+        strvec_push(&ids, run->id);
+    }
+    return owner ? take_over_held(ctx, queue, owner, &ids, err) : 0;
+}
+
+static int recover_held(const struct ctx *ctx, struct queue *queue, const struct strvec *gone,
+                        struct err *err)
+{
+    CLEANUP_STORE_RUNS struct store_runs held = {0};
+    int status = gone->len ? store_held(ctx, queue->store, &held, err) : 0;
+
+    for (size_t i = 0; status == 0 && i < gone->len; i++)
+        status = recover_held_by(ctx, queue, gone->items[i], &held, err);
+    return status;
+}
+
+/* The marks of servers that were gone before the store was asked, and have nothing in it, go: one
+ * that took a run meanwhile, and died, is not among them. */
+static int recover_from_servers(const struct ctx *ctx, struct queue *queue, struct err *err)
+{
+    CLEANUP_STRVEC struct strvec gone = {0};
+    CLEANUP_STRVEC struct strvec needed = {0};
+
+    history_servers_gone(queue->history, &gone);
+    if (recover_taken(ctx, queue, &needed, err) < 0 || recover_held(ctx, queue, &gone, err) < 0)
+        return -1;
     for (size_t i = 0; i < gone.len; i++) {
         if (!strvec_has(&needed, gone.items[i]))
             history_server_forget(queue->history, gone.items[i]);
     }
-    return status;
+    return 0;
 }
 
 /* --- what waits --- */
@@ -188,7 +253,7 @@ int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
     pthread_mutex_lock(&queue->mu);
     idle = !queue->order.count && !queue->doubtful.len;
     pthread_mutex_unlock(&queue->mu);
-    if (recover_taken(ctx, queue, err) < 0)
+    if (recover_from_servers(ctx, queue, err) < 0)
         return -1;
     return idle ? load_waiting(ctx, queue, err) : 0;
 }

@@ -39,4 +39,5 @@ struct submission {
     const char *client; /* who submits: a user, or an address; those take turns */
     int64_t priority;   /* higher ones are started before all others */
     const struct submission_options *options; /* NULL: none */
+    bool held; /* a client waits for it here, and the run ends with that (queue_options.left) */
 };

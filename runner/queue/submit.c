@@ -85,13 +85,14 @@ static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
             request->reserved =
                 queue_add_active(queue, request->id, request->run.client, request->run.priority,
                                  request->run.submitted_ms, ACTIVE_RESERVED);
-        queue->took = queue->took || request->reserved;
+        queue->took = queue->took || request->reserved || request->given->held;
         batch[count] = request;
         submissions[count] = (struct store_submission){
             .run = &request->run,
             .file = request->given->file,
             .options = request->options,
             .taken_by = request->reserved ? queue->owner : "",
+            .held_by = request->given->held ? queue->owner : "",
         };
     }
     return count;

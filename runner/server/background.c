@@ -193,6 +193,14 @@ void server_run_changed(void *arg, const char *id, enum state state)
     server_look_behind(server, id);
 }
 
+/* Its client may not know yet that there is another server. */
+void server_run_left(void *arg, const char *id)
+{
+    struct server *server = arg;
+
+    clients_put_back(&server->clients, id, clock_monotonic_ms() + server->options.client_grace_ms);
+}
+
 void server_queue_failed(void *arg, const struct err *err)
 {
     struct server *server = arg;

@@ -36,23 +36,33 @@ static void drop(struct clients *clients, struct clients_run *run)
     *run = clients->runs.items[--clients->runs.len];
 }
 
-void clients_add(struct clients *clients, const char *id)
+/* Needs the lock. */
+static struct clients_run *get(struct clients *clients, const char *id)
 {
-    pthread_mutex_lock(&clients->mu);
-    vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id), .holders = 1}));
-    pthread_mutex_unlock(&clients->mu);
+    struct clients_run *run = find(clients, id);
+
+    if (run)
+        return run;
+    vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id)}));
+    return &clients->runs.items[clients->runs.len - 1];
 }
 
-bool clients_hold(struct clients *clients, const char *id)
+void clients_add(struct clients *clients, const char *id)
 {
     struct clients_run *run;
 
     pthread_mutex_lock(&clients->mu);
-    run = find(clients, id);
-    if (run)
-        run->holders++;
+    run = get(clients, id);
+    run->holders++;
+    run->depends = true;
     pthread_mutex_unlock(&clients->mu);
-    return run;
+}
+
+void clients_hold(struct clients *clients, const char *id)
+{
+    pthread_mutex_lock(&clients->mu);
+    get(clients, id)->holders++;
+    pthread_mutex_unlock(&clients->mu);
 }
 
 void clients_let_go(struct clients *clients, const char *id, int64_t now_ms)
@@ -61,8 +71,12 @@ void clients_let_go(struct clients *clients, const char *id, int64_t now_ms)
 
     pthread_mutex_lock(&clients->mu);
     run = find(clients, id);
-    if (run && run->holders && --run->holders == 0)
-        run->due_ms = now_ms + clients->grace_ms;
+    if (run && run->holders && --run->holders == 0) {
+        if (run->depends)
+            run->due_ms = now_ms + clients->grace_ms;
+        else
+            drop(clients, run);
+    }
     pthread_mutex_unlock(&clients->mu);
 }
 
@@ -79,9 +93,12 @@ void clients_forget(struct clients *clients, const char *id)
 
 void clients_put_back(struct clients *clients, const char *id, int64_t due_ms)
 {
+    struct clients_run *run;
+
     pthread_mutex_lock(&clients->mu);
-    if (!find(clients, id))
-        vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id), .due_ms = due_ms}));
+    run = get(clients, id);
+    run->depends = true;
+    run->due_ms = due_ms;
     pthread_mutex_unlock(&clients->mu);
 }
 

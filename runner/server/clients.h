@@ -1,11 +1,13 @@
 /* Runs that end with their clients: those that were submitted through a connection, and are not
  * detached. When nobody holds such a run any more, and nobody does so again in time, it is to be
- * cancelled.
+ * cancelled. Others that somebody holds are known, too: that such a run depends on its clients may
+ * turn out later, when the server that it was submitted to is gone.
  *
  * Threads: any. */
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/vec.h"
@@ -13,6 +15,7 @@
 struct clients_run {
     char *id;
     unsigned holders;
+    bool depends;   /* else it goes on without them */
     int64_t due_ms; /* with no holder: when it is to be cancelled */
 };
 
@@ -27,12 +30,13 @@ void clients_init(struct clients *clients, int64_t grace_ms);
 void clients_release(struct clients *clients);
 /* A run that somebody has submitted, who holds it. */
 void clients_add(struct clients *clients, const char *id);
-/* Somebody else holds it as well; false: it does not depend on anybody. */
-bool clients_hold(struct clients *clients, const char *id);
+/* Somebody else holds it as well. */
+void clients_hold(struct clients *clients, const char *id);
 void clients_let_go(struct clients *clients, const char *id, int64_t now_ms);
 /* It has ended. */
 void clients_forget(struct clients *clients, const char *id);
-/* Nobody holds it, and it could not be cancelled: it is due at that time once more. */
+/* It depends on its clients, and is due at that time if nobody holds it: it could not be cancelled,
+ * or was submitted to a server that is gone. */
 void clients_put_back(struct clients *clients, const char *id, int64_t due_ms);
 /* Takes those out that are due. */
 void clients_due(struct clients *clients, int64_t now_ms, struct strvec *out);

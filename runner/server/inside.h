@@ -72,6 +72,7 @@ void server_look_behind(struct server *server, const char *id);
 /* Hooks: of the transport, each second; of the queue, by its thread. */
 void server_tick(void *arg);
 void server_run_changed(void *arg, const char *id, enum state state);
+void server_run_left(void *arg, const char *id);
 void server_queue_failed(void *arg, const struct err *err);
 /* The ids of a batch; belongs to the body. NULL: ERR_INVALID. */
 json_t *server_read_ids(const json_t *body, struct err *err);

@@ -293,6 +293,7 @@ static int make_queue(const struct ctx *ctx, struct server *server, struct err *
     const struct queue_options options = {
         .max_concurrent = (unsigned)settings_read(&server->settings).max_concurrent,
         .changed = server_run_changed,
+        .left = server_run_left,
         .fatal = server_queue_failed,
         .arg = server,
     };

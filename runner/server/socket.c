@@ -34,8 +34,7 @@ static void free_follow(struct socket *socket, struct socket_follow *follow)
 {
     if (follow->follower.subscriber)
         follower_close(&follow->follower);
-    if (follow->held)
-        clients_let_go(&socket->server->clients, follow->id, clock_monotonic_ms());
+    clients_let_go(&socket->server->clients, follow->id, clock_monotonic_ms());
     free(follow->id);
     free(follow);
 }
@@ -75,7 +74,8 @@ static int add_follow(struct socket *socket, const char *id, struct record_posit
         return -1;
     }
     follow->id = xstrdup(id);
-    follow->held = submitted || clients_hold(&socket->server->clients, id);
+    if (!submitted)
+        clients_hold(&socket->server->clients, id);
     vec_push(&socket->follows, follow);
     web_wake(socket->waker);
     return 0;

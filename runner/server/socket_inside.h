@@ -15,11 +15,10 @@ enum {
     SOCKET_OUTBOX_MAX = 1024, /* frames that wait for the client, beside those of runs */
 };
 
-/* A run that the connection follows, and maybe holds (clients.h). */
+/* A run that the connection follows, and holds (clients.h). */
 struct socket_follow {
     char *id;
     struct follower follower;
-    bool held;
     bool dropped; /* to be removed when nothing of it is being sent */
 };
 

@@ -85,6 +85,7 @@ static int submit(const struct ctx *ctx, struct server *server, const char *file
                                   .client = client,
                                   .priority = priority,
                                   .options = options,
+                                  .held = !options->detached,
                               },
                               ret->id, err);
     queue_launching_args_release(&args);

@@ -4,7 +4,8 @@
  * thousands. `folded` is what is searched: name and id in lower case. Text is in the order of its
  * bytes everywhere.
  *
- * A submission is taken by a server, or "-": it ended before it had begun. */
+ * A submission is taken by a server, or "-": it ended before it had begun. It is held by the server
+ * at which its client waits for it, if one does. */
 
 const char *const db_sqlite_migrations[] = {
     "CREATE TABLE runner_runs (\n"
@@ -48,6 +49,7 @@ const char *const db_sqlite_migrations[] = {
     "    file TEXT NOT NULL\n"
     ") STRICT;\n"
     "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
+    "ALTER TABLE runner_submissions ADD COLUMN held_by TEXT NOT NULL DEFAULT '';\n",
 };
 const int db_sqlite_version = sizeof(db_sqlite_migrations) / sizeof(*db_sqlite_migrations);
 
@@ -95,6 +97,7 @@ const char *const db_postgresql_migrations[] = {
     "    file TEXT NOT NULL\n"
     ");\n"
     "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
+    "ALTER TABLE runner_submissions ADD COLUMN held_by TEXT NOT NULL DEFAULT '';\n",
 };
 const int db_postgresql_version =
     sizeof(db_postgresql_migrations) / sizeof(*db_postgresql_migrations);

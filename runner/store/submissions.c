@@ -8,7 +8,8 @@
 #define DROPPED "-"
 
 #define SQL_SUBMIT                                                                                 \
-    "INSERT INTO runner_submissions (run, taken_by, options, file) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO runner_submissions (run, taken_by, options, file, held_by) "                      \
+    "VALUES ($1, $2, $3, $4, $5)"
 #define SQL_WAITING                                                                                \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_submissions JOIN runner_runs ON key = run "      \
     "WHERE taken_by = '' AND state IN ('pending', 'running') "                                     \
@@ -16,6 +17,12 @@
 #define SQL_TAKEN                                                                                  \
     "SELECT " ROW_COLUMNS ", taken_by FROM runner_runs JOIN runner_submissions ON key = run "      \
     "WHERE state IN ('pending', 'running') AND taken_by <> '' ORDER BY submitted_ms, id LIMIT $1"
+#define SQL_HELD                                                                                   \
+    "SELECT " ROW_COLUMNS ", held_by FROM runner_runs JOIN runner_submissions ON key = run "       \
+    "WHERE state IN ('pending', 'running') AND held_by <> '' ORDER BY submitted_ms, id LIMIT $1"
+#define SQL_PASS_HELD                                                                              \
+    "UPDATE runner_submissions SET held_by = $3 WHERE run = (SELECT key FROM runner_runs WHERE "   \
+    "id = $1 AND state IN ('pending', 'running')) AND held_by IN ($2, $3) RETURNING run"
 #define SQL_READ                                                                                   \
     "SELECT file, options, taken_by, name FROM runner_submissions JOIN runner_runs ON key = run "  \
     "WHERE id = $1"
@@ -49,7 +56,7 @@ static int submit_one(const struct ctx *ctx, struct db *db, struct store_submiss
                       bool again, struct err *err)
 {
     CLEANUP_ARENA struct arena arena = {0};
-    struct db_value params[4];
+    struct db_value params[5];
     int64_t key = 0;
     int64_t added = store_add_row(ctx, db, submission->run, &key, err);
 
@@ -66,7 +73,8 @@ static int submit_one(const struct ctx *ctx, struct db *db, struct store_submiss
     params[1] = DB_TEXT(submission->taken_by);
     params[2] = text_param(submission->options, &arena);
     params[3] = text_param(submission->file, &arena);
-    return store_run_for_number(ctx, db, SQL_SUBMIT, params, 4, NULL, err) < 0 ? -1 : 0;
+    params[4] = DB_TEXT(submission->held_by);
+    return store_run_for_number(ctx, db, SQL_SUBMIT, params, 5, NULL, err) < 0 ? -1 : 0;
 }
 
 static int submit_body(const struct ctx *ctx, struct db *db, void *arg, bool again, struct err *err)
@@ -120,7 +128,7 @@ struct looking {
 static int take_run(void *arg, const struct db_value *row, struct err *err)
 {
     struct store_runs *runs = &((struct looking *)arg)->found;
-    const struct db_value *taken_by = &row[ROW_COLUMN_COUNT];
+    const struct db_value *whose = &row[ROW_COLUMN_COUNT];
     struct store_run run;
 
     (void)err;
@@ -128,7 +136,7 @@ static int take_run(void *arg, const struct db_value *row, struct err *err)
         runs->left_out++;
         return 0;
     }
-    run.owner = arena_strndup(&runs->arena, taken_by->text, taken_by->len);
+    run.owner = arena_strndup(&runs->arena, whose->text, whose->len);
     vec_push(runs, run);
     return 0;
 }
@@ -175,6 +183,57 @@ int store_waiting(const struct ctx *ctx, struct store *store, int64_t limit, str
 int store_taken(const struct ctx *ctx, struct store *store, struct store_runs *ret, struct err *err)
 {
     return look(ctx, store, SQL_TAKEN, 0, ret, err);
+}
+
+int store_held(const struct ctx *ctx, struct store *store, struct store_runs *ret, struct err *err)
+{
+    return look(ctx, store, SQL_HELD, 0, ret, err);
+}
+
+/* --- those that are held --- */
+
+struct passing_held {
+    const char *const *ids;
+    size_t count;
+    const char *from;
+    const char *to;
+    struct strvec passed;
+};
+
+static int pass_held_body(const struct ctx *ctx, struct db *db, void *arg, bool again,
+                          struct err *err)
+{
+    struct passing_held *passing = arg;
+
+    (void)again; /* who has it already gets it */
+    strvec_release(&passing->passed);
+    for (size_t i = 0; i < passing->count; i++) {
+        const struct db_value params[] = {
+            DB_TEXT(passing->ids[i]),
+            DB_TEXT(passing->from),
+            DB_TEXT(passing->to),
+        };
+        int64_t rows = store_run_for_number(ctx, db, SQL_PASS_HELD, params, 3, NULL, err);
+
+        if (rows < 0)
+            return -1;
+        if (rows > 0)
+            strvec_push(&passing->passed, passing->ids[i]);
+    }
+    return 0;
+}
+
+int store_pass_held(const struct ctx *ctx, struct store *store, const char *const *ids,
+                    size_t count, const char *from, const char *to, struct strvec *ret,
+                    struct err *err)
+{
+    struct passing_held passing = {.ids = ids, .count = count, .from = from, .to = to};
+    int status = store_work(ctx, store, DB_WRITE_SYNCED, pass_held_body, &passing, err);
+
+    for (size_t i = 0; status == 0 && i < passing.passed.len; i++)
+        strvec_push(ret, passing.passed.items[i]);
+    strvec_release(&passing.passed);
+    return status;
 }
 
 /* --- one of them --- */

@@ -5,6 +5,7 @@
  *     store_take(ctx, store, id, me, &submitted, err)        one of several gets it
  *     store_give_back(ctx, store, id, who, err)              it waits again
  *     store_drop(ctx, store, &drop, err)                     it has ended without having begun
+ *     store_held(ctx, store, &runs, err)                     those whose clients wait for them
  *
  * Who has taken a run is the one thing that decides: what waits is taken, or dropped, by a change
  * of that alone, so only one of all that try at the same moment does it. From then on its row has
@@ -17,6 +18,7 @@
  * be found again in records. Threads as there. */
 #pragma once
 
+#include "base/vec.h"
 #include "store/store.h"
 
 struct store_submission {
@@ -25,6 +27,7 @@ struct store_submission {
     const char *file;
     const char *options;  /* JSON, which nothing here reads */
     const char *taken_by; /* own_owner_format() of the server that runs it; NULL, "": it waits */
+    const char *held_by;  /* that of the server at which its client is; NULL, "": it needs none */
     /* Set by store_submit(): ERR_NONE, or ERR_CONFLICT, there is a run with that id. */
     enum err_code result;
 };
@@ -83,3 +86,13 @@ struct store_drop {
 /* ERR_CONFLICT: another has it, it has begun, or it has ended; ERR_NOT_FOUND. */
 int store_drop(const struct ctx *ctx, struct store *store, const struct store_drop *drop,
                struct err *err) __attribute__((warn_unused_result));
+
+/* The runs that have not ended and are held, in the order of submission; `owner` of each is who
+ * holds it, whatever its row says. */
+int store_held(const struct ctx *ctx, struct store *store, struct store_runs *ret, struct err *err)
+    __attribute__((warn_unused_result));
+/* What `from` holds of these runs is held by `to` from now on, who may ask again. Adds those to
+ * `ret`: not what has ended, and not what another has. */
+int store_pass_held(const struct ctx *ctx, struct store *store, const char *const *ids,
+                    size_t count, const char *from, const char *to, struct strvec *ret,
+                    struct err *err) __attribute__((warn_unused_result));

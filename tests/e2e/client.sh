@@ -168,6 +168,31 @@ test_a_server_that_is_killed_is_come_back_to() {
     stop
 }
 
+# Neither what runs nor what waits needs the server that it was submitted to for that.
+test_what_its_client_has_left_ends_with_the_next_server() {
+    count_to 10000 'sleep 0.05'
+    serve --max-concurrent 2
+    assert_exit 0 "$RUNNER" client -s "$server" -d p.yaml
+    local detached=$stdout id
+    "$RUNNER" client -s "$server" p.yaml >running 2>&1 &
+    local first=$!
+    wait_for 20 grep -q 'line 1\.' running
+    "$RUNNER" client -s "$server" p.yaml >waiting 2>&1 &
+    local second=$!
+    api() { curl -sS "http://127.0.0.1:$port/api/v1/$1"; }
+    total() { (($(api "$1" | jq .total) == $2)); }
+    wait_for 20 total queue 3
+    kill -KILL "$first" "$second" "$server_pid"
+    wait "$first" "$second" "$server_pid" || true
+    serve --max-concurrent 2 --client-grace 100ms
+    wait_for 20 total 'pipelines?status=cancelled' 2
+    assert_eq "cancelled by server before it had begun: its client has gone
+cancelled by server: its client has gone" "$(api 'pipelines?status=cancelled' | jq -r '.data[].error')"
+    assert_exit 0 "$RUNNER" cancel -s "$server" "$detached"
+    assert_eq "run $detached cancelled" "$stdout"
+    stop
+}
+
 test_connections_that_break_lose_nothing() {
     count_to 30000
     serve

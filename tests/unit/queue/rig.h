@@ -69,6 +69,7 @@ struct fake {
     } changes[8 * RUNS_MAX];
     size_t change_count;
     int fatals;
+    struct strvec left;
 };
 
 static struct fake fake;
@@ -340,6 +341,15 @@ static inline void owner_fatal(void *arg, const struct err *err)
     pthread_mutex_unlock(&fake.mu);
 }
 
+static inline void owner_left(void *arg, const char *id)
+{
+    (void)arg;
+    pthread_mutex_lock(&fake.mu);
+    strvec_push(&fake.left, id);
+    pthread_cond_broadcast(&fake.changed);
+    pthread_mutex_unlock(&fake.mu);
+}
+
 /* --- waiting, for as long as it takes --- */
 
 static inline void await_started(size_t count)
@@ -398,6 +408,7 @@ static inline void open_queue(const struct queue_options *options)
 
     all.changed = owner_changed;
     all.fatal = owner_fatal;
+    all.left = owner_left;
     fake.gone = false;
     assert_ok(queue_open(&test_ctx, history,
                          &(struct queue_launcher){
@@ -439,6 +450,7 @@ static inline int rig_teardown(void **state)
 {
     (void)state;
     close_queue();
+    strvec_release(&fake.left);
     for (size_t i = 0; i < fake.count; i++) {
         if (fake.runs[i].recording)
             fake_end_record(&fake.runs[i], STATE_SUCCEEDED);

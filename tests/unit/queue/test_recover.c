@@ -186,6 +186,84 @@ static void a_server_that_lives_is_left_alone(void **state)
     assert_int_equal(fake.runs[1].started, 1);
 }
 
+static char *submit_held(const char *file)
+{
+    const struct submission submission = {.file = file, .client = "ann", .held = true};
+    char id[OWN_RUN_ID_SIZE];
+
+    assert_ok(queue_submit(&test_ctx, queue, &submission, id, &test_err));
+    return xstrdup(id);
+}
+
+/* Whether those two, and no others, have been left; from now on none have. */
+static bool were_left(const char *a, const char *b)
+{
+    bool left;
+
+    pthread_mutex_lock(&fake.mu);
+    left = fake.left.len == 2 && strvec_has(&fake.left, a) && strvec_has(&fake.left, b);
+    strvec_release(&fake.left);
+    pthread_mutex_unlock(&fake.mu);
+    return left;
+}
+
+static void what_was_held_is_left_to_the_next(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL, *c = NULL;
+    CLEANUP_STRVEC struct strvec gone = {0};
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_held("a");
+    b = submit_held("b");
+    c = submit_as("ann", "c", 0);
+    await_started(1);
+    fake_begin(a);
+    await_state(a, STATE_RUNNING);
+    close_queue();
+    for (int i = 0; i < 2; i++) {
+        open_queue(&(struct queue_options){.max_concurrent = 1});
+        assert_true(were_left(a, b));
+        close_queue();
+    }
+    /* When all have ended nothing is left, nor are marks of servers that have held them. */
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    assert_true(were_left(a, b));
+    fake_end_record(fake_find(a), STATE_SUCCEEDED);
+    for (int i = 1; i <= 2; i++) {
+        await_started((size_t)i + 1);
+        fake_begin(i == 1 ? b : c);
+        fake_end(i == 1 ? b : c, STATE_SUCCEEDED);
+    }
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+    close_queue();
+    open_queue(NULL);
+    assert_int_equal(fake.left.len, 0);
+    history_servers_gone(history, &gone);
+    assert_int_equal(gone.len, 0);
+}
+
+static void what_a_server_that_lives_holds_is_its_own(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+    struct queue *other;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_held("a");
+    b = submit_held("b");
+    await_started(1);
+    other = queue;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    assert_int_equal(fake.left.len, 0);
+    /* Nor is what this one runs: it is asked for again when the other has gone. */
+    queue_close(other);
+    assert_ok(queue_recover(&test_ctx, queue, &test_err));
+    assert_true(were_left(a, b));
+    assert_ok(queue_recover(&test_ctx, queue, &test_err));
+    assert_int_equal(fake.left.len, 0);
+}
+
 /* One row of the store, as it is. */
 static void submit_taken(const char *id, const char *taken_by)
 {
@@ -436,6 +514,8 @@ int main(void)
         EACH(a_record_that_is_gone),
         EACH(servers_in_other_places_are_left_alone),
         EACH(a_server_that_lives_is_left_alone),
+        EACH(what_was_held_is_left_to_the_next),
+        EACH(what_a_server_that_lives_holds_is_its_own),
         EACH(what_was_taken_without_its_knowing),
         EACH(what_is_left_does_not_wait_for_all_others),
         EACH(what_begins_late_is_cancelled),

@@ -189,6 +189,35 @@ static void what_nobody_waits_for_is_cancelled_later(void **state)
     pthread_mutex_unlock(&fake.mu);
 }
 
+/* It was submitted to a server that is gone. */
+static void what_was_left_is_cancelled_unless_its_client_comes(void **state)
+{
+    const struct submission submission = {.file = "x", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+
+    (void)state;
+    assert_ok(queue_submit(&test_ctx, server->queue, &submission, id, &test_err));
+    await_started(1);
+    fake_begin(id);
+    await_state(id, STATE_RUNNING);
+    /* Who looks at what needs nobody is nothing to it. */
+    clients_hold(&server->clients, id);
+    clients_let_go(&server->clients, id, 0);
+    assert_false(is_kept(id));
+    clients_hold(&server->clients, id);
+    server_run_left(server, id);
+    server_tick(server);
+    assert_true(is_kept(id));
+    clients_let_go(&server->clients, id, 0);
+    server_tick(server);
+    pthread_mutex_lock(&fake.mu);
+    while (fake.cancels < 1)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    assert_string_equal(fake.cancelled, id);
+    assert_string_equal(fake.reason, "its client has gone");
+    pthread_mutex_unlock(&fake.mu);
+}
+
 /* --- the end --- */
 
 static void the_queue_outlives_who_works(void **state)
@@ -205,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(followers_wait_for_the_store),
         EACH(what_nobody_waits_for_is_cancelled_later),
+        EACH(what_was_left_is_cancelled_unless_its_client_comes),
         EACH(the_queue_outlives_who_works),
     };
 

@@ -225,7 +225,7 @@ static void what_a_server_refuses(void **state)
     assert_string_equal(
         test_err.message,
         "the store in postgresql:///postgres has version 7, made by a newer runner; "
-        "this one knows version 2: use the newer one, or name another database");
+        "this one knows version 3: use the newer one, or name another database");
     stores_sql(
         "CREATE ROLE poor LOGIN; CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO poor");
     snprintf(where, sizeof(where),
@@ -259,6 +259,25 @@ static void an_older_store_is_brought_up_to_date(void **state)
     assert_ok(store_waiting(&test_ctx, newer, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 0);
     assert_error(add(newer, "r1"), ERR_CONFLICT);
+}
+
+static void what_an_older_store_has_is_held_by_nobody(void **state)
+{
+    CLEANUP_STORE struct store *newer = NULL;
+    CLEANUP_STORE_RUNS struct store_runs waiting = {0}, held = {0};
+
+    (void)state;
+    assert_ok(add(store, "r1"));
+    stores_sql("ALTER TABLE runner_submissions DROP COLUMN held_by; "
+               "UPDATE runner_meta SET version = 2; "
+               "INSERT INTO runner_submissions (run, taken_by, options, file) "
+               "SELECT key, '', '{}', 'x' FROM runner_runs; "
+               "UPDATE runner_runs SET state = 'pending'");
+    assert_ok(open_wait(url, 0, &newer));
+    assert_ok(store_waiting(&test_ctx, newer, 0, &waiting, &test_err));
+    assert_int_equal(waiting.len, 1);
+    assert_ok(store_held(&test_ctx, newer, &held, &test_err));
+    assert_int_equal(held.len, 0);
 }
 
 /* Between the store and the server: passes all on, but the first connection is closed when the
@@ -392,10 +411,15 @@ int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
     const struct CMUnitTest tests[] = {
-        EACH(a_server_that_was_restarted),   EACH(a_server_that_comes_back_is_waited_for),
-        EACH(a_server_that_stays_away),      EACH(a_server_that_is_silent),
-        EACH(a_server_that_stands_still),    EACH(a_lock_of_another),
-        EACH(what_a_server_refuses),         EACH(an_older_store_is_brought_up_to_date),
+        EACH(a_server_that_was_restarted),
+        EACH(a_server_that_comes_back_is_waited_for),
+        EACH(a_server_that_stays_away),
+        EACH(a_server_that_is_silent),
+        EACH(a_server_that_stands_still),
+        EACH(a_lock_of_another),
+        EACH(what_a_server_refuses),
+        EACH(an_older_store_is_brought_up_to_date),
+        EACH(what_an_older_store_has_is_held_by_nobody),
         EACH(a_commit_that_nobody_answered),
     };
 

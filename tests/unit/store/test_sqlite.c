@@ -157,7 +157,7 @@ static void a_newer_store(void **state)
     sql(path, "PRAGMA user_version = 7");
     assert_refused(ERR_UNSUPPORTED,
                    " has version 7, made by a newer runner; this one knows version "
-                   "2: use the newer one, or name another file");
+                   "3: use the newer one, or name another file");
 }
 
 static void an_older_store_is_brought_up_to_date(void **state)
@@ -173,6 +173,24 @@ static void an_older_store_is_brought_up_to_date(void **state)
     assert_int_equal(runs.len, 1);
     assert_ok(store_waiting(&test_ctx, store, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 0);
+}
+
+static void what_an_older_store_has_is_held_by_nobody(void **state)
+{
+    CLEANUP_STORE struct store *store = NULL;
+    CLEANUP_STORE_RUNS struct store_runs waiting = {0}, held = {0};
+
+    (void)state;
+    make_store(1);
+    sql(path, "ALTER TABLE runner_submissions DROP COLUMN held_by; PRAGMA user_version = 2; "
+              "INSERT INTO runner_submissions (run, taken_by, options, file) "
+              "SELECT key, '', '{}', 'x' FROM runner_runs; "
+              "UPDATE runner_runs SET state = 'pending'");
+    assert_ok(open_wait(path, 0, &store));
+    assert_ok(store_waiting(&test_ctx, store, 0, &waiting, &test_err));
+    assert_int_equal(waiting.len, 1);
+    assert_ok(store_held(&test_ctx, store, &held, &test_err));
+    assert_int_equal(held.len, 0);
 }
 
 /* They are left out, and whoever asks for one of them is told why. */
@@ -462,6 +480,7 @@ int main(void)
         EACH(an_empty_file_becomes_a_store),
         EACH(a_newer_store),
         EACH(an_older_store_is_brought_up_to_date),
+        EACH(what_an_older_store_has_is_held_by_nobody),
         EACH(rows_that_make_no_sense),
         EACH(a_damaged_file),
         EACH(a_file_of_somebody_else),

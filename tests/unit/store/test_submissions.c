@@ -363,6 +363,48 @@ static void what_has_ended_cannot_be_taken(void **state)
     assert_message("run r2 does not wait any more");
 }
 
+static const char *held(void)
+{
+    struct store_runs runs = {0};
+
+    assert_ok(store_held(&test_ctx, store, &runs, &test_err));
+    return ids(&runs);
+}
+
+static void submit_held(const char *id, int64_t submitted_ms, const char *held_by)
+{
+    const struct store_run run = a_run(id, 0, submitted_ms);
+    struct store_submission submission = {.run = &run, .file = "x", .held_by = held_by};
+
+    assert_ok(store_submit(&test_ctx, store, &submission, 1, &test_err));
+}
+
+static void what_is_held_passes_to_one(void **state)
+{
+    static const char *const all[] = {"r1", "r2", "r3", "r4", "none"};
+    CLEANUP_STRVEC struct strvec passed = {0}, again = {0}, late = {0};
+
+    (void)state;
+    submit_held("r2", 2, OTHER);
+    submit_held("r1", 1, OTHER);
+    submit_held("r3", 3, "boot/1/30/1");
+    submit_held("r4", 4, NULL);
+    submit_held("r5", 5, OTHER);
+    begin("r1");
+    assert_ok(drop("r5", ""));
+    assert_string_equal(held(), "r1=" OTHER " r2=" OTHER " r3=boot/1/30/1");
+    assert_ok(store_pass_held(&test_ctx, store, all, 5, OTHER, ME, &passed, &test_err));
+    assert_int_equal(passed.len, 2);
+    assert_string_equal(passed.items[0], "r1");
+    assert_string_equal(passed.items[1], "r2");
+    assert_string_equal(held(), "r1=" ME " r2=" ME " r3=boot/1/30/1");
+    assert_ok(store_pass_held(&test_ctx, store, all, 5, OTHER, ME, &again, &test_err));
+    assert_int_equal(again.len, 2);
+    assert_ok(store_pass_held(&test_ctx, store, all, 5, OTHER, "boot/1/40/1", &late, &test_err));
+    assert_int_equal(late.len, 0);
+    assert_string_equal(held(), "r1=" ME " r2=" ME " r3=boot/1/30/1");
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
@@ -378,6 +420,7 @@ int main(void)
         EACH(only_who_has_it_drops_it),
         EACH(it_goes_with_its_row),
         EACH(each_is_taken_or_dropped_once),
+        EACH(what_is_held_passes_to_one),
     };
 
     return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
