@@ -43,6 +43,7 @@ struct server_args {
     char *tls_key;
     char *max_body;
     int64_t *max_connections;
+    int64_t *max_strangers;
     int64_t *rate_limit;
     int64_t max_concurrent;
     char *store;
@@ -96,6 +97,8 @@ static const struct cli_option options[] = {
     {"max-body", 0, CLI_STRING, AT(max_body), "SIZE", "of a request (4m)", NULL, NULL},
     {"max-connections", 0, CLI_MAYBE_INT, AT(max_connections), "N", "at a time (12000)", NULL,
      NULL},
+    {"max-strangers", 0, CLI_MAYBE_INT, AT(max_strangers), "N",
+     "of them of one address that have not been let in (a quarter; 0: no limit)", NULL, NULL},
     {"rate-limit", 0, CLI_MAYBE_INT, AT(rate_limit), "N",
      "requests a second of one address (2000; 0: no limit)", NULL, NULL},
     {"drain", 0, CLI_DURATION, AT(drain_ms), "DURATION",
@@ -178,6 +181,8 @@ static int read_limits(struct server_args *args, struct err *err)
         return err_set(err, ERR_INVALID, "--max-body is from 1k to 1g");
     if (args->max_connections && (*args->max_connections < 1 || *args->max_connections > 60000))
         return err_set(err, ERR_INVALID, "--max-connections is from 1 to 60000");
+    if (args->max_strangers && *args->max_strangers > 60000)
+        return err_set(err, ERR_INVALID, "--max-strangers is at most 60000");
     if (args->rate_limit && *args->rate_limit > 1000000)
         return err_set(err, ERR_INVALID, "--rate-limit is at most 1000000");
     if (args->max_concurrent > 10000)
@@ -189,6 +194,8 @@ static int read_limits(struct server_args *args, struct err *err)
     args->server.body_max = (size_t)body;
     args->server.connection_max =
         (unsigned)(args->max_connections ? *args->max_connections : CONNECTIONS_DEFAULT);
+    args->server.stranger_max = args->max_strangers ? (unsigned)*args->max_strangers
+                                                    : (args->server.connection_max + 3) / 4;
     args->server.rate = (unsigned)(args->rate_limit ? *args->rate_limit : RATE_DEFAULT);
     args->server.max_concurrent = (unsigned)args->max_concurrent;
     return 0;

@@ -22,13 +22,23 @@ struct limits {
     struct bucket buckets[BUCKETS];
 };
 
+uint64_t limits_seed(const void *where)
+{
+    return (uint64_t)(uintptr_t)where * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+uint64_t limits_hash(uint64_t key, uint64_t seed)
+{
+    return (key ^ seed) * UINT64_C(0xff51afd7ed558ccd) >> 32;
+}
+
 struct limits *limits_new(unsigned rate, unsigned burst)
 {
     struct limits *limits = xcalloc(1, sizeof(*limits));
 
     limits->rate = rate;
     limits->burst = burst ? burst : 1;
-    limits->seed = (uint64_t)(uintptr_t)limits * UINT64_C(0x9e3779b97f4a7c15);
+    limits->seed = limits_seed(limits);
     return limits;
 }
 
@@ -37,8 +47,7 @@ void limits_free(struct limits *limits)
     free(limits);
 }
 
-/* 0: there is no limit for it. */
-static uint64_t key_of(const struct sockaddr *address)
+uint64_t limits_key(const struct sockaddr *address)
 {
     const struct in6_addr *six;
     uint64_t key = 0;
@@ -60,8 +69,7 @@ static uint64_t key_of(const struct sockaddr *address)
 
 static struct bucket *bucket_of(struct limits *limits, uint64_t key, int64_t now_ms)
 {
-    uint64_t hash = (key ^ limits->seed) * UINT64_C(0xff51afd7ed558ccd);
-    struct bucket *set = &limits->buckets[hash >> 32 & (BUCKETS - WAYS)];
+    struct bucket *set = &limits->buckets[limits_hash(key, limits->seed) & (BUCKETS - WAYS)];
     struct bucket *oldest = set;
 
     for (struct bucket *b = set; b < set + WAYS; b++) {
@@ -91,7 +99,7 @@ static void refill(const struct limits *limits, struct bucket *bucket, int64_t n
 static bool ask(struct limits *limits, const struct sockaddr *address, int64_t now_ms, bool take,
                 unsigned *ret_retry_after)
 {
-    uint64_t key = limits->rate ? key_of(address) : 0;
+    uint64_t key = limits->rate ? limits_key(address) : 0;
     struct bucket *bucket;
     int64_t wait_ms;
 

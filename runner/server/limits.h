@@ -26,3 +26,9 @@ bool limits_take(struct limits *limits, const struct sockaddr *address, int64_t 
 /* Whether there is one, without taking it. */
 bool limits_has(struct limits *limits, const struct sockaddr *address, int64_t now_ms,
                 unsigned *ret_retry_after);
+
+/* For others that count by address: the number of one, 0 when it has none as it is neither IPv4 nor
+ * IPv6, and its hash, of 32 bits, with a seed that differs from process to process. */
+uint64_t limits_key(const struct sockaddr *address);
+uint64_t limits_seed(const void *where);
+uint64_t limits_hash(uint64_t key, uint64_t seed);

@@ -181,6 +181,44 @@ void transport_rest(struct transport *t, bool rest)
     }
 }
 
+static const struct sockaddr *address_of(const struct web_peer *peer)
+{
+    return (const struct sockaddr *)(const void *)&peer->address;
+}
+
+static void leave_strangers(struct transport *t, struct link *link)
+{
+    if (link->is_stranger)
+        strangers_leave(t->strangers, address_of(&link->peer));
+    link->is_stranger = false;
+}
+
+int transport_admit(struct transport *t, struct lws *wsi, struct web_request *request, bool upgrade,
+                    struct web_response *response)
+{
+    struct link *link = transport_link(t, wsi);
+    struct web_peer nobody = {.address = {.ss_family = AF_UNSPEC}};
+    int result = t->options.hooks.admit(t->options.hooks.arg, request, link ? &link->peer : &nobody,
+                                        upgrade, response);
+
+    if (link && link->peer.known)
+        leave_strangers(t, link);
+    return result;
+}
+
+void transport_free_link(struct transport *t, struct link *link)
+{
+    if (t->adopting == link)
+        t->adopting = NULL;
+    t->connection_count--;
+    leave_strangers(t, link);
+    transport_rest(t, false);
+    if (link->upgrade)
+        web_request_release(link->upgrade);
+    free(link->upgrade);
+    free(link);
+}
+
 static void adopt(struct transport *t, int fd, const struct sockaddr_storage *address, bool is_unix)
 {
     struct link *link = xcalloc(1, sizeof(*link));
@@ -201,12 +239,11 @@ static void adopt(struct transport *t, int fd, const struct sockaddr_storage *ad
     }
     link->kind = TRANSPORT_LINK;
     link->peer.address = *address;
+    link->is_stranger = true;
     t->connection_count++;
     t->adopting = link;
-    if (!t->lws->adopt_descriptor_vhost_via_info(&info) && t->adopting) {
-        free(link);
-        t->connection_count--;
-    }
+    if (!t->lws->adopt_descriptor_vhost_via_info(&info) && t->adopting)
+        transport_free_link(t, link);
     t->adopting = NULL;
 }
 
@@ -225,12 +262,13 @@ void transport_accept(struct transport *t, const struct listener *listener)
                 transport_rest(t, true);
             return;
         }
-        if (t->connection_count >= t->options.connection_max) {
+        if (listener->is_unix)
+            address.ss_family = AF_UNIX;
+        if (t->connection_count >= t->options.connection_max ||
+            !strangers_enter(t->strangers, (const struct sockaddr *)&address)) {
             close(fd);
             continue;
         }
-        if (listener->is_unix)
-            address.ss_family = AF_UNIX;
         adopt(t, fd, &address, listener->is_unix);
     }
 }

@@ -187,6 +187,8 @@ static int admit(void *arg, struct web_request *request, struct web_peer *peer, 
         *response = refusal;
         refusal = (struct web_response)WEB_RESPONSE_INIT;
     }
+    if (found == 0 && !server->auth.required)
+        peer->known = true;
     web_response_release(&refusal);
     return found;
 }
@@ -281,6 +283,7 @@ static int make_transport(struct server *server, const struct server_options *o,
         .body_max = o->body_max,
         .message_max = o->body_max * 2 + MESSAGE_MAX_EXTRA,
         .connection_max = o->connection_max,
+        .stranger_max = o->stranger_max,
         .subprotocol = SUBPROTOCOL,
         .hooks = {admit, take_request, take_connection, server_tick, server},
     };

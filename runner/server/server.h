@@ -31,6 +31,7 @@ struct server_options {
     const char *password;
     size_t body_max;
     unsigned connection_max;
+    unsigned stranger_max;   /* connections of one address that were not let in; 0: no limit */
     unsigned rate;           /* requests a second of one address; 0: no limit */
     unsigned max_concurrent; /* 0: what the settings say */
     int64_t client_grace_ms; /* so long a run goes on when its client has gone */

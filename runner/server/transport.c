@@ -252,6 +252,7 @@ int transport_new(const struct transport_options *options, struct transport **re
     t->tls_cert = xstrdup_null(options->tls_cert);
     t->tls_key = xstrdup_null(options->tls_key);
     t->ready_end = &t->ready;
+    t->strangers = strangers_new(options->stranger_max);
     t->quiet_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     t->protocols[0] =
         (struct lws_protocols){HTTP_PROTOCOL, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
@@ -363,6 +364,7 @@ void transport_free(struct transport *t)
     transport_serve_ready(t);
     close(t->quiet_fd);
     pthread_mutex_destroy(&t->mu);
+    strangers_free(t->strangers);
     free(t->unix_path);
     free(t->tls_cert);
     free(t->tls_key);

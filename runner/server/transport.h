@@ -31,7 +31,9 @@ const struct ctx_signal *web_call_gone(const struct web_call *call);
 /* Who is on the other side of a connection. */
 struct web_peer {
     struct sockaddr_storage address;
-    bool known; /* for the user: it has shown its credentials here before */
+    /* By the user: a request of it has been let in. Its connection does not count as a stranger's
+     * from then on. */
+    bool known;
 };
 
 struct transport_hooks {
@@ -59,6 +61,8 @@ struct transport_options {
     size_t body_max;
     size_t message_max; /* of a WebSocket connection */
     unsigned connection_max;
+    /* Of one address, as long as they are not known; 0: no limit. */
+    unsigned stranger_max;
     const char *subprotocol; /* of WebSocket connections, beside none */
     struct transport_hooks hooks;
 };

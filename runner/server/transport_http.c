@@ -96,15 +96,6 @@ static int begin_body(struct transport *t, struct web_call *call, int64_t length
     return t->lws->write(call->wsi, t->out + LWS_PRE, size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
 }
 
-static bool is_admitted(struct transport *t, struct web_call *call)
-{
-    struct link *link = transport_link(t, call->wsi);
-    struct web_peer nobody = {.address = {.ss_family = AF_UNSPEC}};
-
-    return t->options.hooks.admit(t->options.hooks.arg, &call->request,
-                                  link ? &link->peer : &nobody, false, &call->response) == 0;
-}
-
 /* libwebsockets gives those of them that have no length one of 100 MB. */
 static bool may_have_body(const char *method)
 {
@@ -158,7 +149,7 @@ static int look_at_head(struct transport *t, struct web_call *call, int64_t leng
         why = "the Content-Length of the request makes no sense";
         status = 400;
     }
-    if (!status && !is_admitted(t, call))
+    if (!status && transport_admit(t, wsi, &call->request, false, response) < 0)
         return -1;
     if (!status && length > (int64_t)t->options.body_max) {
         why = large = too_large(t);
@@ -537,8 +528,7 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
     status = transport_read_head(t, wsi, request, &why);
     if (status)
         web_response_error(&call.response, status, "%s", why);
-    else if (t->options.hooks.admit(t->options.hooks.arg, request, &link->peer, true,
-                                    &call.response) < 0)
+    else if (transport_admit(t, wsi, request, true, &call.response) < 0)
         status = call.response.status;
     if (status)
         result = write_refusal(t, &call);
@@ -552,18 +542,6 @@ out:
     return result;
 }
 
-static void free_link(struct transport *t, struct link *link)
-{
-    if (t->adopting == link)
-        t->adopting = NULL;
-    t->connection_count--;
-    transport_rest(t, false);
-    if (link->upgrade)
-        web_request_release(link->upgrade);
-    free(link->upgrade);
-    free(link);
-}
-
 static void forget(struct transport *t, struct lws *wsi)
 {
     void *thing = t->lws->get_opaque_user_data(wsi);
@@ -573,7 +551,7 @@ static void forget(struct transport *t, struct lws *wsi)
         return;
     t->lws->set_opaque_user_data(wsi, NULL);
     if (*(enum transport_kind *)thing == TRANSPORT_LINK)
-        free_link(t, thing);
+        transport_free_link(t, thing);
 }
 
 int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

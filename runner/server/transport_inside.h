@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/vec.h"
+#include "server/strangers.h"
 #include "server/transport.h"
 #include "server/websockets.h"
 
@@ -37,6 +38,7 @@ struct listener {
 struct link {
     enum transport_kind kind;
     struct web_peer peer;
+    bool is_stranger; /* is counted as one */
     struct web_call *call;
     struct web_request *upgrade; /* has been admitted to become a WebSocket connection */
     bool used;                   /* a request of it has been answered, */
@@ -92,6 +94,7 @@ struct transport {
     size_t listener_count;
     unsigned port;
     unsigned connection_count;
+    struct strangers *strangers;
     bool resting;             /* listeners are not looked at */
     struct link *adopting;    /* libwebsockets may or may not have taken it */
     struct web_call *watched; /* those that are worked on, and streams: they are not read */
@@ -156,5 +159,10 @@ int transport_listen(struct transport *t, struct err *err);
 void transport_unlisten(struct transport *t);
 /* Those that wait at the listener become connections. */
 void transport_accept(struct transport *t, const struct listener *listener);
+/* Whether the request may go on, as its user says. */
+int transport_admit(struct transport *t, struct lws *wsi, struct web_request *request, bool upgrade,
+                    struct web_response *response);
+/* The connection has ended. */
+void transport_free_link(struct transport *t, struct link *link);
 /* There is no descriptor for one that waits: they are not looked at until something has changed. */
 void transport_rest(struct transport *t, bool rest);

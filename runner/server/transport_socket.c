@@ -22,8 +22,7 @@ static int filter(struct transport *t, struct lws *wsi)
         free(steal_ptr(&link->upgrade));
     } else {
         if (!link || transport_read_head(t, wsi, &request, &why) ||
-            t->options.hooks.admit(t->options.hooks.arg, &request, &link->peer, true, &response) <
-                0) {
+            transport_admit(t, wsi, &request, true, &response) < 0) {
             web_request_release(&request);
             web_response_release(&response);
             return -1;

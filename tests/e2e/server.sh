@@ -876,7 +876,7 @@ PYTHON
 
 # A head that does not come to its end, and an address that asks too often.
 test_clients_that_are_slow() {
-    serve --rate-limit 50 --max-connections 50
+    serve --rate-limit 50 --max-connections 50 --max-strangers 0
     python <<'PYTHON'
 import http.client, socket, sys
 from urllib.parse import urlsplit
@@ -925,7 +925,7 @@ PYTHON
 # More connections that say nothing than there are streams of HTTP/2: others are served.
 test_clients_that_say_nothing() {
     ulimit -n 8000
-    serve
+    serve --max-strangers 0
     python <<'PYTHON'
 import socket, sys
 from urllib.parse import urlsplit
@@ -934,6 +934,66 @@ crowd = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(2200)]
 with socket.create_connection(("127.0.0.1", port), 5) as s:
     s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b" 200 " in s.recv(1000)
+PYTHON
+    stop
+}
+
+# An address has no more connections than so many that were not let in, and as many others as there may be.
+test_strangers() {
+    serve --max-strangers 3 --username alice --password right-one
+    python <<'PYTHON'
+import http.client, socket, sys
+from base64 import b64encode
+from urllib.parse import urlsplit
+from websocket import *
+port = urlsplit(sys.argv[1]).port
+mine = {"Authorization": "Basic " + b64encode(b"alice:right-one").decode()}
+
+def ask(headers={}, path="/"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    response.read()
+    return connection, response.status
+
+def is_refused(headers=mine):
+    try:
+        ask(headers)
+    except (ConnectionError, http.client.HTTPException):
+        return True
+    return False
+
+known = [ask(mine) for _ in range(10)]
+assert [status for _, status in known] == [200] * 10
+followers = [WebSocket(sys.argv[1].replace("//", "//alice:right-one@")) for _ in range(5)]
+strangers = [ask(), ask(path="/healthz"), (socket.create_connection(("127.0.0.1", port), 20), None)]
+assert [status for _, status in strangers] == [401, 200, None]
+assert is_refused()
+# One that is let in makes room, and so does one that goes.
+strangers[0][0].request("GET", "/", headers=mine)
+response = strangers[0][0].getresponse()
+response.read()
+assert response.status == 200
+assert ask(mine)[1] == 200
+strangers.append(ask())
+assert is_refused()
+strangers[2][0].close()
+while is_refused():
+    pass
+assert [c.request("GET", "/", headers=mine) or c.getresponse().status for c, _ in known] == [200] * 10
+PYTHON
+    stop
+    # Where nobody has to show anything, whoever has asked something is let in.
+    serve --max-strangers 1
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+crowd = []
+for _ in range(5):
+    s = socket.create_connection(("127.0.0.1", urlsplit(sys.argv[1]).port), 20)
+    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b" 200 " in s.recv(1000)
+    crowd.append(s)
 PYTHON
     stop
 }
@@ -1061,6 +1121,7 @@ test_options_that_make_no_sense() {
     refused "--listen takes unix:///PATH" --listen tcp://x
     refused "go together" --tls-cert x
     refused "--max-body is from 1k to 1g" --max-body 3
+    refused "--max-strangers is at most 60000" --max-strangers 60001
     refused "both given" --password x --password-file y
     refused "--password-file" --password-file /nonexistent
     serve

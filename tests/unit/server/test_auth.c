@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "server/auth.h"
 #include "server/limits.h"
+#include "server/strangers.h"
 
 /* The header of a name and a password, "alice:secret". */
 static const char *basic(const char *credentials)
@@ -156,6 +157,31 @@ static void test_many_addresses(void **state)
     limits_free(limits);
 }
 
+static void test_strangers(void **state)
+{
+    struct strangers *strangers = strangers_new(2);
+    const struct sockaddr local = {.sa_family = AF_UNIX};
+
+    (void)state;
+    assert_true(strangers_enter(strangers, address("192.0.2.1")));
+    assert_true(strangers_enter(strangers, address("::ffff:192.0.2.1")));
+    assert_false(strangers_enter(strangers, address("192.0.2.1")));
+    assert_true(strangers_enter(strangers, address("2001:db8::1")));
+    assert_true(strangers_enter(strangers, address("2001:db8::2")));
+    assert_false(strangers_enter(strangers, address("2001:db8::3")));
+    strangers_leave(strangers, address("192.0.2.1"));
+    assert_true(strangers_enter(strangers, address("192.0.2.1")));
+    assert_false(strangers_enter(strangers, address("192.0.2.1")));
+    for (int i = 0; i < 3; i++)
+        assert_true(strangers_enter(strangers, &local));
+    strangers_free(strangers);
+    strangers = strangers_new(0);
+    for (int i = 0; i < 3; i++)
+        assert_true(strangers_enter(strangers, address("192.0.2.1")));
+    strangers_leave(strangers, address("192.0.2.1"));
+    strangers_free(strangers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_limits_of_networks),
+        cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_many_addresses),
     };
 
