@@ -13,6 +13,7 @@
  * refused when it has a body; it would come from nobody who waits for answers. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -26,6 +27,10 @@ enum {
     BODY_BYTES_PER_SECOND = 4096,
     /* No head is shorter. What has been read grows by one when the stream ends. */
     HEAD_MIN = 16,
+    /* So much, and so long, is read of a body behind its refusal. Where nothing comes the library
+     * waits as it does for any body. */
+    LINGER_BYTES = 64 << 20,
+    LINGER_MS = 10 * 1000,
 };
 
 static bool is_mux(const struct transport *t, struct lws *wsi)
@@ -61,15 +66,40 @@ static void hand_over(struct transport *t, struct web_call *call)
     t->options.hooks.request(t->options.hooks.arg, &request, call);
 }
 
+static bool is_ahead(const struct transport *t, struct lws *wsi);
 static int write_refusal(struct transport *t, struct web_call *call);
 
-/* What comes of a request that is refused is not taken: of HTTP/1.1, -1 closes the connection once
- * the response has gone. */
-static int refuse(struct transport *t, struct web_call *call)
+/* A connection that is closed while something comes is reset, and takes with it what its peer has
+ * not read yet: so what comes is dropped for a while (RFC 9112, section 9.6). */
+static int linger(struct transport *t, struct web_call *call)
+{
+    struct lws *wsi = call->wsi;
+
+    call->state = CALL_LINGER;
+    call->sent = 0;
+    call->began_ms = clock_monotonic_ms();
+    transport_count(call, false);
+    web_response_release(&call->response);
+    buf_release(&call->request.body);
+    /* TLS has its own end, which the library writes when it closes. */
+    if (!t->lws->is_ssl(wsi) && !t->lws->send_pipe_choked(wsi))
+        shutdown(t->lws->get_socket_fd(wsi), SHUT_WR);
+    return 0;
+}
+
+static int drop(struct web_call *call, size_t size)
+{
+    call->sent += size;
+    return call->sent > LINGER_BYTES || clock_monotonic_ms() - call->began_ms > LINGER_MS ? -1 : 0;
+}
+
+/* What comes of a request that is refused is not taken. Of HTTP/1.1, -1 closes the connection once
+ * the response has gone; one with a body that is still to come (`comes`) is read for a while. */
+static int refuse(struct transport *t, struct web_call *call, bool comes)
 {
     call->response.close = true;
     if (!is_mux(t, call->wsi))
-        return write_refusal(t, call);
+        return write_refusal(t, call) < 0 || !comes ? -1 : linger(t, call);
     call->state = CALL_HEADERS;
     transport_want_write(call);
     return 0;
@@ -161,6 +191,13 @@ static int look_at_head(struct transport *t, struct web_call *call, int64_t leng
     return status ? -1 : 0;
 }
 
+/* Whether there is a body behind the head, and the library takes it for one. */
+static bool has_more(const struct transport *t, const struct web_call *call, int64_t length)
+{
+    return (length > 0 || (length == -1 && transport_is_chunked(t, call->wsi))) &&
+           !is_ahead(t, call->wsi);
+}
+
 static int begin(struct transport *t, struct lws *wsi)
 {
     struct web_call *call = transport_call_new(t, wsi);
@@ -170,7 +207,7 @@ static int begin(struct transport *t, struct lws *wsi)
     transport_count(call, true);
     if (look_at_head(t, call, length) < 0) {
         if (has_body(call, length))
-            return refuse(t, call);
+            return refuse(t, call, has_more(t, call, length));
         call->state = CALL_HEADERS;
         transport_want_write(call);
         return 0;
@@ -182,6 +219,7 @@ static int begin(struct transport *t, struct lws *wsi)
     hand_over(t, call);
     return 0;
 }
+
 static bool is_too_slow(const struct web_call *call)
 {
     int64_t passed = clock_monotonic_ms() - call->began_ms;
@@ -197,16 +235,18 @@ static int take_body(struct transport *t, struct lws *wsi, const void *data, siz
 
     if (!call)
         return is_mux(t, wsi) ? 0 : -1;
+    if (call->state == CALL_LINGER)
+        return drop(call, size);
     if (call->state != CALL_BODY || !size)
         return 0;
     if (size > t->options.body_max - call->request.body.len) {
         large = too_large(t);
         web_response_error(&call->response, 413, "%s", large);
-        return refuse(t, call);
+        return refuse(t, call, true);
     }
     if (is_too_slow(call)) {
         web_response_error(&call->response, 408, "the body of the request comes too slowly");
-        return refuse(t, call);
+        return refuse(t, call, false);
     }
     buf_add(&call->request.body, data, size);
     return 0;
@@ -222,7 +262,7 @@ static int take_end(struct transport *t, struct lws *wsi)
         return is_mux(t, wsi) ? 0 : -1;
     if (call->state == CALL_BODY)
         hand_over(t, call);
-    return 0;
+    return call->state == CALL_LINGER ? -1 : 0;
 }
 
 /* --- responses --- */
@@ -485,7 +525,7 @@ static int write_some(struct transport *t, struct lws *wsi, struct web_call *cal
 
 /* --- becoming something else --- */
 
-/* At once; the connection is then to be closed: -1. */
+/* At once; -1: it could not be. The connection is then to be closed. */
 static int write_refusal(struct transport *t, struct web_call *call)
 {
     unsigned char *start = t->out + LWS_PRE;
@@ -497,8 +537,7 @@ static int write_refusal(struct transport *t, struct web_call *call)
         return -1;
     memcpy(at, content(&call->response), size);
     size += (size_t)(at - start);
-    (void)write_out(t, call, size, LWS_WRITE_HTTP_HEADERS);
-    return -1;
+    return write_out(t, call, size, LWS_WRITE_HTTP_HEADERS);
 }
 
 /* `to` is the value of Upgrade, in the library's table. What is neither of the two that it knows it
@@ -530,10 +569,12 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
         web_response_error(&call.response, status, "%s", why);
     else if (transport_admit(t, wsi, request, true, &call.response) < 0)
         status = call.response.status;
-    if (status)
-        result = write_refusal(t, &call);
-    else
+    if (status) {
+        (void)write_refusal(t, &call);
+        result = -1;
+    } else {
         link->upgrade = steal_ptr(&request);
+    }
 out:
     if (request)
         web_request_release(request);

@@ -51,6 +51,7 @@ enum call_state {
     CALL_HEADERS, /* to be written next */
     CALL_CONTENT, /* of the response */
     CALL_STREAM,  /* of a response, or a WebSocket connection */
+    CALL_LINGER,  /* is refused; what still comes of its body is dropped */
 };
 
 struct web_call {
@@ -62,7 +63,7 @@ struct web_call {
     struct web_request request;
     struct web_response response;
     int64_t began_ms;
-    size_t sent; /* of the content */
+    size_t sent; /* of the content; of CALL_LINGER, what has been dropped */
     bool head;   /* without its content */
     bool ends;   /* the connection, with it */
     bool chunked;

@@ -760,6 +760,45 @@ PYTHON
     stop
 }
 
+# Who is still sending when it is refused sees why, and not that the connection is reset; for a while.
+test_refusals_that_are_not_awaited() {
+    serve --max-body 4k
+    python <<'PYTHON'
+import socket, sys
+from urllib.parse import urlsplit
+port = urlsplit(sys.argv[1]).port
+
+def talk(path, size, *headers):
+    with socket.create_connection(("127.0.0.1", port), 30) as s:
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", *headers]
+        s.sendall("\r\n".join([*lines, "", ""]).encode())
+        sent = 0
+        try:
+            while sent < size:
+                s.sendall(b"x" * 65536)
+                sent += 65536
+        except OSError:
+            return sent
+        answer = b""
+        while chunk := s.recv(65536):
+            answer += chunk
+        return answer
+
+for size in 100000, 20 << 20:
+    for path, status in (("/api/v1/pipelines/validate", b"413"), ("/no", b"404")):
+        answer = talk(path, size, f"Content-Length: {size}")
+        assert answer.split()[1] == status, (size, path, answer)
+    answer = talk("/api/v1/pipelines/validate", size, "Transfer-Encoding: chunked")
+    assert answer.split()[1] == b"411", (size, answer)
+# Not for ever.
+size = 1 << 30
+sent = talk("/no", size, f"Content-Length: {size}")
+assert isinstance(sent, int) and 64 << 20 <= sent < 128 << 20, sent
+PYTHON
+    described GET /healthz 200
+    stop
+}
+
 # What comes behind a request before it is answered: it may not have a body.
 test_requests_that_do_not_wait() {
     serve
