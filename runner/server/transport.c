@@ -30,9 +30,8 @@ enum {
     STACK_SIZE = 512 * 1024,
 };
 
-/* Names of the library's protocols: with a comma, none can be asked for as a subprotocol. */
-#define HTTP_PROTOCOL   "http,"
-#define LISTEN_PROTOCOL "listen,"
+/* As the one of TRANSPORT_LISTEN_PROTOCOL. */
+#define HTTP_PROTOCOL "http,"
 
 /* WebSocket connections and those of HTTP/2 that say nothing are asked whether they are there. */
 static const lws_retry_bo_t keepalive = {
@@ -131,7 +130,9 @@ static int on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *
     if (!t || reason != LWS_CALLBACK_RAW_RX_FILE)
         return 0;
     listener = t->lws->get_opaque_user_data(wsi);
-    if (listener && listener->fd >= 0)
+    if (listener && listener->kind == TRANSPORT_WRITING)
+        transport_serve_writable(t);
+    else if (listener && listener->fd >= 0)
         transport_accept(t, listener);
     return 0;
 }
@@ -144,7 +145,7 @@ static int watch_listeners(struct transport *t, struct err *err)
             .vh = t->vhost,
             .type = LWS_ADOPT_RAW_FILE_DESC,
             .fd = {.filefd = l->fd},
-            .vh_prot_name = LISTEN_PROTOCOL,
+            .vh_prot_name = TRANSPORT_LISTEN_PROTOCOL,
             .opaque = l,
         };
 
@@ -254,15 +255,17 @@ int transport_new(const struct transport_options *options, struct transport **re
     t->ready_end = &t->ready;
     t->strangers = strangers_new(options->stranger_max);
     t->quiet_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    t->writing = (struct listener){.kind = TRANSPORT_WRITING, .fd = -1};
     t->protocols[0] =
         (struct lws_protocols){HTTP_PROTOCOL, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
     t->protocols[1] =
         (struct lws_protocols){options->subprotocol, transport_http, 0, BUFFER_SIZE, 0, NULL, 0};
-    t->protocols[2] = (struct lws_protocols){LISTEN_PROTOCOL, on_listener, 0, 0, 0, NULL, 0};
+    t->protocols[2] =
+        (struct lws_protocols){TRANSPORT_LISTEN_PROTOCOL, on_listener, 0, 0, 0, NULL, 0};
     pthread_mutex_init(&t->mu, NULL);
     limit_descriptors(&t->options.connection_max);
     if (transport_listen(t, err) < 0 || make_context(t, err) < 0 || make_vhost(t, err) < 0 ||
-        watch_listeners(t, err) < 0) {
+        watch_listeners(t, err) < 0 || transport_watch_writing(t, err) < 0) {
         transport_free(t);
         return -1;
     }
@@ -363,6 +366,8 @@ void transport_free(struct transport *t)
     t->context = NULL;
     transport_serve_ready(t);
     close(t->quiet_fd);
+    if (!t->writing.wsi && t->writing.fd >= 0)
+        close(t->writing.fd);
     pthread_mutex_destroy(&t->mu);
     strangers_free(t->strangers);
     free(t->unix_path);

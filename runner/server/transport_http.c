@@ -3,7 +3,8 @@
  * A connection of HTTP/1.1 is not read while a request of it is with a worker, or a stream has
  * nothing to say: what comes behind would otherwise be taken for more of the body, or have the loop
  * spin. So it is the sweep (transport.c) that notices when a client goes that only listens. Nor can
- * such a connection be written to, so that it is read again as soon as something is to be.
+ * such a connection be written to, so that it is read again as soon as something is to be, and can
+ * be (transport_write.c).
  *
  * What has been read of the next request before the one ahead of it is answered, the library keeps
  * aside. A head that comes from there it has not put away yet when it looks there for the body, so
@@ -38,18 +39,12 @@ static bool is_mux(const struct transport *t, struct lws *wsi)
     return t->lws->get_network_wsi(wsi) != wsi;
 }
 
-static void set_reading(const struct web_call *call, bool on)
+static void stop_reading(const struct web_call *call)
 {
     const struct transport *t = call->transport;
 
     if (!call->is_socket && !is_mux(t, call->wsi))
-        t->lws->rx_flow_control(call->wsi, on);
-}
-
-void transport_want_write(struct web_call *call)
-{
-    set_reading(call, true);
-    call->transport->lws->callback_on_writable(call->wsi);
+        t->lws->rx_flow_control(call->wsi, 0);
 }
 
 /* From here on until it is answered nothing is read. */
@@ -57,7 +52,7 @@ static void hand_over(struct transport *t, struct web_call *call)
 {
     struct web_request request = call->request;
 
-    set_reading(call, false);
+    stop_reading(call);
     t->lws->set_timeout(call->wsi, NO_PENDING_TIMEOUT, 0);
     call->request = (struct web_request)WEB_REQUEST_INIT;
     call->state = CALL_WORKING;
@@ -357,6 +352,7 @@ static int finish(struct transport *t, struct web_call *call)
         return -1;
     if (t->lws->http_transaction_completed(wsi))
         return -1;
+    (void)transport_rest_if_choked(t, wsi);
     /* It waits for a body that has no length; write_some() ends that. */
     if (mux && close)
         t->lws->callback_on_writable(wsi);
@@ -495,7 +491,7 @@ static int write_stream(struct transport *t, struct web_call *call)
         return -1;
     if (!size && !end) {
         t->lws->set_timeout(call->wsi, NO_PENDING_TIMEOUT, 0);
-        set_reading(call, false);
+        stop_reading(call);
         return 0;
     }
     if (write_out(t, call, size, end && !call->chunked ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
@@ -583,6 +579,14 @@ out:
     return result;
 }
 
+static void forget_writing(struct transport *t, struct lws *wsi)
+{
+    struct link *link = is_mux(t, wsi) ? NULL : transport_link(t, wsi);
+
+    if (link)
+        transport_forget_writing(t, link, wsi);
+}
+
 static void forget(struct transport *t, struct lws *wsi)
 {
     void *thing = t->lws->get_opaque_user_data(wsi);
@@ -615,6 +619,7 @@ int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return confirm_upgrade(t, wsi, in);
     case LWS_CALLBACK_CLOSED_HTTP:
+        forget_writing(t, wsi);
         transport_call_detach(t, transport_call(t, wsi));
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:

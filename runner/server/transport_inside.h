@@ -26,7 +26,10 @@ enum {
     LISTENERS_MAX = 8,
 };
 
-enum transport_kind { TRANSPORT_LINK, TRANSPORT_CALL, TRANSPORT_LISTENER };
+enum transport_kind { TRANSPORT_LINK, TRANSPORT_CALL, TRANSPORT_LISTENER, TRANSPORT_WRITING };
+
+/* A name of the library's protocols: with a comma, none can be asked for as a subprotocol. */
+#define TRANSPORT_LISTEN_PROTOCOL "listen,"
 
 struct listener {
     enum transport_kind kind;
@@ -39,6 +42,8 @@ struct link {
     enum transport_kind kind;
     struct web_peer peer;
     bool is_stranger; /* is counted as one */
+    bool awaited;     /* is in the set of those that are to be written to, */
+    struct lws *wsi;  /* and is this one of the library's */
     struct web_call *call;
     struct web_request *upgrade; /* has been admitted to become a WebSocket connection */
     bool used;                   /* a request of it has been answered, */
@@ -93,6 +98,7 @@ struct transport {
     struct lws_protocols protocols[4];
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
+    struct listener writing; /* the set of those that cannot be written to now */
     unsigned port;
     unsigned connection_count;
     struct strangers *strangers;
@@ -140,8 +146,17 @@ int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
                    size_t len);
 int transport_socket(struct transport *t, struct lws *wsi, enum lws_callback_reasons reason,
                      void *in, size_t len);
+
+/* transport_write.c */
+int transport_watch_writing(struct transport *t, struct err *err);
 /* Something is to be written, when it can be. */
 void transport_want_write(struct web_call *call);
+/* If the connection cannot be written to now it is left alone until it can be: true. */
+bool transport_rest_if_choked(struct transport *t, struct lws *wsi);
+/* Those that can be written to are. */
+void transport_serve_writable(struct transport *t);
+/* Before the connection is closed. */
+void transport_forget_writing(struct transport *t, struct link *link, struct lws *wsi);
 
 /* transport_head.c */
 /* The head of the request that the connection has just received: 0, or the status that refuses it,

@@ -856,6 +856,46 @@ PYTHON
     stop
 }
 
+# What lies behind a request whose answer is not read keeps nobody busy until it is.
+test_answers_that_are_not_read() {
+    serve
+    python "$server" <<'PYTHON'
+import fcntl, os, socket, struct, sys, termios, time
+from urllib.parse import urlsplit
+port, server = urlsplit(sys.argv[1]).port, int(sys.argv[2])
+COUNT = 400
+
+def used():
+    """Seconds of the processor."""
+    with open(f"/proc/{server}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+def inside(s):
+    return struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, b"    "))[0]
+
+with socket.socket() as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.settimeout(30)
+    s.connect(("127.0.0.1", port))
+    s.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * COUNT)
+    before = -1
+    while inside(s) != before:
+        before = inside(s)
+        time.sleep(0.2)
+    start = used()
+    time.sleep(0.7)
+    spent = used() - start
+    got = b""
+    while len(got) < COUNT * 40000 or got.count(b"HTTP/1.1 200") < COUNT or not got.endswith(b"\n}\n"):
+        chunk = s.recv(1 << 20)
+        assert chunk, len(got)
+        got += chunk
+    assert spent < 0.05, spent
+PYTHON
+    stop
+}
+
 test_websocket_frames_that_make_no_sense() {
     serve --max-body 4k
     python <<'PYTHON'
