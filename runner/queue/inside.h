@@ -1,12 +1,12 @@
 /* What the parts of the queue share.
  *
- *     submit.c    many submissions become one transaction
+ *     submit.c    many submissions become one transaction, by a thread of its own
  *     order.c     whose turn it is
  *     start.c     taking, handing to the launcher, and what it tells
  *     follow.c    what the records of runs that go on say, into the store
  *     recover.c   what servers before this one have left
  *     cancel.c    in every state
- *     thread.c    who does all of this, but for submitting and cancelling
+ *     thread.c    the thread that does all of this, but for submitting and cancelling
  *
  * A run that waits is in the order. One that does not any more, and has not ended, is active. `mu`
  * guards both; it is held for moments, never over a call of the store, the launcher or the owner.
@@ -17,7 +17,6 @@
 
 #include "base/vec.h"
 
-#include "base/gate.h"
 #include "history/following.h"
 #include "queue/order.h"
 #include "queue/queue.h"
@@ -88,7 +87,9 @@ struct queue {
     bool has_thread;
     bool stopped; /* its thread has ended */
     int wake_fd;
-    struct gate submitting; /* who has it writes for all that wait for it */
+    int submit_fd; /* readable when there are requests */
+    pthread_t writer;
+    bool has_writer;
 
     pthread_mutex_t mu;
     /* Guarded by mu: */
@@ -144,6 +145,10 @@ int queue_has_record(const struct queue *queue, const char *id, struct err *err)
 /* Ends a run in the store that has not begun. */
 int queue_drop(const struct ctx *ctx, struct queue *queue, const char *id, const char *taken_by,
                enum state state, const char *error, struct err *err);
+
+/* --- submit.c --- */
+
+void *queue_writer(void *arg);
 
 /* --- start.c: of the thread --- */
 

@@ -176,14 +176,14 @@ int queue_drop(const struct ctx *ctx, struct queue *queue, const char *id, const
 
 static int init(struct queue *queue, struct err *err)
 {
-    queue->owner_fd = queue->wake_fd = queue->inotify_fd = -1;
-    queue->submitting.event_fd = -1;
+    queue->owner_fd = queue->wake_fd = queue->submit_fd = queue->inotify_fd = -1;
     queue->requests_end = &queue->requests;
     pthread_mutex_init(&queue->mu, NULL);
-    if (ctx_init_root(&queue->ctx, NULL, err) < 0 || gate_init(&queue->submitting, 1, err) < 0)
+    if (ctx_init_root(&queue->ctx, NULL, err) < 0)
         return -1;
     queue->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return queue->wake_fd < 0 ? err_errno(err, "cannot make a queue") : 0;
+    queue->submit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return queue->wake_fd < 0 || queue->submit_fd < 0 ? err_errno(err, "cannot make a queue") : 0;
 }
 
 int queue_open(const struct ctx *ctx, struct history *history,
@@ -210,6 +210,9 @@ int queue_open(const struct ctx *ctx, struct history *history,
     if (pthread_create(&queue->thread, NULL, queue_thread, queue) != 0)
         return err_set(err, ERR_SYSTEM, "cannot start the thread of the queue");
     queue->has_thread = true;
+    if (pthread_create(&queue->writer, NULL, queue_writer, queue) != 0)
+        return err_set(err, ERR_SYSTEM, "cannot start the thread that writes submissions");
+    queue->has_writer = true;
     *ret = steal_ptr(&queue);
     return 0;
 }
@@ -240,7 +243,9 @@ void queue_stop(struct queue *queue)
     ctx_cancel(&queue->ctx, CTX_CAUSE_USER);
     queue_wake(queue);
     pthread_join(queue->thread, NULL);
-    queue->has_thread = false;
+    if (queue->has_writer)
+        pthread_join(queue->writer, NULL);
+    queue->has_thread = queue->has_writer = false;
     queue->stopped = true;
 }
 
@@ -262,7 +267,7 @@ void queue_close(struct queue *queue)
     queue_unlock_owner(queue);
     cleanup_fd(&queue->inotify_fd);
     cleanup_fd(&queue->wake_fd);
-    gate_release(&queue->submitting);
+    cleanup_fd(&queue->submit_fd);
     ctx_release(&queue->ctx);
     pthread_mutex_destroy(&queue->mu);
     free(queue);

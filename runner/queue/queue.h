@@ -22,8 +22,8 @@
  * ended. What a record says is in the store some 100 ms later.
  *
  * Threads: any number may use one queue, until queue_close() begins. It has a thread of its own,
- * which calls back, and which alone uses the launcher but for `cancel`. The history must outlive
- * it. */
+ * which calls back, and which alone uses the launcher but for `cancel`, and another one, which
+ * writes what is submitted. The history must outlive it. */
 #pragma once
 
 #include <stdbool.h>
@@ -130,8 +130,10 @@ static inline void queue_cleanup(struct queue **queue)
 }
 
 /* ERR_LIMIT: too many wait already; ERR_UNAVAILABLE: the queue is draining, or the store does not
- * answer; others of the store. After an error nothing is run, unless this process ends before the
- * store could be told so. */
+ * answer; others of the store. ERR_CANCELLED, ERR_TIMEOUT: the context ended, which is not waited
+ * beyond, whatever the store does. After an error nothing is run: what the store comes to write
+ * later is taken back, and who asks again submits another run. Unless this process ends before the
+ * store could be told so, or a server elsewhere took the run before that. */
 int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submission *submission,
                  char ret_id[OWN_RUN_ID_SIZE], struct err *err) __attribute__((warn_unused_result));
 /* The same file and options as a run of this store had; `client` and `priority` are those of who

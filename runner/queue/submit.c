@@ -1,7 +1,11 @@
-/* Submitting: whoever comes first writes for all that have come meanwhile, so that the disk is
- * waited for once and not by each of them. */
+/* Submitting: a thread of its own writes all that has come meanwhile, so that the disk is waited
+ * for once and not by each of them. Who submits waits for it no longer than its context lasts,
+ * whatever the database does: the request belongs to the thread then, which takes back what it
+ * comes to write after all. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -10,39 +14,93 @@
 enum {
     BATCH_MAX = 256,
     FILE_BYTES_MAX = 16 << 20,
-    /* Until somebody who writes for others has ended; asked for again then. */
-    WRITTEN_MS = 60000,
 };
 
+/* Belongs to who submits; from `left` on, to the thread. */
 struct request {
-    const struct submission *given;
-    struct store_run run;
     char id[OWN_RUN_ID_SIZE];
+    char *file;
+    char *name;
+    char *client;
     char *options; /* JSON */
-    /* Of who writes it: */
+    bool held;
+    struct store_run run;
+    int event_fd; /* readable when it is done */
+    /* Guarded by mu: */
     struct active *reserved; /* a place was free */
-    bool taken;
+    bool taken;              /* out of the list, by the thread */
     bool done;
+    bool left; /* nobody waits for it any more */
     int status;
     struct err err;
     struct request *next;
 };
 
+static void free_request(struct request *request)
+{
+    if (!request)
+        return;
+    cleanup_fd(&request->event_fd);
+    free(request->file);
+    free(request->name);
+    free(request->client);
+    free(request->options);
+    free(request);
+}
+
+static struct request *make_request(const struct submission *submission, struct err *err)
+{
+    static const struct submission_options none = {0};
+    struct request *request = xcalloc(1, sizeof(*request));
+    json_t *object;
+
+    request->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (request->event_fd < 0)
+        err_errno(err, "cannot wait for the store");
+    if (request->event_fd < 0 || own_run_make_id(request->id, err) < 0) {
+        free_request(request);
+        return NULL;
+    }
+    object = submission_options_to_json(submission->options ? submission->options : &none);
+    request->options = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    request->file = xstrdup(submission->file);
+    request->name = xstrdup(submission->name ? submission->name : "");
+    request->client = xstrdup(submission->client ? submission->client : "");
+    request->held = submission->held;
+    request->run = (struct store_run){
+        .id = request->id,
+        .name = request->name,
+        .origin = "server",
+        .client = request->client,
+        .priority = submission->priority,
+        .submitted_ms = clock_wall_ms(),
+        .exit_status = -1,
+    };
+    return request;
+}
+
 /* --- those who wait; all of it needs mu --- */
+
+static int refuse_all(struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "the server is ending and accepts nothing any more");
+}
 
 static int join(struct queue *queue, struct request *request, struct err *err)
 {
     if (queue->draining || queue->closing || queue->launcher_gone)
-        return err_set(err, ERR_UNAVAILABLE, "the server is ending and accepts nothing any more");
+        return refuse_all(err);
     if (queue->order.count >= queue->options.max_waiting)
         return err_set(err, ERR_LIMIT, "%zu runs wait already; try again later",
                        queue->order.count);
     *queue->requests_end = request;
     queue->requests_end = &request->next;
+    eventfd_write(queue->submit_fd, 1);
     return 0;
 }
 
-static void leave(struct queue *queue, struct request **at)
+static void take_out(struct queue *queue, struct request **at)
 {
     struct request *request = *at;
 
@@ -51,17 +109,29 @@ static void leave(struct queue *queue, struct request **at)
         queue->requests_end = at;
 }
 
-/* False: somebody writes it just now, or has. */
-static bool withdraw(struct queue *queue, struct request *request)
+/* Who has submitted it does not wait any more. */
+static void leave(struct queue *queue, struct request *request)
 {
     struct request **at = &queue->requests;
 
-    if (request->taken)
-        return false;
+    if (request->taken) {
+        request->left = true;
+        return;
+    }
     while (*at != request)
         at = &(*at)->next;
-    leave(queue, at);
-    return true;
+    take_out(queue, at);
+    free_request(request);
+}
+
+static void finish(struct request *request, int status)
+{
+    request->status = status;
+    request->done = true;
+    if (request->left)
+        free_request(request);
+    else
+        eventfd_write(request->event_fd, 1);
 }
 
 /* What can be started at once is taken by what submits it: then the disk is waited for once. */
@@ -79,41 +149,55 @@ static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
     for (; queue->requests && count < BATCH_MAX; count++) {
         struct request *request = queue->requests;
 
-        leave(queue, &queue->requests);
+        take_out(queue, &queue->requests);
         request->taken = true;
         if (can_start(queue, request))
             request->reserved =
                 queue_add_active(queue, request->id, request->run.client, request->run.priority,
                                  request->run.submitted_ms, ACTIVE_RESERVED);
-        queue->took = queue->took || request->reserved || request->given->held;
+        queue->took = queue->took || request->reserved || request->held;
         batch[count] = request;
         submissions[count] = (struct store_submission){
             .run = &request->run,
-            .file = request->given->file,
+            .file = request->file,
             .options = request->options,
             .taken_by = request->reserved ? queue->owner : "",
-            .held_by = request->given->held ? queue->owner : "",
+            .held_by = request->held ? queue->owner : "",
         };
     }
     return count;
 }
 
-/* --- who writes --- */
+/* --- the thread that writes --- */
 
 static void settle_reserved(struct request *request)
 {
     struct active *active = request->reserved;
+    json_t *options = json_loads(request->options, 0, NULL);
 
-    active->file = xstrdup(request->given->file);
-    active->name = xstrdup(request->run.name);
+    active->file = steal_ptr(&request->file);
+    active->name = steal_ptr(&request->name);
     /* What was written by itself can be read. */
-    if (request->given->options) {
-        json_t *options = json_loads(request->options, 0, NULL);
-
-        (void)!submission_options_from_json(options, &active->options, NULL);
-        json_decref(options);
-    }
+    (void)!submission_options_from_json(options, &active->options, NULL);
+    json_decref(options);
     active->stage = ACTIVE_TAKEN;
+}
+
+/* Needs mu. It is in the store, and somebody waits to hear so. */
+static void admit(struct queue *queue, struct request *request)
+{
+    if (request->reserved)
+        settle_reserved(request);
+    else
+        order_add(&queue->order, request->id, request->run.client, request->run.priority,
+                  request->run.submitted_ms);
+    queue_changed(queue, request->id, STATE_PENDING);
+}
+
+/* Needs mu. Nobody knows of it: it must not run, be it in the store or not. */
+static void take_back(struct queue *queue, const struct request *request)
+{
+    strvec_push(&queue->doubtful, request->id);
 }
 
 /* Needs mu. */
@@ -126,21 +210,25 @@ static void settle(struct queue *queue, struct request *request,
     else if (status < 0)
         request->err = *why;
     /* A database that did not get to answer may have written it. */
-    if (status < 0 && submission->result == ERR_NONE) {
-        strvec_push(&queue->doubtful, request->id);
+    if (status < 0 && submission->result == ERR_NONE)
         queue->doubted = true;
-    }
-    if (status < 0 && request->reserved)
+    if (submission->result == ERR_NONE && (status < 0 || request->left))
+        take_back(queue, request);
+    if (request->reserved && (status < 0 || request->left))
         queue_remove_active(queue, request->reserved);
-    else if (status == 0 && request->reserved)
-        settle_reserved(request);
-    else if (status == 0)
-        order_add(&queue->order, request->id, request->run.client, request->run.priority,
-                  request->run.submitted_ms);
-    if (status == 0)
-        queue_changed(queue, request->id, STATE_PENDING);
-    request->status = status;
-    request->done = true;
+    else if (status == 0 && !request->left)
+        admit(queue, request);
+    finish(request, status);
+}
+
+static bool has_requests(struct queue *queue)
+{
+    bool has;
+
+    pthread_mutex_lock(&queue->mu);
+    has = queue->requests;
+    pthread_mutex_unlock(&queue->mu);
+    return has;
 }
 
 static void write_batch(struct queue *queue)
@@ -155,6 +243,8 @@ static void write_batch(struct queue *queue)
     count = take_batch(queue, batch, submissions);
     pthread_mutex_unlock(&queue->mu);
     status = store_submit(&queue->ctx, queue->store, submissions, count, &why);
+    if (status < 0 && why.code == ERR_CANCELLED)
+        refuse_all(&why);
     pthread_mutex_lock(&queue->mu);
     for (size_t i = 0; i < count; i++)
         settle(queue, batch[i], &submissions[i], status, &why);
@@ -162,60 +252,64 @@ static void write_batch(struct queue *queue)
     queue_wake(queue);
 }
 
-static bool is_done(struct queue *queue, const struct request *request)
+/* What came too late has not been written. */
+static void refuse_rest(struct queue *queue)
 {
-    bool done;
-
     pthread_mutex_lock(&queue->mu);
-    done = request->done;
-    pthread_mutex_unlock(&queue->mu);
-    return done;
-}
+    while (queue->requests) {
+        struct request *request = queue->requests;
 
-/* 0: the turn of this thread came, and its request is done. */
-static int take_turn(const struct ctx *ctx, struct queue *queue, const struct request *request,
-                     struct err *err)
-{
-    if (gate_enter(ctx, &queue->submitting, err) < 0)
-        return -1;
-    while (!is_done(queue, request))
-        write_batch(queue);
-    gate_leave(&queue->submitting);
-    return 0;
-}
-
-/* The request must not be given up while another thread writes it. */
-static void wait_until_done(struct queue *queue, const struct request *request)
-{
-    while (!is_done(queue, request)) {
-        struct ctx ctx;
-
-        ctx_init_cleanup(&ctx, WRITTEN_MS);
-        (void)!take_turn(&ctx, queue, request, NULL);
-        ctx_release(&ctx);
+        take_out(queue, &queue->requests);
+        finish(request, refuse_all(&request->err));
     }
+    pthread_mutex_unlock(&queue->mu);
 }
 
+void *queue_writer(void *arg)
+{
+    struct queue *queue = arg;
+    struct pollfd wanted = {.fd = queue->submit_fd, .events = POLLIN};
+
+    /* The context ends when the queue does. */
+    while (ctx_poll(&queue->ctx, &wanted, 1, -1, NULL) > 0) {
+        eventfd_t count;
+
+        eventfd_read(queue->submit_fd, &count);
+        while (has_requests(queue))
+            write_batch(queue);
+    }
+    refuse_rest(queue);
+    return NULL;
+}
+
+/* --- who submits --- */
+
+/* Takes the request over. */
 static int submit(const struct ctx *ctx, struct queue *queue, struct request *request,
                   struct err *err)
 {
-    bool withdrawn;
+    struct pollfd done = {.fd = request->event_fd, .events = POLLIN};
+    struct err why = ERR_INIT;
     int status;
 
     pthread_mutex_lock(&queue->mu);
     status = join(queue, request, err);
     pthread_mutex_unlock(&queue->mu);
-    if (status < 0)
+    if (status < 0) {
+        free_request(request);
         return -1;
-    if (take_turn(ctx, queue, request, err) < 0) {
-        pthread_mutex_lock(&queue->mu);
-        withdrawn = withdraw(queue, request);
-        pthread_mutex_unlock(&queue->mu);
-        if (withdrawn)
-            return -1;
-        wait_until_done(queue, request);
     }
-    return request->status < 0 ? err_set(err, request->err.code, "%s", request->err.message) : 0;
+    (void)!ctx_poll(ctx, &done, 1, -1, &why);
+    pthread_mutex_lock(&queue->mu);
+    if (!request->done) {
+        leave(queue, request);
+        pthread_mutex_unlock(&queue->mu);
+        return err_set(err, why.code, "%s", why.message);
+    }
+    pthread_mutex_unlock(&queue->mu);
+    status = request->status < 0 ? err_set(err, request->err.code, "%s", request->err.message) : 0;
+    free_request(request);
+    return status;
 }
 
 static int check(const struct submission *submission, struct err *err)
@@ -229,28 +323,18 @@ static int check(const struct submission *submission, struct err *err)
 int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submission *submission,
                  char ret_id[OWN_RUN_ID_SIZE], struct err *err)
 {
-    static const struct submission_options none = {0};
-    struct request request = {.given = submission};
-    CLEANUP_FREE char *options = NULL;
-    json_t *object;
+    struct request *request;
+    char id[OWN_RUN_ID_SIZE];
 
-    if (check(submission, err) < 0 || own_run_make_id(request.id, err) < 0)
+    if (check(submission, err) < 0)
         return -1;
-    object = submission_options_to_json(submission->options ? submission->options : &none);
-    request.options = options = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    request.run = (struct store_run){
-        .id = request.id,
-        .name = submission->name ? submission->name : "",
-        .origin = "server",
-        .client = submission->client ? submission->client : "",
-        .priority = submission->priority,
-        .submitted_ms = clock_wall_ms(),
-        .exit_status = -1,
-    };
-    if (submit(ctx, queue, &request, err) < 0)
+    request = make_request(submission, err);
+    if (!request)
         return -1;
-    memcpy(ret_id, request.id, sizeof(request.id));
+    memcpy(id, request->id, sizeof(id));
+    if (submit(ctx, queue, request, err) < 0)
+        return -1;
+    memcpy(ret_id, id, sizeof(id));
     return 0;
 }
 

@@ -2,10 +2,13 @@
  * cancelled. What was answered with an error does not run; everything else does, once. */
 #include "tests/unit/queue/rig.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include "queue/inside.h"
 
 enum { CLIENTS = 6 };
 
@@ -260,11 +263,75 @@ static void what_was_answered_with_an_error_does_not_run(void **state)
     close(cutter.listener);
 }
 
+/* --- a commit that takes its time --- */
+
+static void signal_sessions(const char *pids, int signal)
+{
+    char *end;
+
+    for (long pid = strtol(pids, &end, 10); pid > 0; pid = strtol(end, &end, 10))
+        assert_int_equal(kill((pid_t)pid, signal), 0);
+}
+
+struct submitter {
+    struct ctx ctx;
+    struct err err;
+    int status;
+};
+
+static void *submit_until(void *arg)
+{
+    struct submitter *submitter = arg;
+    const struct submission submission = {.file = "slow", .client = "a"};
+    char id[OWN_RUN_ID_SIZE];
+
+    submitter->status = queue_submit(&submitter->ctx, queue, &submission, id, &submitter->err);
+    return NULL;
+}
+
+/* Nobody waits any more when it is done: then it is taken back. */
+static void a_database_that_stands_still(void **state)
+{
+    CLEANUP_FREE char *later = NULL;
+    struct submitter submitter = {0};
+    char pids[200];
+    pthread_t thread;
+    bool written = false;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    snprintf(pids, sizeof(pids), "%s",
+             stores_sql("SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE "
+                        "application_name = 'runner'"));
+    signal_sessions(pids, SIGSTOP);
+    assert_ok(ctx_init_cancel(&submitter.ctx, &test_ctx, &test_err));
+    assert_int_equal(pthread_create(&thread, NULL, submit_until, &submitter), 0);
+    for (; !written; usleep(1000)) {
+        pthread_mutex_lock(&queue->mu);
+        written = queue->active.len;
+        pthread_mutex_unlock(&queue->mu);
+    }
+    ctx_cancel(&submitter.ctx, CTX_CAUSE_USER);
+    pthread_join(thread, NULL);
+    assert_int_equal(submitter.status, -1);
+    assert_int_equal(submitter.err.code, ERR_CANCELLED);
+    assert_string_equal(stores_sql("SELECT count(*) FROM runner_runs"), "0");
+    signal_sessions(pids, SIGCONT);
+    await_changes(NULL, STATE_CANCELLED, 1);
+    later = submit_as("a", "later", 0);
+    await_started(1);
+    assert_string_equal(fake.order, "later");
+    while (count_runs(history->store) != 1)
+        usleep(2000);
+    ctx_release(&submitter.ctx);
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         EACH(what_was_answered_with_an_error_does_not_run),
+        EACH(a_database_that_stands_still),
         EACH(a_database_that_comes_back),
     };
 

@@ -2,6 +2,7 @@
 #include "tests/unit/queue/rig.h"
 
 #include "queue/inside.h"
+#include "store/inside.h"
 
 static int cancel(const char *id, const char *reason)
 {
@@ -406,43 +407,109 @@ static void draining(void **state)
     assert_string_equal(fake.runs[1].id, second);
 }
 
-/* Its turn to write does not come before it is given up. */
+/* --- a store that does not come to it --- */
+
+struct submitter {
+    pthread_t thread;
+    struct ctx ctx;
+    const char *file;
+    struct err err;
+    int status;
+};
+
 static void *submit_in_vain(void *arg)
 {
-    const struct submission submission = {.file = "y", .client = "a"};
+    struct submitter *submitter = arg;
+    const struct submission submission = {.file = submitter->file, .client = "a"};
     char id[OWN_RUN_ID_SIZE];
 
-    (void)!queue_submit(arg, queue, &submission, id, &test_err);
+    submitter->status = queue_submit(&submitter->ctx, queue, &submission, id, &submitter->err);
     return NULL;
+}
+
+static void start_submitter(struct submitter *submitter, const char *file)
+{
+    *submitter = (struct submitter){.file = file};
+    assert_ok(ctx_init_cancel(&submitter->ctx, &test_ctx, &test_err));
+    assert_int_equal(pthread_create(&submitter->thread, NULL, submit_in_vain, submitter), 0);
+}
+
+static enum err_code join_submitter(struct submitter *submitter)
+{
+    pthread_join(submitter->thread, NULL);
+    ctx_release(&submitter->ctx);
+    return submitter->status < 0 ? submitter->err.code : ERR_NONE;
+}
+
+static bool are_written(void)
+{
+    return queue->active.len > 0;
+}
+
+static bool are_listed(void)
+{
+    return queue->requests != NULL;
+}
+
+static void await_requests(bool (*condition)(void))
+{
+    for (bool is = false; !is; sched_yield()) {
+        pthread_mutex_lock(&queue->mu);
+        is = condition();
+        pthread_mutex_unlock(&queue->mu);
+    }
+}
+
+/* One is being written, the other waits for that. What is written after all does not run. */
+static void who_submits_waits_no_longer_than_it_wants(void **state)
+{
+    CLEANUP_FREE char *later = NULL;
+    struct submitter written, listed;
+    struct queue_stats stats;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    assert_ok(gate_enter(&test_ctx, &history->store->turn, &test_err));
+    start_submitter(&written, "written");
+    await_requests(are_written);
+    start_submitter(&listed, "listed");
+    await_requests(are_listed);
+    ctx_cancel(&written.ctx, CTX_CAUSE_USER);
+    ctx_cancel(&listed.ctx, CTX_CAUSE_USER);
+    assert_int_equal(join_submitter(&written), ERR_CANCELLED);
+    assert_int_equal(join_submitter(&listed), ERR_CANCELLED);
+    gate_leave(&history->store->turn);
+    await_changes(NULL, STATE_CANCELLED, 1);
+    later = submit_as("a", "later", 0);
+    await_started(1);
+    assert_string_equal(fake.order, "later");
+    do
+        assert_ok(queue_stats(&test_ctx, queue, &stats, &test_err));
+    while (stats.total > 1);
+    await_state(later, STATE_PENDING);
+    assert_int_equal(count_changes(NULL, STATE_PENDING), 1);
+    assert_int_equal(count_changes(NULL, STATE_CANCELLED), 1);
 }
 
 static void who_submits_while_it_stops(void **state)
 {
     const struct submission submission = {.file = "x", .client = "a"};
+    struct submitter written, listed;
     char id[OWN_RUN_ID_SIZE];
-    struct err err = ERR_INIT;
-    pthread_t thread;
-    struct ctx ctx;
 
     (void)state;
     open_queue(NULL);
-    assert_ok(ctx_init_cancel(&ctx, &test_ctx, &err));
-    assert_ok(gate_enter(&test_ctx, &queue->submitting, &err));
-    assert_int_equal(pthread_create(&thread, NULL, submit_in_vain, &ctx), 0);
-    for (bool waits = false; !waits; sched_yield()) {
-        pthread_mutex_lock(&queue->mu);
-        waits = queue->requests;
-        pthread_mutex_unlock(&queue->mu);
-    }
+    assert_ok(gate_enter(&test_ctx, &history->store->turn, &test_err));
+    start_submitter(&written, "written");
+    await_requests(are_written);
+    start_submitter(&listed, "listed");
+    await_requests(are_listed);
     queue_stop(queue);
-    assert_int_equal(queue_submit(&test_ctx, queue, &submission, id, &err), -1);
-    assert_int_equal(err.code, ERR_UNAVAILABLE);
-    /* It is still in its call, and the queue with it. */
-    ctx_cancel(&ctx, CTX_CAUSE_USER);
-    pthread_join(thread, NULL);
-    assert_int_equal(test_err.code, ERR_CANCELLED);
-    gate_leave(&queue->submitting);
-    ctx_release(&ctx);
+    assert_int_equal(join_submitter(&written), ERR_UNAVAILABLE);
+    assert_int_equal(join_submitter(&listed), ERR_UNAVAILABLE);
+    assert_string_equal(listed.err.message, "the server is ending and accepts nothing any more");
+    assert_error(queue_submit(&test_ctx, queue, &submission, id, &test_err), ERR_UNAVAILABLE);
+    gate_leave(&history->store->turn);
     close_queue();
     assert_int_equal(fake.count, 0);
 }
@@ -516,6 +583,7 @@ int main(void)
         EACH(what_runs_is_told),
         EACH(a_run_is_run_again),
         EACH(draining),
+        EACH(who_submits_waits_no_longer_than_it_wants),
         EACH(who_submits_while_it_stops),
         EACH(a_launcher_that_dies),
         EACH(the_name_that_was_given),
