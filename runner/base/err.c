@@ -97,3 +97,9 @@ const char *err_code_name(enum err_code code)
 {
     return code_names[code];
 }
+
+bool err_is_short(const struct err *err)
+{
+    return err->code == ERR_SYSTEM && (err->errnum == EMFILE || err->errnum == ENFILE ||
+                                       err->errnum == ENOMEM || err->errnum == EAGAIN);
+}

@@ -59,5 +59,8 @@ static inline bool err_is_away(const struct err *err)
 {
     return err->code == ERR_UNAVAILABLE || err->code == ERR_LOST;
 }
+/* A system call had too little of something, descriptors, memory or processes, of which there may
+ * be more in a moment: it says nothing of what was asked. */
+bool err_is_short(const struct err *err);
 /* A stable lower-case name, e.g. "not_found". */
 const char *err_code_name(enum err_code code);

@@ -1,5 +1,4 @@
 /* The thread that looks at all runs for those who are at their heads. */
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,8 +288,7 @@ static void wait_for_record(struct feed_run *run)
 
 static bool may_pass(const struct err *why)
 {
-    return why->code == ERR_NOT_FOUND || why->errnum == EMFILE || why->errnum == ENFILE ||
-           why->errnum == ENOMEM;
+    return why->code == ERR_NOT_FOUND || err_is_short(why);
 }
 
 /* What is there cannot be followed: that is its end. */

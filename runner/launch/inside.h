@@ -46,6 +46,10 @@ int launch_request_read(struct buf *bytes, struct launch_read *ret, struct err *
     __attribute__((warn_unused_result));
 void launch_read_release(struct launch_read *read);
 
+/* As the starter is told it: ERR_UNAVAILABLE when there may be enough of what is short another
+ * time. */
+enum err_code launch_code(const struct err *why);
+
 /* The launcher's process: serves the socket until it closes. `error_fd` is the standard error of
  * the runs. */
 void launch_serve(const struct launcher_options *options, int socket, int error_fd)

@@ -157,6 +157,11 @@ static int begin(struct launched *l, int request_fd, struct err *err)
     return begin_run(l, err);
 }
 
+enum err_code launch_code(const struct err *why)
+{
+    return err_is_short(why) ? ERR_UNAVAILABLE : why->code;
+}
+
 /* A conflict says that this very run has begun before. There are others. */
 static enum err_code code_of(const struct launched *l, const struct err *why)
 {
@@ -167,7 +172,7 @@ static enum err_code code_of(const struct launched *l, const struct err *why)
     if (!why->code)
         return ERR_INVALID;
     if (why->code != ERR_CONFLICT)
-        return why->code;
+        return launch_code(why);
     history = history_dir(l->options->history, NULL);
     runs = history ? fs_join(history, "runs") : NULL;
     return runs && record_open(runs, l->run_id, &record, NULL) == 0 ? ERR_CONFLICT : ERR_SYSTEM;

@@ -118,7 +118,7 @@ static void start(struct server *s, const struct launch_call *call, int request_
         struct err err = ERR_INIT;
 
         err_errno(&err, "cannot start a process for the run");
-        refuse(s, child.run_id, err.code, err.message);
+        refuse(s, child.run_id, launch_code(&err), err.message);
     }
 }
 

@@ -74,8 +74,8 @@ struct queue_told {
 
 struct queue_launcher {
     /* Has a process begin that run; what comes of it is told later. ERR_LOST, ERR_UNAVAILABLE: the
-     * launcher is gone; ERR_SYSTEM with EMFILE, ENFILE, ENOMEM: another time it may; others: this
-     * run cannot be started. */
+     * launcher is gone; what err_is_short() knows: another time it may; others: this run cannot be
+     * started. */
     int (*start)(const struct ctx *ctx, void *arg, const struct queue_start *start,
                  struct err *err);
     /* Readable when there is something to be told. */

@@ -1,6 +1,5 @@
 /* From waiting to running: a place is free, the run is taken in the store, handed to the launcher,
  * and then it has a record, or could not begin. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -166,13 +165,6 @@ static void put_off(struct queue *queue, struct active *active, const char *why)
     pthread_mutex_unlock(&queue->mu);
 }
 
-/* This process has too much open or in memory, which says nothing of the run. */
-static bool is_short(const struct err *err)
-{
-    return err->code == ERR_SYSTEM &&
-           (err->errnum == EMFILE || err->errnum == ENFILE || err->errnum == ENOMEM);
-}
-
 static void hand_over(struct queue *queue, struct active *active)
 {
     struct err why = ERR_INIT;
@@ -193,7 +185,7 @@ static void hand_over(struct queue *queue, struct active *active)
         queue->hand_over_ms = 0;
         return;
     }
-    if (is_short(&why)) {
+    if (err_is_short(&why)) {
         put_off(queue, active, why.message);
         return;
     }

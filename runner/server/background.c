@@ -1,6 +1,5 @@
 /* What a server does without being asked: keeps the store up to date and small, ends what nobody
  * waits for, and tells followers of what will never begin. */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -124,7 +123,7 @@ static bool conclude_if_over(const struct ctx *ctx, struct server *server, const
     if (record_open(server->history->runs, id, &record, &why) == 0)
         return true;
     if (why.code != ERR_NOT_FOUND)
-        return why.errnum != EMFILE && why.errnum != ENFILE && why.errnum != ENOMEM;
+        return !err_is_short(&why);
     if (store_get(ctx, server->history->store, id, &runs, &why) == 0) {
         if (state_is_final(runs.items[0].state))
             conclude(server, &runs.items[0]);

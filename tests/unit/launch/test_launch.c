@@ -5,12 +5,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -675,6 +677,64 @@ static void test_a_launcher_with_too_much_open(void **state)
     assert_ended(t, id, EXITED(0));
 }
 
+struct limited {
+    struct test *test;
+    bool restart; /* the launcher */
+    rlim_t processes;
+    int failed;
+};
+
+/* Processes of root are not counted, and the limits of others are not root's to set everywhere: a
+ * thread can be somebody else. */
+static void *limit_processes(void *arg)
+{
+    struct limited *limited = arg;
+    struct launcher_options options = {.run = {.engines = engines, .kinds = kinds},
+                                       .history = limited->test->history};
+    uid_t user = getuid() ? getuid() : (uid_t)(100000 + getpid());
+    struct rlimit limit;
+
+    if (syscall(SYS_setresuid, user, user, user) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ||
+        (limited->restart && launcher_start(&options, &limited->test->launcher, &test_err) < 0) ||
+        prlimit(launcher_pid(limited->test->launcher), RLIMIT_NPROC, NULL, &limit) < 0) {
+        limited->failed = 1;
+        return NULL;
+    }
+    limit.rlim_cur = limited->processes < limit.rlim_max ? limited->processes : limit.rlim_max;
+    limited->failed = prlimit(launcher_pid(limited->test->launcher), RLIMIT_NPROC, &limit, NULL);
+    return NULL;
+}
+
+static void set_process_limit(struct test *t, rlim_t processes, bool restart)
+{
+    struct limited limited = {.test = t, .processes = processes, .restart = restart};
+    pthread_t thread;
+
+    assert_int_equal(0, pthread_create(&thread, NULL, limit_processes, &limited));
+    assert_int_equal(0, pthread_join(thread, NULL));
+    assert_int_equal(0, limited.failed);
+}
+
+/* It may begin when there are fewer of them: it has not failed. */
+static void test_too_many_processes(void **state)
+{
+    struct test *t = *state;
+    char id[OWN_RUN_ID_SIZE];
+
+    launcher_stop(t->launcher);
+    t->launcher = NULL;
+    if (getuid() == 0)
+        assert_int_equal(0, chown(t->dir, (uid_t)(100000 + getpid()), (gid_t)-1));
+    set_process_limit(t, 0, true);
+    launch(t, id, STEPS(STEP("a", "true")));
+    assert_refused(t, id, ERR_UNAVAILABLE, "cannot start a process for the run: ");
+    assert_false(has_record(t, id));
+    set_process_limit(t, RLIM_INFINITY, false);
+    assert_ok(send_request(t, id, STEPS(STEP("a", "true")), NULL));
+    assert_began(t, id);
+    assert_ended(t, id, EXITED(0));
+}
+
 /* It has all that the program had open when it was forked. */
 static void test_a_child_of_the_program(void **state)
 {
@@ -720,6 +780,7 @@ int main(void)
         TEST(test_garbage),
         TEST(test_a_child_of_the_program),
         TEST(test_a_launcher_with_too_much_open),
+        TEST(test_too_many_processes),
         TEST(test_many_runs),
     };
 
