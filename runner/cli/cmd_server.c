@@ -350,6 +350,8 @@ static int serve(const struct ctx *ctx, void *arg, struct err *err)
         warn_if_open(args);
         tell_where(args, server);
         result = server_wait(ctx, server, err);
+        if (result < 0 && (args->drain_ms || args->stop_runs))
+            log_warn("server", "%s; it is waited for", err->message);
         drain(ctx, args, server);
     }
     server_free(server);

@@ -70,6 +70,7 @@ static int wait_for_beginning(const struct ctx *ctx, struct queue *queue, const 
     return 0;
 }
 
+/* 1: it waits again. */
 static int cancel_active(const struct ctx *ctx, struct queue *queue, const char *id,
                          const struct queue_cancel *cancel, struct err *err)
 {
@@ -83,6 +84,8 @@ static int cancel_active(const struct ctx *ctx, struct queue *queue, const char 
         return -1;
     if (begun)
         return tell_run(ctx, queue, id, cancel, err);
+    if (queue_position(queue, id))
+        return 1;
     if (store_get(ctx, queue->store, id, &runs, err) < 0)
         return -1;
     if (runs.items[0].state == STATE_CANCELLED)
@@ -160,21 +163,35 @@ static void leave_to_order(struct queue *queue, struct active *leaving, bool lat
     queue_wake(queue);
 }
 
+/* What nobody has begun is the caller's when it returns 1; NULL: it is not known here. */
+static int leave_or_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
+                           const struct queue_cancel *cancel, struct active **ret_leaving,
+                           struct err *err)
+{
+    int status = 1;
+    bool active;
+
+    do {
+        pthread_mutex_lock(&queue->mu);
+        active = queue_find_active(queue, id) != NULL;
+        if (!active)
+            *ret_leaving = leave_order(queue, id);
+        pthread_mutex_unlock(&queue->mu);
+        if (active)
+            status = cancel_active(ctx, queue, id, cancel, err);
+    } while (active && status > 0);
+    return status;
+}
+
 int queue_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
                  const struct queue_cancel *cancel, struct err *err)
 {
     struct err why = ERR_INIT;
     struct active *leaving = NULL;
-    bool active;
-    int begun;
+    int begun = leave_or_cancel(ctx, queue, id, cancel, &leaving, err);
 
-    pthread_mutex_lock(&queue->mu);
-    active = queue_find_active(queue, id) != NULL;
-    if (!active)
-        leaving = leave_order(queue, id);
-    pthread_mutex_unlock(&queue->mu);
-    if (active)
-        return cancel_active(ctx, queue, id, cancel, err);
+    if (begun <= 0)
+        return begun;
     if (!leaving)
         return cancel_of_others(ctx, queue, id, cancel, err);
     /* A server that is gone may have begun it, which the store does not know yet. */

@@ -154,15 +154,21 @@ static bool set_starting(struct queue *queue, struct active *active)
     return starting;
 }
 
+/* It is not with the launcher any more. */
+static void set_taken(struct queue *queue, struct active *active)
+{
+    pthread_mutex_lock(&queue->mu);
+    active->stage = ACTIVE_TAKEN;
+    pthread_mutex_unlock(&queue->mu);
+}
+
 /* It has not begun, and may the next time. */
 static void put_off(struct queue *queue, struct active *active, const char *why)
 {
     if (!queue->hand_over_ms)
         log_warn("queue", "run %s cannot be started now: %s; it is tried again", active->id, why);
     queue->hand_over_ms = clock_monotonic_ms() + HAND_OVER_MS;
-    pthread_mutex_lock(&queue->mu);
-    active->stage = ACTIVE_TAKEN;
-    pthread_mutex_unlock(&queue->mu);
+    set_taken(queue, active);
 }
 
 static void hand_over(struct queue *queue, struct active *active)
@@ -193,9 +199,7 @@ static void hand_over(struct queue *queue, struct active *active)
         fail(queue, active, STATE_FAILED, why.message);
         return;
     }
-    pthread_mutex_lock(&queue->mu);
-    active->stage = ACTIVE_TAKEN;
-    pthread_mutex_unlock(&queue->mu);
+    set_taken(queue, active);
     /* Else the queue is being closed. */
     if (err_is_away(&why))
         queue_launcher_is_gone(queue, &why);
@@ -240,6 +244,24 @@ static bool is_cancelled(struct queue *queue, const struct active *active)
     return cancelled;
 }
 
+static bool is_launcher_gone(struct queue *queue)
+{
+    bool gone;
+
+    pthread_mutex_lock(&queue->mu);
+    gone = queue->launcher_gone;
+    pthread_mutex_unlock(&queue->mu);
+    return gone;
+}
+
+static void set_late(struct queue *queue, const struct active *active)
+{
+    pthread_mutex_lock(&queue->mu);
+    if (queue->launcher_gone)
+        queue_add_late(queue, active->id);
+    pthread_mutex_unlock(&queue->mu);
+}
+
 /* What is taken and will not be started waits for the next server. */
 static void give_back_taken(struct queue *queue)
 {
@@ -247,7 +269,8 @@ static void give_back_taken(struct queue *queue)
     struct err why = ERR_INIT;
 
     while ((active = find_stage(queue, ACTIVE_TAKEN))) {
-        if (is_cancelled(queue, active)) {
+        /* After a launcher that died, who cancels looks for a record first. */
+        if (is_cancelled(queue, active) && !is_launcher_gone(queue)) {
             fail(queue, active, STATE_CANCELLED, active->cancel_text);
             continue;
         }
@@ -258,6 +281,8 @@ static void give_back_taken(struct queue *queue)
             remove_active(queue, active);
             continue;
         }
+        /* The process that was forked for it may not have come to make its record yet. */
+        set_late(queue, active);
         wait_again(queue, active);
     }
 }
@@ -354,7 +379,8 @@ static int begun(struct queue *queue, struct active *active, struct err *err)
 }
 
 /* Of one that is being started. Only that there is no record tells that it has not begun; one that
- * cannot be opened, because too much is open already, is looked for again. */
+ * cannot be opened, because too much is open already, is looked for again. What the launcher did
+ * not come to begin before it died waits for the next server. */
 static void find_record(struct queue *queue, struct active *active)
 {
     struct err why = ERR_INIT;
@@ -363,6 +389,10 @@ static void find_record(struct queue *queue, struct active *active)
         return;
     if (why.code == ERR_NOT_FOUND && active->end_text) {
         fail(queue, active, STATE_FAILED, active->end_text);
+        return;
+    }
+    if (why.code == ERR_NOT_FOUND && is_launcher_gone(queue)) {
+        set_taken(queue, active);
         return;
     }
     if (why.code != ERR_NOT_FOUND && !active->sought)

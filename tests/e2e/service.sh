@@ -84,6 +84,28 @@ test_it_cancels_them() {
     assert_no_leftovers 10
 }
 
+# With what was asked of it, before it came to begin that. Whoever looks after the server sees an end.
+test_nobody_starts_runs_any_more() {
+    serve --drain 60s --stop-runs
+    local first second launcher
+    first=$(submit "sleep 1000")
+    wait_for 20 is running "$first"
+    launcher=$(pgrep -P "$spawned")
+    kill -STOP "$launcher"
+    second=$(submit "echo passed")
+    kill -KILL "$launcher"
+    wait_for 20 grep -q "has died" "$case_dir/stderr"
+    assert_exit 0 "$RUNNER" cancel --history history "$first"
+    finish
+    assert_eq 3 "$status" "the server's exit status"
+    assert_contains "$stderr" "the process that starts runs has died: nothing more can be started"
+    serve
+    wait_for 20 is succeeded "$second"
+    is cancelled "$first" || fail "it was not waited for"
+    end
+    assert_no_leftovers 10
+}
+
 # More than what `exec` keeps of one, which cannot be compressed.
 test_all_of_a_log_is_kept() {
     local run

@@ -68,6 +68,39 @@ static void a_launcher_that_dies_before_it_told(void **state)
     await_state(a, STATE_CANCELLED);
 }
 
+/* Nobody knows whether it came to fork: what it was asked for waits for the next server, unless
+ * there is a record. */
+static void a_launcher_that_dies_before_it_began(void **state)
+{
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    const struct queue_cancel how = {.by = "ann"};
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+
+    (void)state;
+    open_queue(NULL);
+    a = submit_as("x", "a", 0);
+    b = submit_as("x", "b", 0);
+    await_started(2);
+    fake_die();
+    queue_drain(queue);
+    assert_ok(queue_wait_idle(&test_ctx, queue, &test_err));
+    assert_int_equal(fake.fatals, 1);
+    assert_ok(store_read_submitted(&test_ctx, history->store, a, &submitted, &test_err));
+    assert_string_equal(submitted.taken_by, "");
+    assert_int_equal(queue_position(queue, a), 1);
+    assert_ok(queue_cancel(&test_ctx, queue, b, &how, &test_err));
+    assert_int_equal(stored(b).state, STATE_CANCELLED);
+    pthread_mutex_lock(&fake.mu);
+    fake_make_record(fake_find(a));
+    pthread_mutex_unlock(&fake.mu);
+    await_state(a, STATE_RUNNING);
+    pthread_mutex_lock(&fake.mu);
+    fake_end_record(fake_find(a), STATE_SUCCEEDED);
+    pthread_mutex_unlock(&fake.mu);
+    await_state(a, STATE_SUCCEEDED);
+    assert_int_equal(fake_find(a)->started, 1);
+}
+
 static void a_run_that_cannot_be_handed_over_now(void **state)
 {
     CLEANUP_FREE char *a = NULL;
@@ -122,8 +155,8 @@ int main(void)
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         EACH(a_record_that_cannot_be_opened),       EACH(a_launcher_that_dies_before_it_told),
-        EACH(a_run_that_cannot_be_handed_over_now), EACH(a_run_that_cannot_begin_now),
-        EACH(what_another_server_has_taken),
+        EACH(a_launcher_that_dies_before_it_began), EACH(a_run_that_cannot_be_handed_over_now),
+        EACH(a_run_that_cannot_begin_now),          EACH(what_another_server_has_taken),
     };
 
     return cmocka_run_group_tests(tests, stores_setup, stores_teardown);
