@@ -185,6 +185,10 @@ struct docker_create {
     int64_t shm_bytes;
     const struct strmap *storage_opt;
     int oom_score_adj;
+
+    /* A "HostConfig" to begin with, as docker_container_inspect_json() tells it of another; what is
+     * set above counts instead of its members. NULL: none. */
+    const json_t *host_config;
 };
 
 /* The body of POST /containers/create for API version 1.api_minor; new reference. NULL with

@@ -290,6 +290,8 @@ json_t *docker_create_body(const struct docker_create *c, int api_minor, struct 
     add_config(&b, c);
     part_healthcheck(&b, b.root, "Healthcheck", c->healthcheck, api_minor);
     host = body_object(&b, NULL, "HostConfig");
+    if (c->host_config)
+        json_object_update(host, (json_t *)c->host_config);
     add_ports(&b, host, c);
     add_storage(&b, host, c, api_minor);
     add_network(&b, host, c, api_minor);

@@ -102,10 +102,10 @@ static void bash_command(const struct cli_command *c, const struct cli_command *
 
     buf_addf(out, "    %s%s%s)\n        case $prev in\n", c->name, c->alias ? " | " : "",
              c->alias ? c->alias : "");
-    for (const struct cli_option *o = c->options; o && o->name; o++)
+    for (const struct cli_option *o = cli_option_shown(c->options); o; o = cli_option_shown(o + 1))
         bash_case(o, commands, out);
     buf_addstr(out, "        *)\n            options='--help");
-    for (const struct cli_option *o = c->options; o && o->name; o++)
+    for (const struct cli_option *o = cli_option_shown(c->options); o; o = cli_option_shown(o + 1))
         buf_addf(out, " --%s", o->name);
     buf_addstr(out, "'\n");
     if (operand.kind == VALUE_WORDS) {
@@ -211,7 +211,7 @@ static void zsh_command(const struct cli_command *c, const struct cli_command *c
 
     buf_addf(out, "        %s%s%s)\n        _arguments -s \\\n", c->name, c->alias ? "|" : "",
              c->alias ? c->alias : "");
-    for (const struct cli_option *o = c->options; o && o->name; o++)
+    for (const struct cli_option *o = cli_option_shown(c->options); o; o = cli_option_shown(o + 1))
         zsh_option(o, commands, out);
     buf_addstr(out, "            '(-h --help)'{-h,--help}'[show this help]'");
     if (operand.kind != VALUE_NONE) {
@@ -300,7 +300,8 @@ static void fish_command(const struct cli_command *c, const struct cli_command *
 {
     const struct value operand = operand_of(c);
 
-    for (const struct cli_option *o = c->options; o && o->name; o++) {
+    for (const struct cli_option *o = cli_option_shown(c->options); o;
+         o = cli_option_shown(o + 1)) {
         const struct value value = value_of(o);
 
         fish_begin(c, out);

@@ -53,7 +53,8 @@ static void command_help(const struct cli_command *c, struct buf *out)
     if (c->description)
         buf_addf(out, "\n%s\n", c->description);
     buf_addstr(out, "\nOptions:\n");
-    for (const struct cli_option *o = c->options; o && o->name; o++) {
+    for (const struct cli_option *o = cli_option_shown(c->options); o;
+         o = cli_option_shown(o + 1)) {
         CLEANUP_BUF struct buf words = BUF_INIT;
         CLEANUP_BUF struct buf text = BUF_INIT;
 
@@ -116,7 +117,8 @@ static void man_command(const struct cli_command *c, struct buf *out)
         add_roff(out, c->description);
         buf_addch(out, '\n');
     }
-    for (const struct cli_option *o = c->options; o && o->name; o++) {
+    for (const struct cli_option *o = cli_option_shown(c->options); o;
+         o = cli_option_shown(o + 1)) {
         CLEANUP_BUF struct buf words = BUF_INIT;
         CLEANUP_BUF struct buf text = BUF_INIT;
 

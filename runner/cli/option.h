@@ -33,7 +33,7 @@ struct cli_option {
     enum cli_type type;
     size_t offset; /* in the argument struct */
     const char *metavar;
-    const char *help;
+    const char *help;           /* NULL: for the program itself, and shown nowhere */
     const char *const *choices; /* CLI_CHOICE: NULL-terminated */
     const char *const *env;     /* more environment names, NULL-terminated, or NULL */
 };
@@ -54,6 +54,14 @@ struct cli_command {
 };
 
 enum { CLI_EXIT_OK = 0, CLI_EXIT_FAILED = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_UNAVAILABLE = 3 };
+
+/* The first row from this one on that is shown; NULL: there is none. */
+static inline const struct cli_option *cli_option_shown(const struct cli_option *option)
+{
+    while (option && option->name && !option->help)
+        option++;
+    return option && option->name ? option : NULL;
+}
 
 /* For what commands ask of a daemon or a cluster: CLI_EXIT_UNAVAILABLE where that is not there, or
  * not any more, else CLI_EXIT_FAILED. */

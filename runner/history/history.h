@@ -5,6 +5,8 @@
  *     DIR/runs.db       the store, unless another is named (store_open())
  *     DIR/open/RUNID    a mark: the store may not know the end of this run yet
  *     DIR/servers/NAME  a mark: this server has taken runs from the store
+ *     DIR/launchers/ID  a mark: a server is making a container for its launcher, which it is to be
+ *                       reached from at DIR/launchers/.ID, a socket
  *
  * DIR is that of --history, else the first of state_dirs() that can be used.
  *
@@ -113,3 +115,17 @@ enum history_server history_server_find(const struct history *history, const cha
 void history_servers_gone(const struct history *history, struct strvec *ret);
 /* Forgets one of them, which must have nothing left that was taken. */
 void history_server_forget(const struct history *history, const char *name);
+
+/* --- launchers in containers of their own, while they are being made --- */
+
+/* Returns a descriptor that is to be open until the launcher is there, or has been given up; -1.
+ * *ret_listener (SOCK_SEQPACKET, not blocking) is where it connects to. */
+int history_launcher_begin(const char *dir, const char *id, int *ret_listener, struct err *err);
+/* It is there, or nothing is left of it: closes the descriptor, and removes what is in DIR. */
+void history_launcher_end(const char *dir, const char *id, int fd);
+/* The launcher's side. ERR_LOST: nobody waits for it any more. */
+int history_launcher_join(const char *dir, const char *id, int *ret_fd, struct err *err)
+    __attribute__((warn_unused_result));
+/* One that is there of a server that was killed while it made it: 1, with its descriptor, for
+ * history_launcher_end(), and its id, the caller's; 0: there is none. */
+int history_launcher_left(const char *dir, char **ret_id, int *ret_fd);

@@ -9,6 +9,8 @@
 #define MARKS_OPEN "open"
 /* Servers that take runs from the store. */
 #define MARKS_SERVERS "servers"
+/* Containers of launchers that servers are making. */
+#define MARKS_LAUNCHERS "launchers"
 
 /* Returns a descriptor, or -1. As long as that is open nobody takes the mark for one that was left
  * behind: of a run, its record is on the way. */

@@ -50,10 +50,14 @@ void launch_read_release(struct launch_read *read);
  * time. */
 enum err_code launch_code(const struct err *why);
 
+/* When the starter has gone: runs are left to themselves, or they are all that there is in the
+ * container of this process, which stays until they and their keepers have ended. */
+enum launch_end { LAUNCH_LEAVE, LAUNCH_STAY };
+
 /* The launcher's process: serves the socket until it closes. `error_fd` is the standard error of
- * the runs. */
-void launch_serve(const struct launcher_options *options, int socket, int error_fd)
-    __attribute__((noreturn));
+ * the runs. Both are taken over. -1: it could not begin; errno says why. */
+int launch_serve(const struct launcher_options *options, int socket, int error_fd,
+                 enum launch_end end);
 /* The run's process. Both descriptors are taken over; reports go to `report_fd`. */
 void launch_run(const struct launcher_options *options, const char *run_id, int request_fd,
                 int report_fd) __attribute__((noreturn));

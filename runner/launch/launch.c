@@ -13,12 +13,13 @@
 
 #include "base/alloc.h"
 #include "base/fdpass.h"
+#include "base/forked.h"
 #include "base/fs.h"
 #include "launch/inside.h"
 
 struct launcher {
     int socket;
-    pid_t pid;
+    pid_t pid; /* 0: it is elsewhere, with all runs */
     /* The packet of the last event, with a NUL behind it. */
     union {
         struct launch_report head;
@@ -48,7 +49,7 @@ int launcher_start(const struct launcher_options *options, struct launcher **ret
     pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        launch_serve(options, ends[1], error_fd);
+        forked_exit(launch_serve(options, ends[1], error_fd, LAUNCH_LEAVE) < 0);
     }
     close(ends[1]);
     if (pid < 0) {
@@ -56,10 +57,30 @@ int launcher_start(const struct launcher_options *options, struct launcher **ret
         close(ends[0]);
         return -1;
     }
-    launcher = xcalloc(1, sizeof(*launcher));
-    launcher->socket = ends[0];
+    launcher = launcher_attach(ends[0]);
     launcher->pid = pid;
     *ret = launcher;
+    return 0;
+}
+
+struct launcher *launcher_attach(int socket)
+{
+    struct launcher *launcher = xcalloc(1, sizeof(*launcher));
+
+    launcher->socket = socket;
+    return launcher;
+}
+
+int launcher_serve(const struct launcher_options *options, int socket, struct err *err)
+{
+    int error_fd = copy_standard_error();
+
+    if (error_fd < 0) {
+        close(socket);
+        return err_errno(err, "cannot copy standard error");
+    }
+    if (launch_serve(options, socket, error_fd, LAUNCH_STAY) < 0)
+        return err_errno(err, "cannot start runs");
     return 0;
 }
 
@@ -70,7 +91,7 @@ void launcher_stop(struct launcher *launcher)
     /* A child of the program may have a copy, which would keep it open. */
     shutdown(launcher->socket, SHUT_RDWR);
     close(launcher->socket);
-    while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
+    while (launcher->pid && waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     free(launcher);
 }
@@ -82,8 +103,12 @@ pid_t launcher_pid(const struct launcher *launcher)
 
 /* --- requests --- */
 
-static int lost(struct err *err)
+static int lost(const struct launcher *launcher, struct err *err)
 {
+    if (!launcher->pid)
+        return err_set(err, ERR_LOST,
+                       "the container of the process that starts runs has ended, and what ran in "
+                       "it with it: nothing more can be started");
     return err_set(err, ERR_LOST,
                    "the process that starts runs has died: nothing more can be started; what runs "
                    "goes on");
@@ -129,7 +154,7 @@ int launcher_run(const struct ctx *ctx, struct launcher *launcher,
             if (ctx_sleep(ctx, 1, err) < 0)
                 return -1;
         } else if (errno != EAGAIN && errno != ENOBUFS) {
-            return lost(err);
+            return lost(launcher, err);
         } else if (ctx_poll(ctx, &ready, 1, -1, err) < 0) {
             return -1;
         }
@@ -155,7 +180,7 @@ int launcher_next(struct launcher *launcher, struct launch_event *ret, struct er
     if (got < 0 && errno == EAGAIN)
         return 0;
     if (got < (ssize_t)sizeof(*head))
-        return lost(err);
+        return lost(launcher, err);
     launcher->packet.bytes[got] = '\0';
     *ret = (struct launch_event){.kind = (enum launch_kind)head->kind,
                                  .pid = head->pid,

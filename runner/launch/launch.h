@@ -19,6 +19,13 @@
  * Who has been killed and begins anew may not know whether a request was sent. To send it again is
  * safe: LAUNCH_REFUSED with ERR_CONFLICT means that this very run has begun already.
  *
+ * Where the starter is in a container that may be killed with all that is in it, the launcher is
+ * the first process of another one: it connects to the starter, and all else is the same. What it
+ * has forked is killed when it ends; so it ends when the starter is gone *and* all runs have ended.
+ *
+ *     launcher_serve(&options, socket, err)    there, in a process of one thread
+ *     launcher_attach(socket)                  here, instead of launcher_start()
+ *
  * Threads: launcher_run() may be called by any number at a time, launcher_next() by one. */
 #pragma once
 
@@ -76,6 +83,14 @@ struct launch_event {
 /* To be called in a process of one thread. */
 int launcher_start(const struct launcher_options *options, struct launcher **ret, struct err *err)
     __attribute__((warn_unused_result));
+/* With a launcher elsewhere, at the other end of that socket (SOCK_SEQPACKET), which is taken over.
+ */
+struct launcher *launcher_attach(int socket);
+/* Is the launcher at this end, which is taken over; returns when there is nothing to be done any
+ * more. SIGTERM, which who stops a container sends, is passed on to all runs, which it cancels, and
+ * nothing is started any more. To be called in a process of one thread. */
+int launcher_serve(const struct launcher_options *options, int socket, struct err *err)
+    __attribute__((warn_unused_result));
 /* Sends a request; blocks while the launcher is behind with earlier ones. ERR_LOST: there is no
  * launcher any more. ERR_INVALID: the request is not one. */
 int launcher_run(const struct ctx *ctx, struct launcher *launcher,
@@ -87,7 +102,7 @@ int launcher_fd(const struct launcher *launcher);
  * and nothing more will come: not even the ends of runs that it has started. */
 int launcher_next(struct launcher *launcher, struct launch_event *ret, struct err *err)
     __attribute__((warn_unused_result));
-/* Its process, for messages and tests. */
+/* Its process, for messages and tests; 0: it is elsewhere. */
 pid_t launcher_pid(const struct launcher *launcher);
 /* Ends the launcher, and not the runs that go on; NULL is fine. */
 void launcher_stop(struct launcher *launcher);

@@ -1,5 +1,6 @@
 /* The launcher's process is one poll loop over the starter's socket, the socket that all runs
- * report to, and SIGCHLD. It never waits for anybody: what the starter does not take yet is kept.
+ * report to, and signals. It never waits for anybody: what the starter does not take yet is kept.
+ * When the starter has gone, its end of the loop has: what is to be told then is told to nobody.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,9 @@ struct child {
 
 struct server {
     const struct launcher_options *options;
-    int socket;
+    enum launch_end end;
+    int socket; /* -1: the starter has gone */
+    bool alone; /* no process is left that this one has to wait for */
     int signals;
     int reports[2]; /* runs write to [1] */
     VEC(struct child)
@@ -73,6 +76,8 @@ static void tell(struct server *s, const void *packet, size_t size)
 {
     struct buf copy = BUF_INIT;
 
+    if (s->socket < 0)
+        return;
     buf_add(&copy, packet, size);
     vec_push(&s->untold, copy);
 }
@@ -177,15 +182,43 @@ static void relay(struct server *s)
     }
 }
 
-/* What a run has said is told before its end. */
-static void collect(struct server *s)
+/* Nothing is started any more, nor told to anybody. */
+static void leave_starter(struct server *s)
+{
+    if (s->socket < 0)
+        return;
+    close(s->socket);
+    s->socket = -1;
+    vec_foreach (struct buf *, packet, &s->untold)
+        buf_release(packet);
+    s->untold.len = 0;
+}
+
+/* Who stops the container has it killed soon. */
+static void stop_runs(struct server *s)
+{
+    log_info("launch", "asked to end: runs are cancelled");
+    leave_starter(s);
+    vec_foreach (const struct child *, child, &s->children)
+        kill(child->pid, SIGTERM);
+}
+
+static void read_signals(struct server *s)
 {
     struct signalfd_siginfo info;
+
+    while (read(s->signals, &info, sizeof(info)) > 0) {
+        if (info.ssi_signo == SIGTERM)
+            stop_runs(s);
+    }
+}
+
+/* What a run has said is told before its end. Others than runs are what they have left: keepers. */
+static void collect(struct server *s)
+{
     int status;
     pid_t pid;
 
-    while (read(s->signals, &info, sizeof(info)) > 0)
-        ;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct child *child = find(s, pid);
         struct launch_report head = {.kind = LAUNCH_ENDED, .pid = pid, .status = status};
@@ -198,22 +231,53 @@ static void collect(struct server *s)
             tell_report(s, &head, "");
         *child = s->children.items[--s->children.len];
     }
+    s->alone = pid < 0;
 }
 
 static int prepare(struct server *s)
 {
-    sigset_t child;
+    sigset_t set;
 
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
-    s->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    if (s->end == LAUNCH_STAY)
+        sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return s->signals < 0 ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->reports);
 }
 
-void launch_serve(const struct launcher_options *options, int socket, int error_fd)
+static bool goes_on(const struct server *s)
 {
-    struct server s = {.options = options, .socket = socket};
+    return s->socket >= 0 || (s->end == LAUNCH_STAY && !s->alone);
+}
+
+static void serve(struct server *s)
+{
+    while (goes_on(s)) {
+        struct pollfd fds[] = {
+            {.fd = s->socket, .events = POLLIN | (s->untold.len ? POLLOUT : 0)},
+            {.fd = s->reports[0], .events = POLLIN},
+            {.fd = s->signals, .events = POLLIN},
+        };
+
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[1].revents)
+            relay(s);
+        if (fds[2].revents)
+            read_signals(s);
+        if (s->socket >= 0 && (((fds[0].revents & ~POLLOUT) && !receive(s)) || !tell_some(s)))
+            leave_starter(s);
+        /* Also without a signal: who has nobody to wait for gets none. */
+        collect(s);
+    }
+}
+
+int launch_serve(const struct launcher_options *options, int socket, int error_fd,
+                 enum launch_end end)
+{
+    struct server s = {.options = options, .end = end, .socket = socket};
     const int open_fds[] = {socket, error_fd};
 
     forked_isolate("runner-launcher", open_fds, 2);
@@ -224,22 +288,7 @@ void launch_serve(const struct launcher_options *options, int socket, int error_
      * process of a container, which may be the server and waits for nobody. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (prepare(&s) < 0)
-        forked_exit(1); /* the starter sees the socket close */
-    while (tell_some(&s)) {
-        struct pollfd fds[] = {
-            {.fd = socket, .events = POLLIN | (s.untold.len ? POLLOUT : 0)},
-            {.fd = s.reports[0], .events = POLLIN},
-            {.fd = s.signals, .events = POLLIN},
-        };
-
-        if (poll(fds, 3, -1) < 0)
-            continue;
-        if (fds[1].revents)
-            relay(&s);
-        if (fds[2].revents)
-            collect(&s);
-        if ((fds[0].revents & ~POLLOUT) && !receive(&s))
-            break;
-    }
-    forked_exit(0);
+        return -1; /* the starter sees the socket close */
+    serve(&s);
+    return 0;
 }

@@ -128,6 +128,12 @@ static int list_all(const struct ctx *ctx, struct docker_client *client, const c
     return 0;
 }
 
+bool sweep_is_lease(const char *role)
+{
+    return strcmp(role, "holder") == 0 || strcmp(role, "watchdog") == 0 ||
+           strcmp(role, "launcher") == 0;
+}
+
 bool sweep_signs_of_life(const struct sweep_signs *signs)
 {
     return signs->lease || signs->age_s < (signs->containers ? YOUNG_S : IDLE_S);
@@ -144,8 +150,7 @@ static bool lease_holds(const struct listing *listing, const struct object *obje
         if (strcmp(other->run, object->run) != 0)
             continue;
         signs.containers |= other->kind == KIND_CONTAINER;
-        signs.lease |= other->running &&
-                       (strcmp(other->role, "holder") == 0 || strcmp(other->role, "watchdog") == 0);
+        signs.lease |= other->running && sweep_is_lease(other->role);
         if (age_s < signs.age_s)
             signs.age_s = age_s;
     }

@@ -3,7 +3,8 @@
  * An object belongs to a run and an owner. The owner is dead when its process is; when that cannot
  * be told from here (another machine, another boot, another PID namespace) the run lives as long as
  * a holder or a watchdog of it runs, as these end with their runner, or while its newest object is
- * younger than a minute, as the lease may be about to be made. Between two jobs, or while the first
+ * younger than a minute, as the lease may be about to be made. The container of a launcher has the
+ * id of a run and no owner: it lives as long as it runs. Between two jobs, or while the first
  * image of one is pulled, a run has no containers: then it is given a day. Ages go by the daemon's
  * clock. */
 #pragma once
@@ -12,11 +13,13 @@
 
 /* What is seen of a run whose owner cannot be. */
 struct sweep_signs {
-    bool lease;      /* a holder or a watchdog runs */
+    bool lease;      /* something runs whose role is a lease */
     bool containers; /* there are any */
     int64_t age_s;   /* of its newest object */
 };
 
+/* Whether what has that role and runs ends by itself when the run does. */
+bool sweep_is_lease(const char *role);
 /* Whether it lives. Pure. */
 bool sweep_signs_of_life(const struct sweep_signs *signs);
 

@@ -234,6 +234,25 @@ static void test_limits(void **state)
     check(&c, 44, LIMITS("", ",\"Annotations\":{\"a\":\"1\"}"));
 }
 
+/* That of another container, but for what is said. */
+static void test_host_config(void **state)
+{
+    const char *const from[] = {"x", NULL};
+    json_t *other = json_pack("{s:i, s:b, s:n, s:{s:s}}", "Memory", 5, "AutoRemove", 0, "Binds",
+                              "RestartPolicy", "Name", "always");
+    const struct docker_create c = {.image = "x",
+                                    .auto_remove = true,
+                                    .volumes_from = from,
+                                    .host_config = other};
+
+    (void)state;
+    check(&c, 41,
+          "{\"Image\":\"x\",\"HostConfig\":{\"Memory\":5,\"AutoRemove\":true,\"Binds\":null,"
+          "\"RestartPolicy\":{\"Name\":\"always\"},\"VolumesFrom\":[\"x\"]}}");
+    assert_true(json_is_false(json_object_get(other, "AutoRemove")));
+    json_decref(other);
+}
+
 static void test_not_utf8(void **state)
 {
     CLEANUP_STRMAP struct strmap env = {0};
@@ -271,7 +290,7 @@ int main(void)
         cmocka_unit_test(test_process), cmocka_unit_test(test_host),
         cmocka_unit_test(test_mounts),  cmocka_unit_test(test_volume_driver),
         cmocka_unit_test(test_network), cmocka_unit_test(test_not_utf8),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),  cmocka_unit_test(test_host_config),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,10 @@ static void gives_time_to_runs_of_others(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         assert_int_equal(sweep_signs_of_life(&cases[i].signs), cases[i].lives);
+    assert_true(sweep_is_lease("holder"));
+    assert_true(sweep_is_lease("watchdog"));
+    assert_true(sweep_is_lease("launcher"));
+    assert_false(sweep_is_lease("step"));
 }
 
 static void describes_memory_limits(void **state)

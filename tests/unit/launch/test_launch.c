@@ -230,6 +230,19 @@ static void assert_in(const char *text, const char *part)
         fail_msg("no \"%s\" in: …%s", part, strlen(text) > 800 ? text + strlen(text) - 800 : text);
 }
 
+static size_t count_files(const char *path)
+{
+    DIR *stream = opendir(path);
+    size_t count = 0;
+    struct dirent *entry;
+
+    assert_non_null(stream);
+    while ((entry = readdir(stream)))
+        count += *entry->d_name != '.';
+    closedir(stream);
+    return count;
+}
+
 /* --- tests --- */
 
 static void test_a_run(void **state)
@@ -558,6 +571,91 @@ static void test_the_launcher_is_not_interrupted(void **state)
     assert_ended(t, id, EXITED(0));
 }
 
+/* In place of the test's launcher, one of a process that has nothing but its end of a socket. */
+static pid_t start_apart(struct test *t)
+{
+    const struct launcher_options options = {.run = {.engines = engines, .kinds = kinds},
+                                             .history = t->history};
+    int ends[2];
+    pid_t pid;
+
+    launcher_stop(t->launcher);
+    assert_int_equal(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        _exit(launcher_serve(&options, ends[1], NULL) < 0);
+    }
+    close(ends[1]);
+    t->launcher = launcher_attach(ends[0]);
+    assert_int_equal(0, launcher_pid(t->launcher));
+    return pid;
+}
+
+/* Its end is that of all that it has forked: as the first process of a container. */
+static void test_a_launcher_elsewhere_stays_for_its_runs(void **state)
+{
+    struct test *t = *state;
+    char id[OWN_RUN_ID_SIZE];
+    char killed[OWN_RUN_ID_SIZE];
+    CLEANUP_BUF struct buf log = BUF_INIT;
+    CLEANUP_FREE char *go = fs_join(t->dir, "go");
+    CLEANUP_FREE char *journals = fs_join(t->dir, "runner");
+    CLEANUP_FREE char *text =
+        xasprintf(STEPS(STEP("a", "echo ready; until test -e %s; do sleep 0.02; done; echo went")),
+                  go);
+    pid_t launcher = start_apart(t);
+    siginfo_t info = {0};
+    pid_t doomed;
+    int status;
+
+    launch(t, killed, STEPS(STEP("a", "echo ready; sleep 60")));
+    doomed = assert_began(t, killed);
+    launch(t, id, text);
+    assert_began(t, id);
+    await_log(t, id, "ready");
+    await_log(t, killed, "ready");
+    launcher_stop(t->launcher);
+    t->launcher = NULL;
+    assert_int_equal(0, kill(doomed, SIGKILL));
+    while (kill(doomed, 0) == 0)
+        assert_ok(ctx_sleep(&t->ctx, 10, &test_err));
+    assert_int_equal(0, waitid(P_PID, (id_t)launcher, &info, WEXITED | WNOHANG | WNOWAIT));
+    assert_int_equal(0, info.si_pid);
+    assert_int_equal(0, fs_write_file(go, "", 0, 0600, NULL));
+    assert_int_equal(launcher, waitpid(launcher, &status, 0));
+    assert_int_equal(EXITED(0), status);
+    read_log(t, id, &log);
+    assert_string_equal("ready\nwent\n", log.data);
+    /* The keepers have ended, too: no journal is left. */
+    assert_int_equal(0, count_files(journals));
+}
+
+static void test_a_launcher_elsewhere_is_stopped(void **state)
+{
+    struct test *t = *state;
+    char id[OWN_RUN_ID_SIZE];
+    CLEANUP_BUF struct buf events = BUF_INIT;
+    pid_t launcher = start_apart(t);
+    struct launch_event event;
+    struct pollfd ready = {.fd = launcher_fd(t->launcher), .events = POLLIN};
+    int status;
+
+    launch(t, id, STEPS(STEP("a", "echo ready; sleep 60")));
+    assert_began(t, id);
+    await_log(t, id, "ready");
+    assert_int_equal(0, kill(launcher, SIGINT));
+    assert_int_equal(0, kill(launcher, SIGTERM));
+    assert_true(ctx_poll(&t->ctx, &ready, 1, -1, &test_err) > 0);
+    assert_error(launcher_next(t->launcher, &event, &test_err), ERR_LOST);
+    assert_in(test_err.message, "and what ran in it with it");
+    assert_int_equal(launcher, waitpid(launcher, &status, 0));
+    assert_int_equal(EXITED(0), status);
+    read_events(t, id, &events);
+    assert_in(events.data, "\"status\":\"cancelled\",\"exit_code\":143");
+}
+
 static size_t count_descriptors(pid_t pid)
 {
     CLEANUP_FREE char *path = xasprintf("/proc/%d/fd", pid);
@@ -776,6 +874,8 @@ int main(void)
         TEST(test_the_starter_is_killed),
         TEST(test_the_launcher_is_killed),
         TEST(test_the_launcher_is_not_interrupted),
+        TEST(test_a_launcher_elsewhere_stays_for_its_runs),
+        TEST(test_a_launcher_elsewhere_is_stopped),
         TEST(test_the_launcher_holds_nothing),
         TEST(test_garbage),
         TEST(test_a_child_of_the_program),
