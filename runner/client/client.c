@@ -406,8 +406,12 @@ static int lost(struct client *c, struct err *err)
     return reconnect(c, err);
 }
 
+/* What is too large once is so the next time. */
 static int closed(const struct client *c, const struct ws_message *message, struct err *err)
 {
+    if (message->close_code == WS_CLOSE_TOO_LARGE)
+        return err_set(err, ERR_LIMIT, "%s takes nothing as large as this pipeline%s%s",
+                       c->options->target->name, *message->data ? ": " : "", message->data);
     return err_set(err, ERR_LOST, "%s has closed the connection (%u%s%s)", c->options->target->name,
                    message->close_code, *message->data ? ": " : "", message->data);
 }

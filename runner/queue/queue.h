@@ -129,11 +129,14 @@ static inline void queue_cleanup(struct queue **queue)
     queue_close(*queue);
 }
 
-/* ERR_LIMIT: too many wait already; ERR_UNAVAILABLE: the queue is draining, or the store does not
- * answer; others of the store. ERR_CANCELLED, ERR_TIMEOUT: the context ended, which is not waited
- * beyond, whatever the store does. After an error nothing is run: what the store comes to write
- * later is taken back, and who asks again submits another run. Unless this process ends before the
- * store could be told so, or a server elsewhere took the run before that. */
+/* ERR_LIMIT: a pipeline file of so many bytes is too large, which needs no look into it. */
+int queue_check_size(size_t size, struct err *err) __attribute__((warn_unused_result));
+/* ERR_LIMIT: too many wait already, or queue_check_size(); ERR_UNAVAILABLE: the queue is draining,
+ * or the store does not answer; others of the store. ERR_CANCELLED, ERR_TIMEOUT: the context ended,
+ * which is not waited beyond, whatever the store does. After an error nothing is run: what the
+ * store comes to write later is taken back, and who asks again submits another run. Unless this
+ * process ends before the store could be told so, or a server elsewhere took the run before that.
+ */
 int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submission *submission,
                  char ret_id[OWN_RUN_ID_SIZE], struct err *err) __attribute__((warn_unused_result));
 /* The same file and options as a run of this store had; `client` and `priority` are those of who

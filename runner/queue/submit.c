@@ -312,12 +312,12 @@ static int submit(const struct ctx *ctx, struct queue *queue, struct request *re
     return status;
 }
 
-static int check(const struct submission *submission, struct err *err)
+int queue_check_size(size_t size, struct err *err)
 {
-    if (strlen(submission->file) > FILE_BYTES_MAX)
-        return err_set(err, ERR_LIMIT, "the pipeline file has more than %d MiB",
-                       FILE_BYTES_MAX >> 20);
-    return 0;
+    if (size <= FILE_BYTES_MAX)
+        return 0;
+    return err_set(err, ERR_LIMIT, "the pipeline file has %zu bytes, and may have %d MiB", size,
+                   FILE_BYTES_MAX >> 20);
 }
 
 int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submission *submission,
@@ -326,7 +326,7 @@ int queue_submit(const struct ctx *ctx, struct queue *queue, const struct submis
     struct request *request;
     char id[OWN_RUN_ID_SIZE];
 
-    if (check(submission, err) < 0)
+    if (queue_check_size(strlen(submission->file), err) < 0)
         return -1;
     request = make_request(submission, err);
     if (!request)

@@ -57,12 +57,16 @@ SERVER_HANDLER(queue_run)
 {
     json_t *body = web_body_json(request, err);
     const json_t *file = json_object_get(body, "config");
+    struct err large = ERR_INIT;
     int result = -1;
 
     if (body &&
         (!json_is_string(file) || strlen(json_string_value(file)) != json_string_length(file)))
         err_set(err, ERR_INVALID, "config is the text of a pipeline file");
-    else if (body && !json_is_true(json_object_get(body, "detach"))) {
+    else if (body && queue_check_size(json_string_length(file), &large) < 0) {
+        web_response_error(response, 413, "%s", large.message);
+        result = 0;
+    } else if (body && !json_is_true(json_object_get(body, "detach"))) {
         answer_connection(server, request, response);
         result = 0;
     } else if (body)

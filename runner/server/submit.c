@@ -102,6 +102,8 @@ int server_submit(const struct ctx *ctx, struct server *server, const char *file
 
     if (atomic_load(&server->draining))
         return err_set(err, ERR_UNAVAILABLE, "the server is about to end, and begins nothing new");
+    if (queue_check_size(strlen(file), err) < 0)
+        return -1;
     if (options && (submission_options_from_json(options, &read, err) < 0 ||
                     read_more(options, &priority, &name, err) < 0))
         return -1;

@@ -69,8 +69,12 @@ static int receive(struct transport *t, struct lws *wsi, const char *data, size_
         return -1;
     if (t->lws->frame_is_binary(wsi))
         return refuse_message(t, wsi, CLOSE_UNSUPPORTED, "messages are text");
-    if (size > t->options.message_max - call->message.len)
-        return refuse_message(t, wsi, CLOSE_TOO_BIG, "the message is too long");
+    if (size > t->options.message_max - call->message.len) {
+        CLEANUP_FREE char *why =
+            xasprintf("a message may have %zu bytes; see --max-body", t->options.message_max);
+
+        return refuse_message(t, wsi, CLOSE_TOO_BIG, why);
+    }
     buf_add(&call->message, data, size);
     if (!t->lws->is_final_fragment(wsi))
         return 0;

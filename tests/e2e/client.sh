@@ -120,6 +120,16 @@ test_a_run_goes_on_without_whoever_submitted_it() {
     stop
 }
 
+test_a_file_that_is_too_large_for_the_server() {
+    serve --max-body 100k
+    count_to 1
+    head -c 400000 /dev/zero | tr '\0' '#' >>p.yaml
+    assert_exit 1 "$RUNNER" client -s "$server" p.yaml
+    assert_eq "runner client: $server takes nothing as large as this pipeline: a message may have 270336 bytes; see --max-body" \
+        "$stderr"
+    stop
+}
+
 test_signals_are_for_the_run() {
     count_to 10000 'sleep 0.05'
     serve

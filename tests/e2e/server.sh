@@ -760,6 +760,24 @@ PYTHON
     stop
 }
 
+# No pipeline file has more than 16 MiB, whatever else a request may have.
+test_files_that_are_too_large() {
+    serve --max-body 20m
+    { pipeline large 'echo hi'; printf '# %0*d' $((16 << 20)) 0; } >large
+    jq -Rsc '{config: ., detach: true}' large >large.json
+    described POST /api/v1/pipelines/run 413 -d @large.json
+    assert_contains "$body" "the pipeline file has $(stat -c %s large) bytes, and may have 16 MiB"
+    python <<'PYTHON'
+import sys
+from websocket import *
+with WebSocket(sys.argv[1], "runner.v2") as ws:
+    ws.send(type="run", payload=open("large").read())
+    answer = ws.receive()
+    assert answer["type"] == "error" and "and may have 16 MiB" in answer["payload"], answer
+PYTHON
+    stop
+}
+
 # Who is still sending when it is refused sees why, and not that the connection is reset; for a while.
 test_refusals_that_are_not_awaited() {
     serve --max-body 4k
