@@ -103,8 +103,9 @@ void node_set_state(struct event_bus *bus, struct node *node, enum state state,
         node->attempt = 1;
     } else {
         node->ended_at_ms = event.time_ms;
+        node->ended_mono_ms = clock_monotonic_ms();
         if (node->started_at_ms)
-            node->duration_ms = clock_monotonic_ms() - node->started_mono_ms;
+            node->duration_ms = node->ended_mono_ms - node->started_mono_ms;
     }
     if (result) {
         node->reason = (uint8_t)result->reason;

@@ -56,6 +56,7 @@ struct node {
     int64_t ended_at_ms;           /* wall time; 0: not ended */
     int64_t duration_ms;           /* by the monotonic clock, when ended */
     int64_t started_mono_ms;
+    int64_t ended_mono_ms;   /* 0: not ended, or in a tree that was read */
     int64_t attempt_mono_ms; /* when the current attempt began */
     struct strmap outputs;   /* of a step: what it has set for others */
     struct strmap cleaned;   /* those of them that hold secrets, without these */

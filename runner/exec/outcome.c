@@ -224,7 +224,7 @@ void outcome_of_children(const struct ctx *ctx, const struct node *node, struct 
             continue;
         cancelled = cancelled || outcome_was_cut_short(ctx, child);
         /* Of several failed children the one that failed first tells why. */
-        if (node_has_failed(child) && (!failed || child->ended_at_ms < failed->ended_at_ms))
+        if (node_has_failed(child) && (!failed || child->ended_mono_ms < failed->ended_mono_ms))
             failed = child;
     }
     /* A deadline can pass between two children, when neither of them fails by it. */

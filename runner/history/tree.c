@@ -12,7 +12,10 @@
 #include "record/log.h"
 
 /* As much as a short run says. */
-enum { WAITING_MAX = 256 * 1024 };
+enum {
+    WAITING_MAX = 256 * 1024,
+    CLOCK_SET_MS = 1000, /* and 1% of a duration: a clock that is only corrected */
+};
 
 #define LOST_TEXT "the runner ended before it did: its outcome is unknown"
 
@@ -201,6 +204,20 @@ static void row_without_tree(const struct told *told, struct store_run *row)
         row->error = json_at_string(told->ended, "text");
 }
 
+/* A clock that was set meanwhile has the end before the beginning, or hours behind it. The end
+ * stays as it was told, from which the age counts; the beginning is put where it was by the new
+ * clock. */
+static int64_t started_ms(const struct node *root)
+{
+    int64_t wall_ms = root->ended_at_ms - root->started_at_ms;
+    int64_t amiss_ms = wall_ms - root->duration_ms;
+
+    if (!root->started_at_ms || !root->ended_at_ms ||
+        (wall_ms >= 0 && llabs(amiss_ms) < CLOCK_SET_MS + root->duration_ms / 100))
+        return root->started_at_ms;
+    return root->ended_at_ms - root->duration_ms;
+}
+
 void told_row(const struct told *told, const struct record *record, struct store_run *ret)
 {
     const struct node *root = &told->root;
@@ -215,7 +232,7 @@ void told_row(const struct told *told, const struct record *record, struct store
         .origin = json_at_string(told->began, "origin"),
         .owner = json_at_string(told->began, "owner"),
         .submitted_ms = time_of(told->began),
-        .started_ms = root->started_at_ms,
+        .started_ms = started_ms(root),
         .ended_ms = root->ended_at_ms,
         .error = *text ? text : root->error,
         .exit_status = code ? json_integer_value(code) : -1,

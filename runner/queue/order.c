@@ -74,17 +74,27 @@ static void join_ring(struct order_client *client)
     turn->before = client;
 }
 
-static struct order_client *get_client(struct order_level *level, const char *name)
+/* NULL: it has nothing at that level. */
+static struct order_client *find_client(const struct order_level *level, const char *name)
 {
     struct order_client *client = level->turn;
 
-    if (client) {
-        do {
-            if (strcmp(client->name, name) == 0)
-                return client;
-            client = client->behind;
-        } while (client != level->turn);
-    }
+    if (!client)
+        return NULL;
+    do {
+        if (strcmp(client->name, name) == 0)
+            return client;
+        client = client->behind;
+    } while (client != level->turn);
+    return NULL;
+}
+
+static struct order_client *get_client(struct order_level *level, const char *name)
+{
+    struct order_client *client = find_client(level, name);
+
+    if (client)
+        return client;
     client = xcalloc(1, sizeof(*client));
     client->name = xstrdup(name);
     client->level = level;
@@ -123,6 +133,17 @@ bool order_add(struct order *order, const char *id, const char *client, int64_t 
     order->count++;
     order->numbered = false;
     return true;
+}
+
+int64_t order_newest_ms(const struct order *order, const char *client, int64_t priority)
+{
+    const struct order_level *level = order->first;
+    const struct order_client *found;
+
+    while (level && level->priority > priority)
+        level = level->lower;
+    found = level && level->priority == priority ? find_client(level, client) : NULL;
+    return found ? found->last->submitted_ms : INT64_MIN;
 }
 
 /* --- taking --- */

@@ -37,6 +37,9 @@ void order_release(struct order *order);
 /* False: it is there already. */
 bool order_add(struct order *order, const char *id, const char *client, int64_t priority,
                int64_t submitted_ms);
+/* When the newest of what that client has waiting at that priority was submitted; INT64_MIN: it has
+ * nothing there. */
+int64_t order_newest_ms(const struct order *order, const char *client, int64_t priority);
 /* The next one whose client `may` start one now (NULL: all may); NULL: none. It stays. */
 const struct order_item *order_next(const struct order *order,
                                     bool (*may)(void *arg, const char *client), void *arg);

@@ -141,6 +141,15 @@ static bool can_start(struct queue *queue, const struct request *request)
            queue_has_room(queue, request->run.client);
 }
 
+/* A clock that was set back does not bring it before what waits. */
+static void keep_in_order(const struct queue *queue, struct request *request)
+{
+    int64_t newest_ms = order_newest_ms(&queue->order, request->client, request->run.priority);
+
+    if (request->run.submitted_ms < newest_ms)
+        request->run.submitted_ms = newest_ms;
+}
+
 static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
                          struct store_submission submissions[BATCH_MAX])
 {
@@ -151,6 +160,7 @@ static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
 
         take_out(queue, &queue->requests);
         request->taken = true;
+        keep_in_order(queue, request);
         if (can_start(queue, request))
             request->reserved =
                 queue_add_active(queue, request->id, request->run.client, request->run.priority,

@@ -9,7 +9,13 @@
 #include "record/record.h"
 #include "server/inside.h"
 
-enum { REFRESH_MS = 1000, PRUNE_MS = 60 * 1000 };
+enum {
+    REFRESH_MS = 1000,
+    PRUNE_MS = 60 * 1000,
+    /* How far the clock is set before it is not believed, and for how long. */
+    CLOCK_SET_MS = 60 * 1000,
+    CLOCK_DOUBT_MS = 60 * 60 * 1000,
+};
 
 /* --- the history --- */
 
@@ -166,6 +172,18 @@ static void look_at_again(struct server *server)
         server_look_behind(server, again.items[i]);
 }
 
+/* What a clock that was set forward by mistake makes old would be gone for good. */
+static void look_at_clock(struct server *server, int64_t now_ms)
+{
+    int64_t apart_ms = clock_wall_ms() - now_ms;
+
+    if (apart_ms > server->clocks_apart_ms + CLOCK_SET_MS) {
+        log_warn("server", "the clock was set forward: no old run is removed for an hour");
+        server->pruned_ms = now_ms + CLOCK_DOUBT_MS;
+    }
+    server->clocks_apart_ms = apart_ms;
+}
+
 void server_tick(void *arg)
 {
     struct server *server = arg;
@@ -176,6 +194,7 @@ void server_tick(void *arg)
     for (size_t i = 0; i < due.len; i++)
         submit_about(server, due.items[i], cancel_abandoned);
     look_at_again(server);
+    look_at_clock(server, now_ms);
     if (now_ms - server->pruned_ms < PRUNE_MS || atomic_exchange(&server->pruning, true))
         return;
     server->pruned_ms = now_ms;

@@ -40,7 +40,9 @@ struct server {
     pthread_mutex_t again_mu;
     struct strvec again; /* runs to look behind once more; guarded by again_mu */
     atomic_bool pruning;
-    int64_t pruned_ms; /* of the loop */
+    /* Of the loop: */
+    int64_t pruned_ms;
+    int64_t clocks_apart_ms; /* the wall clock from the monotonic one */
     atomic_bool launcher_gone;
     int fatal_fd; /* readable when the server cannot go on */
     pthread_mutex_t fatal_mu;

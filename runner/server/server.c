@@ -327,6 +327,7 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     pthread_mutex_init(&server->fatal_mu, NULL);
     pthread_mutex_init(&server->again_mu, NULL);
     server->pruned_ms = clock_monotonic_ms();
+    server->clocks_apart_ms = server->started_ms - server->pruned_ms;
     server->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     clients_init(&server->clients, options->client_grace_ms);
     auth_init(&server->auth, options->user, options->password);

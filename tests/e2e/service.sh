@@ -106,6 +106,41 @@ test_nobody_starts_runs_any_more() {
     assert_no_leftovers 10
 }
 
+# Two hours forward while a run goes on and others wait, and three hours back.
+test_the_clock_is_set() {
+    local runs=() run runtime
+    cc -shared -fPIC -o clock.so "$root/tests/fake/wall_clock.c"
+    echo 0 >offset
+    runtime=$(ldd "$RUNNER" | awk '/lib[at]san/ {print $3}')
+    serve_by=(env "LD_PRELOAD=${runtime:+$runtime:}$PWD/clock.so" "WALL_CLOCK_OFFSET=$PWD/offset")
+    serve --max-concurrent 1 --history-age 1h --client-grace 1h
+    runs+=("$(submit "until [ -e $PWD/go ]; do sleep 0.05; done")")
+    wait_for 20 is running "${runs[0]}"
+    for offset in 0 7200 -3600 -3600; do
+        echo "$offset" >offset
+        runs+=("$(submit "echo ${#runs[@]} >>$PWD/order")")
+    done
+    assert_eq "${runs[*]}" "$(api GET queue | jq -r '[.data[].id] | join(" ")')" "the queue"
+    assert_eq true "$(api GET "pipelines/${runs[2]}" | jq '(.submitted_at | sub("[.].*"; "Z") | fromdate) > now + 7000')" "it was set"
+    # The next one finds it set back.
+    end
+    serve --max-concurrent 1 --history-age 1h
+    assert_eq "${runs[*]}" "$(api GET queue | jq -r '[.data[].id] | join(" ")')" "the queue of the next server"
+    echo -7200 >offset
+    touch go
+    for run in "${runs[@]}"; do
+        wait_for 20 is succeeded "$run"
+    done
+    assert_eq "1 2 3 4" "$(paste -sd ' ' order)"
+    assert_eq "[]" "$(api GET pipelines | jq -c '[.data[] | select(.duration_ms > 60000 or .started_at > .ended_at)]')" "durations"
+    echo 7200 >offset
+    wait_for 20 grep -q "the clock was set forward: no old run is removed for an hour" "$case_dir/stderr"
+    run "$RUNNER" list --history history --format json
+    assert_eq 5 "$(jq length <<<"$stdout")" "runs that are listed"
+    end
+    assert_no_leftovers 10
+}
+
 # More than what `exec` keeps of one, which cannot be compressed.
 test_all_of_a_log_is_kept() {
     local run

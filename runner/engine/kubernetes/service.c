@@ -187,9 +187,9 @@ static void end_following(struct following *f, pthread_t thread, bool ended)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += LOG_END_MS / 1000;
-    if (ended && pthread_timedjoin_np(thread, NULL, &until) == 0)
+    if (ended && pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
         return;
     ctx_cancel(&f->ctx, CTX_CAUSE_USER);
     pthread_join(thread, NULL);

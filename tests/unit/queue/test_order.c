@@ -147,6 +147,20 @@ static void who_may_not_start_is_passed_over(void **state)
     assert_string_equal(order_client(order_next(&order, NULL, NULL)), "a");
 }
 
+static void when_the_newest_of_a_client_came(void **state)
+{
+    (void)state;
+    assert_true(order_newest_ms(&order, "a", 0) == INT64_MIN);
+    order_add(&order, "a1", "a", 0, 30);
+    order_add(&order, "a2", "a", 0, 20);
+    order_add(&order, "a3", "a", 5, 40);
+    order_add(&order, "b1", "b", 0, 50);
+    assert_int_equal(order_newest_ms(&order, "a", 0), 30);
+    assert_int_equal(order_newest_ms(&order, "a", 5), 40);
+    assert_true(order_newest_ms(&order, "a", 2) == INT64_MIN);
+    assert_true(order_newest_ms(&order, "b", 5) == INT64_MIN);
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_teardown(name, each_teardown)
@@ -158,6 +172,7 @@ int main(void)
         EACH(one_that_leaves_is_no_turn),
         EACH(positions),
         EACH(who_may_not_start_is_passed_over),
+        EACH(when_the_newest_of_a_client_came),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * process. */
 #include "tests/unit/queue/rig.h"
 
+#include "base/clock.h"
 #include "queue/inside.h"
 #include "server/inside.h"
 
@@ -218,6 +219,29 @@ static void what_was_left_is_cancelled_unless_its_client_comes(void **state)
     pthread_mutex_unlock(&fake.mu);
 }
 
+/* --- a clock that is set --- */
+
+/* All that it makes old would be removed at once. */
+static void a_clock_that_was_set_is_not_believed(void **state)
+{
+    int64_t hour_ms = 60 * 60 * 1000;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t apart_ms = clock_wall_ms() - now_ms;
+
+    (void)state;
+    server->clocks_apart_ms = apart_ms - 2 * hour_ms;
+    server->pruned_ms = 0;
+    server_tick(server);
+    assert_true(server->pruned_ms >= now_ms + hour_ms);
+    server_tick(server);
+    assert_true(server->pruned_ms >= now_ms + hour_ms);
+    /* One that was set back makes nothing old. */
+    server->clocks_apart_ms = apart_ms + 2 * hour_ms;
+    server->pruned_ms = 0;
+    server_tick(server);
+    assert_in_range(server->pruned_ms, now_ms, now_ms + hour_ms - 1);
+}
+
 /* --- the end --- */
 
 static void the_queue_outlives_who_works(void **state)
@@ -235,6 +259,7 @@ int main(void)
         EACH(followers_wait_for_the_store),
         EACH(what_nobody_waits_for_is_cancelled_later),
         EACH(what_was_left_is_cancelled_unless_its_client_comes),
+        EACH(a_clock_that_was_set_is_not_believed),
         EACH(the_queue_outlives_who_works),
     };
 
