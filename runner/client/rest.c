@@ -13,6 +13,7 @@ int client_rest_open(const struct client_target *target, struct http_client **re
     const char *const headers[] = {target->authorization, NULL};
     const struct http_client_options options = {.base_url = target->base_url,
                                                 .peer = target->name,
+                                                .tls = {.ca_file = target->ca_file},
                                                 .headers = headers};
 
     return http_client_new(&options, ret, err);

@@ -61,6 +61,18 @@ static char *authorization_of(const char *user, const char *password)
     return buf_steal(&header);
 }
 
+static int read_query(const struct scheme *scheme, const struct remote_url *url, struct err *err)
+{
+    static const char *const keys[] = {"ca", NULL};
+
+    if (remote_url_check_keys(url, keys, err) < 0)
+        return err_wrap(err, "the server");
+    if (url->query.len && strcmp(scheme->http, "https") != 0)
+        return err_set(err, ERR_INVALID, "the server: \"ca\" is for wss://, and this is %s://",
+                       scheme->name);
+    return 0;
+}
+
 int client_target_parse(const char *server, const char *path, const char *user,
                         const char *password, struct client_target *ret, struct err *err)
 {
@@ -73,8 +85,8 @@ int client_target_parse(const char *server, const char *path, const char *user,
         return -1;
     if (remote_url_parse(server, &url, err) < 0)
         return err_wrap(err, "the server");
-    if (url.query.len)
-        return err_set(err, ERR_INVALID, "the address of a server has no query");
+    if (read_query(scheme, &url, err) < 0)
+        return -1;
     add_authority(&authority, &url);
     if (path && *path)
         where = path;
@@ -89,6 +101,7 @@ int client_target_parse(const char *server, const char *path, const char *user,
         .path = xasprintf("%s%s", *where == '/' ? "" : "/", where),
         .authorization = authorization_of(user, password),
         .name = xasprintf("%s://%s", scheme->name, authority.data),
+        .ca_file = xstrdup_null(strmap_get(&url.query, "ca")),
     };
     return 0;
 }
@@ -101,5 +114,6 @@ void client_target_release(struct client_target *target)
     free(target->base_url);
     free(target->path);
     free(target->name);
+    free(target->ca_file);
     *target = (struct client_target){0};
 }

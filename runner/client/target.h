@@ -1,5 +1,6 @@
 /* A server, as people name it: ws://USER:PASSWORD@HOST:PORT/PATH, also with wss, http, https, or
- * HOST:PORT alone. Pure. */
+ * HOST:PORT alone. With TLS, ?ca=FILE names the certificates that may have signed the server's, in
+ * place of the system's. Pure. */
 #pragma once
 
 #include "base/cleanup.h"
@@ -11,6 +12,7 @@ struct client_target {
     char *authorization; /* "Authorization: Basic …"; NULL: nobody in particular. Overwritten on
                           * release */
     char *name;          /* for messages: without user and password */
+    char *ca_file;       /* NULL: the certificates of the system */
 };
 
 #define CLEANUP_CLIENT_TARGET CLEANUP(client_target_release)

@@ -130,6 +130,32 @@ test_a_file_that_is_too_large_for_the_server() {
     stop
 }
 
+# certificate NAME: one that has signed itself, for this address.
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1.key" -out "$1.pem" \
+        -days 2 -subj "/CN=$1" -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+}
+
+test_a_server_with_tls() {
+    certificate own
+    certificate other
+    serve --tls-cert own.pem --tls-key own.key --username alice --password right-one
+    server=wss://alice:right-one@127.0.0.1:$port
+    count_to 20
+    assert_exit 0 "$RUNNER" client -s "$server?ca=$PWD/own.pem" p.yaml
+    assert_eq "$(seq -f 'line %g.' 1 20)" "$(counted)"
+    assert_exit 0 "$RUNNER" list -s "$server?ca=$PWD/own.pem"
+    assert_contains "$stdout" counting
+    for ca in "?ca=$PWD/other.pem" ""; do
+        assert_exit 3 "$RUNNER" client -s "$server$ca" p.yaml
+        assert_contains "$stderr" "runner client: cannot connect to wss://127.0.0.1:$port: SSL certificate problem: "
+        assert_eq 1 "$(wc -l <../stderr)" "lines of: $stderr"
+    done
+    assert_exit 3 "$RUNNER" client -s "$server?ca=$PWD/none.pem" p.yaml
+    assert_contains "$stderr" "$PWD/none.pem"
+    stop
+}
+
 test_signals_are_for_the_run() {
     count_to 10000 'sleep 0.05'
     serve

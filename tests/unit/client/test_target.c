@@ -41,7 +41,8 @@ static void no_addresses(void **state)
     static const char *const cases[][2] = {
         {"ftp://h", "a server is ws://HOST:PORT/PATH, or wss:// for one with TLS, not ftp://"},
         {"ws://", "the server: the URL names no host"},
-        {"ws://h?x=1", "the address of a server has no query"},
+        {"wss://h?x=1", "the server: the URL has an unknown parameter \"x\"; known are ca"},
+        {"ws://h?ca=f", "the server: \"ca\" is for wss://, and this is ws://"},
     };
 
     (void)state;
@@ -55,11 +56,24 @@ static void no_addresses(void **state)
     }
 }
 
+static void certificates(void **state)
+{
+    CLEANUP_CLIENT_TARGET struct client_target target = {0};
+
+    (void)state;
+    assert_ok(
+        client_target_parse("wss://h/ws?ca=/a%20b/ca.pem", NULL, NULL, NULL, &target, &test_err));
+    assert_string_equal(target.ca_file, "/a b/ca.pem");
+    assert_string_equal(target.path, "/ws");
+    assert_string_equal(target.name, "wss://h");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
         cmocka_unit_test(no_addresses),
+        cmocka_unit_test(certificates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
