@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/json_at.h"
 #include "base/logger.h"
 #include "base/state_dir.h"
 #include "event/json.h"
@@ -14,6 +16,7 @@
 #include "history/following.h"
 #include "history/mark.h"
 #include "history/tree.h"
+#include "record/events.h"
 
 #define STORE_NAME "runs.db"
 
@@ -275,16 +278,47 @@ int history_tree(const struct ctx *ctx, struct history *history, const struct st
 
 /* --- removing --- */
 
-/* What is left of a failure. That it cannot be removed keeps no run from being deleted. */
-static void remove_work(const struct history *history, const char *run_id)
+/* What the first event of a record says. */
+static char *recorded_directory(const struct record *record)
 {
-    CLEANUP_FREE char *path = NULL;
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event event;
+    json_t *began = NULL;
+    char *directory;
+
+    record_events_open(record, 0, &events);
+    if (record_events_next(events, &event, NULL) == RECORD_ITEM && event.seq == 1)
+        began = json_loads(event.json, 0, NULL);
+    directory = json_at_dup(began, "directory");
+    json_decref(began);
+    return directory;
+}
+
+/* Where the run was, by its record, if that is its own: it is named after it, and no symbolic link
+ * leads there, which somebody may have put in its place since. Else NULL. */
+static char *find_work(const struct history *history, const char *run_id)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_FREE char *recorded = NULL;
+    CLEANUP_FREE char *resolved = NULL;
+    const char *slash;
+
+    if (record_open(history->runs, run_id, &record, NULL) < 0)
+        return NULL;
+    recorded = recorded_directory(record);
+    slash = strrchr(recorded, '/');
+    if (*recorded != '/' || slash == recorded || strcmp(slash + 1, run_id) != 0)
+        return NULL;
+    resolved = realpath(recorded, NULL);
+    return resolved && strcmp(resolved, recorded) == 0 ? steal_ptr(&recorded) : NULL;
+}
+
+/* What is left of a failure. That it cannot be removed keeps no run from being deleted. */
+static void remove_work(const char *path, const char *run_id)
+{
     struct err err = ERR_INIT;
 
-    if (!history->work || !record_id_is_valid(run_id))
-        return;
-    path = fs_join(history->work, run_id);
-    if (fs_remove_tree(path, &err) < 0)
+    if (path && fs_remove_tree(path, &err) < 0)
         log_warn("history", "the directory of run %s could not be removed: %s", run_id,
                  err.message);
 }
@@ -292,13 +326,17 @@ static void remove_work(const struct history *history, const char *run_id)
 int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
                    struct err *err)
 {
+    bool has_name = record_id_is_valid(run->id);
+    CLEANUP_FREE char *work = has_name ? find_work(history, run->id) : NULL;
+    CLEANUP_FREE char *given = history->work && has_name ? fs_join(history->work, run->id) : NULL;
     struct err why = ERR_INIT;
 
     if (!state_is_final(run->state))
         return err_set(err, ERR_CONFLICT, "run %s has not ended: cancel it first", run->id);
     if (record_remove(history->runs, run->id, &why) < 0 && why.code != ERR_NOT_FOUND)
         return err_set(err, why.code, "%s", why.message);
-    remove_work(history, run->id);
+    remove_work(work, run->id);
+    remove_work(given, run->id);
     return store_delete(ctx, history->store, &run->id, 1, NULL, err);
 }
 

@@ -28,8 +28,8 @@ struct history {
     char *dir;
     char *runs; /* DIR/runs */
     struct store *store;
-    /* Where runs have directories that are named after them, and are removed with them; NULL:
-     * nowhere. May be set by who opened it; freed with it. */
+    /* Where runs have directories that are named after them, and are removed with them, beside
+     * those that their records name; NULL: nowhere. May be set by who opened it; freed with it. */
     char *work;
 };
 
@@ -71,7 +71,8 @@ int history_lose(const struct ctx *ctx, struct history *history, const char *run
 int history_tree(const struct ctx *ctx, struct history *history, const struct store_run *run,
                  struct node *ret, struct err *err) __attribute__((warn_unused_result));
 
-/* Removes a run that has ended. ERR_CONFLICT: it has not. */
+/* Removes a run that has ended, with its record, and with the directory in which it ran if that is
+ * its own: named after it. ERR_CONFLICT: it has not. */
 int history_remove(const struct ctx *ctx, struct history *history, const struct store_run *run,
                    struct err *err) __attribute__((warn_unused_result));
 /* Removes the runs that are too many, all that can be: the first failure is the error. *ret_removed

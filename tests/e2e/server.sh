@@ -325,6 +325,31 @@ test_a_directory_goes_with_its_run() {
     described POST /api/v1/pipelines/batch/delete 200 -d "{\"ids\": [\"${ids[1]}\"]}"
     assert_eq "$(printf '%s\n' "${ids[2]}" other | sort)" "$(ls ../work)"
     stop
+    # Without the server as well.
+    assert_exit 0 "$RUNNER" delete --history ../history "${ids[2]}"
+    assert_eq other "$(ls ../work)"
+}
+
+test_only_the_directory_of_a_run_goes_with_it() {
+    local ids=() one
+    serve --workdir ../work
+    for one in a b; do
+        submit "$one" "touch left; false"
+        ids+=("$id")
+        wait_for 20 has_failed "$id"
+    done
+    described POST /api/v1/pipelines/run 202 -d "$(submission elsewhere 'touch left; false' "workdir: \"$PWD/mine\"")"
+    ids+=("$(jq -r .id <<<"$body")")
+    wait_for 20 has_failed "${ids[2]}"
+    stop
+    mv "../work/${ids[0]}" ../kept
+    ln -s ../kept "../work/${ids[0]}"
+    assert_exit 0 "$RUNNER" delete --history ../history "${ids[0]}"
+    ls ../kept/left "../work/${ids[0]}/left"
+    mv ../work ../moved
+    ln -s moved ../work
+    assert_exit 0 "$RUNNER" delete --history ../history "${ids[@]:1}"
+    ls "../moved/${ids[1]}/left" mine/left
 }
 
 test_runs_are_cancelled_and_deleted() {
