@@ -143,6 +143,7 @@ void transport_call_detach(struct transport *t, struct web_call *call)
 {
     if (!call || !call->wsi)
         return;
+    transport_log(call);
     set_call(t, call->wsi, NULL);
     call->wsi = NULL;
     unwatch(call);

@@ -70,9 +70,9 @@ static int linger(struct transport *t, struct web_call *call)
 {
     struct lws *wsi = call->wsi;
 
+    transport_log(call);
     call->state = CALL_LINGER;
     call->sent = 0;
-    call->began_ms = clock_monotonic_ms();
     transport_count(call, false);
     web_response_release(&call->response);
     buf_release(&call->request.body);
@@ -85,7 +85,8 @@ static int linger(struct transport *t, struct web_call *call)
 static int drop(struct web_call *call, size_t size)
 {
     call->sent += size;
-    return call->sent > LINGER_BYTES || clock_monotonic_ms() - call->began_ms > LINGER_MS ? -1 : 0;
+    return call->sent > LINGER_BYTES || clock_monotonic_ms() - call->written_ms > LINGER_MS ? -1
+                                                                                            : 0;
 }
 
 /* What comes of a request that is refused is not taken. Of HTTP/1.1, -1 closes the connection once
@@ -197,10 +198,13 @@ static int begin(struct transport *t, struct lws *wsi)
 {
     struct web_call *call = transport_call_new(t, wsi);
     int64_t length = transport_content_length(t, wsi);
+    bool refused;
 
     call->ends = transport_is_old(t, wsi) || !is_kept(t, wsi);
     transport_count(call, true);
-    if (look_at_head(t, call, length) < 0) {
+    refused = look_at_head(t, call, length) < 0;
+    transport_note(call, &call->request);
+    if (refused) {
         if (has_body(call, length))
             return refuse(t, call, has_more(t, call, length));
         call->state = CALL_HEADERS;
@@ -310,6 +314,7 @@ static int add_headers(struct transport *t, struct web_call *call, unsigned char
     const struct web_response *response = &call->response;
     struct lws *wsi = call->wsi;
 
+    call->status = response->status;
     if (t->lws->add_http_header_status(wsi, (unsigned)response->status, at, end))
         return -1;
     if (has_content(response) &&
@@ -363,6 +368,7 @@ static int write_out(struct transport *t, struct web_call *call, size_t size,
                      enum lws_write_protocol how)
 {
     call->written_ms = clock_monotonic_ms();
+    call->written += size;
     t->lws->set_timeout(call->wsi, PENDING_TIMEOUT_USER_REASON_BASE, TRANSPORT_WRITE_SECONDS);
     return t->lws->write(call->wsi, t->out + LWS_PRE, size, how) < 0 ? -1 : 0;
 }
@@ -566,7 +572,9 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
     else if (transport_admit(t, wsi, request, true, &call.response) < 0)
         status = call.response.status;
     if (status) {
+        transport_note(&call, request);
         (void)write_refusal(t, &call);
+        transport_log(&call);
         result = -1;
     } else {
         link->upgrade = steal_ptr(&request);

@@ -68,9 +68,12 @@ struct web_call {
     struct web_request request;
     struct web_response response;
     int64_t began_ms;
-    size_t sent; /* of the content; of CALL_LINGER, what has been dropped */
-    bool head;   /* without its content */
-    bool ends;   /* the connection, with it */
+    struct transport_note *note; /* NULL: nothing is logged of it */
+    int status;                  /* that was answered; 0: none */
+    uint64_t written;            /* bytes, with those of headers */
+    size_t sent;                 /* of the content; of CALL_LINGER, what has been dropped */
+    bool head;                   /* without its content */
+    bool ends;                   /* the connection, with it */
     bool chunked;
     bool is_socket;         /* a WebSocket connection */
     struct buf message;     /* of it, as far as it has come */
@@ -157,6 +160,12 @@ bool transport_rest_if_choked(struct transport *t, struct lws *wsi);
 void transport_serve_writable(struct transport *t);
 /* Before the connection is closed. */
 void transport_forget_writing(struct transport *t, struct link *link, struct lws *wsi);
+
+/* transport_log.c: a line of the log for each request. */
+/* The head is there, and who sent it is known. */
+void transport_note(struct web_call *call, const struct web_request *request);
+/* It is over. What has no note is overlooked. */
+void transport_log(struct web_call *call);
 
 /* transport_head.c */
 /* The head of the request that the connection has just received: 0, or the status that refuses it,

@@ -31,6 +31,7 @@ static int filter(struct transport *t, struct lws *wsi)
     call = transport_call_new(t, wsi);
     call->is_socket = true;
     call->request = request;
+    transport_note(call, &call->request);
     return 0;
 }
 
@@ -47,6 +48,7 @@ static int establish(struct transport *t, struct lws *wsi)
         t->options.hooks.connect(t->options.hooks.arg, &request, t->lws->get_protocol(wsi)->name);
     if (!call->response.stream)
         return -1;
+    call->status = 101;
     transport_stream_begin(call);
     transport_want_write(call);
     return 0;
@@ -99,6 +101,7 @@ static int write_message(struct transport *t, struct lws *wsi, struct web_call *
     if (size < left)
         how |= LWS_WRITE_NO_FIN;
     memcpy(t->out + LWS_PRE, call->piece.data + call->piece_sent, size);
+    call->written += size;
     transport_pass_piece(call, size);
     t->lws->set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, TRANSPORT_WRITE_SECONDS);
     return t->lws->write(wsi, t->out + LWS_PRE, size, (enum lws_write_protocol)how) < 0 ? -1 : 0;

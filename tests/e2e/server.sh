@@ -724,6 +724,47 @@ PYTHON
     stop
 }
 
+# logged PATTERN: a line of the log is that request.
+logged() { grep -Eq "server: $1" ../server.log; }
+
+test_requests_are_logged() {
+    serve --log-level debug --max-body 4k --username alice --password right-one
+    answers 200 GET '/healthz?token=hush'
+    answers 200 GET /api/v1/settings -u alice:right-one
+    answers 401 GET /
+    answers 404 GET '/no%1b%5b0m' -u alice:right-one
+    head -c 100000 /dev/zero | tr '\0' ' ' >large
+    answers 413 POST /api/v1/pipelines/validate -u alice:right-one -d @large
+    python <<'PYTHON'
+import sys
+from websocket import *
+url = sys.argv[1]
+with WebSocket(url.replace("//", "//alice:right-one@"), "runner.v2") as ws:
+    ws.send(type="ping", payload="x")
+    ws.receive()
+    ws.send_frame(CLOSE, b"")
+    ws.receive_frame()
+try:
+    WebSocket(url)
+except Refused:
+    pass
+PYTHON
+    wait_for 20 logged 'GET /: 101, 29 bytes, [0-9]+ ms, 127.0.0.1, alice$'
+    wait_for 20 logged 'GET /: 401, [0-9]+ bytes, [0-9]+ ms, 127.0.0.1, nobody$'
+    stop
+    logged 'GET /healthz: 200, [0-9]+ bytes, [0-9]+ ms, 127.0.0.1, nobody$'
+    logged 'GET /api/v1/settings: 200, [0-9]+ bytes, [0-9]+ ms, 127.0.0.1, alice$'
+    logged 'GET /no\\x1b\[0m: 404, [0-9]+ bytes, [0-9]+ ms, 127.0.0.1, alice$'
+    logged 'POST /api/v1/pipelines/validate: 413, [0-9]+ bytes, [0-9]+ ms, 127.0.0.1, alice$'
+    assert_eq 2 "$(grep -c 'server: GET /: 401,' ../server.log)"
+    assert_not_contains "$(<../server.log)" hush
+    assert_not_contains "$(<../server.log)" right-one
+    serve
+    answers 200 GET /healthz
+    stop
+    assert_not_contains "$(<../server.log)" "GET"
+}
+
 # --- bad clients ---------------------------------------------------------------------------------
 
 test_requests_that_make_no_sense() {
