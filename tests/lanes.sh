@@ -116,6 +116,29 @@ lane_next() {
 
 lane_daemon() { [[ $1 == apart ]] && echo unix:///nonexistent/docker.sock || dockerd_host "$1"; }
 
+# Tests have limits of their own; this one is for what stands around them, as a daemon that no longer answers.
+script_seconds=1500
+
+# limited SECONDS COMMAND…: ends it with all that it has started when it takes longer, and tells what that was
+# and returns 124.
+limited() {
+    local seconds=$1 command watcher status=0
+    shift
+    "$@" </dev/null &
+    command=$!
+    (
+        { sleep "$seconds"; } 2>/dev/null || exit 1
+        echo "not done within $seconds seconds; what runs:"
+        tree_of "$command"
+        kill_tree "$command"
+    ) &
+    watcher=$!
+    wait "$command" || status=$?
+    pkill -P "$watcher" -x sleep || true
+    ! wait "$watcher" || status=124
+    return "$status"
+}
+
 lane_script() {
     local lane=$1 preset=$2 script=$3 name started status=0
     name=$(basename "$script" .sh)
@@ -123,7 +146,7 @@ lane_script() {
     : >"$work/$preset.$name.results"
     DOCKER_HOST=$(lane_daemon "$lane") RUNNER=$root/build/$preset/runner \
         RUNNER_TEST_PRESET=$preset RUNNER_TEST_RESULTS=$work/$preset.$name.results \
-        bash "$script" >"$work/$preset.$name.log" 2>&1 </dev/null || status=$?
+        limited "$script_seconds" bash "$script" >"$work/$preset.$name.log" 2>&1 || status=$?
     (
         flock 9
         printf -- '-- %s %s (%s)\n' "$preset" "$name" "$(seconds_since "$started")"

@@ -12,6 +12,8 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 min_line_coverage=80
+# Behind that nobody waits any longer for what hangs, and nobody would see what it was.
+minutes=80
 # Limits of tests are against waiting for ever; a busy machine is slow, not wrong.
 export RUNNER_TEST_TIMEOUT_FACTOR=${RUNNER_TEST_TIMEOUT_FACTOR:-3}
 # With what sanitizers would hide: memory, speed of signals, and what users get.
@@ -46,7 +48,7 @@ done
 work=$(mktemp -d)
 results=$work/results
 : >"$results"
-env_job='' env_failed='' fuzz_job=''
+env_job='' env_failed='' fuzz_job='' watch_job=''
 
 # shellcheck source=env/env.sh
 source "$root/tests/env/env.sh"
@@ -63,9 +65,27 @@ end_job() {
     fi
 }
 
+# In time to tell what hangs, with its process tree.
+watch_begin() {
+    (
+        sleep $((minutes * 60))
+        record FAIL "end within $minutes minutes"
+        echo "not done within $minutes minutes; what runs:"
+        tree_of $$
+        kill -TERM $$
+        sleep 5
+        # A shell hears a signal when the command it waits for has ended.
+        for child in $(cat "/proc/$$/task/$$/children"); do
+            [[ $child == "$BASHPID" ]] || kill_tree "$child"
+        done
+    ) &
+    watch_job=$!
+}
+
 finish() {
     local code=$?
     trap '' INT TERM
+    [[ -z $watch_job ]] || kill_tree "$watch_job"
     lanes_stop
     end_job "$env_job"
     end_job "$fuzz_job"
@@ -242,6 +262,7 @@ test_release() {
 }
 
 summing=yes
+watch_begin
 mapfile -t scripts < <(select_scripts)
 env_what=docker groups=(build test)
 if wants_cluster; then

@@ -128,6 +128,16 @@ kill_tree() {
     kill -TERM "$1" 2>/dev/null || true
 }
 
+# tree_of PID: a line for each process of the tree: pid, state, seconds, where it waits, command.
+tree_of() {
+    local child
+    ps -o pid=,stat=,etimes=,wchan:20=,args= -p "$1" | cut -c 1-200
+    # shellcheck disable=SC2013
+    for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+        tree_of "$child" | sed 's/^/  /'
+    done
+}
+
 # wait_all PID…: waits for all of these background jobs; fails if one did.
 wait_all() {
     local pid status=0
