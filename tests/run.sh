@@ -21,7 +21,8 @@ release_scripts=(examples host outputs reports)
 # One build is enough for what has no threads of the runner to look at, as what runs in an image that has
 # a build of its own, or the same as others have.
 not_for_tsan=(cluster compat completion compose_config compose_same console deploy doctor environment idp image init
-    kubernetes_adopt kubernetes_examples kubernetes_faults kubernetes_leases kubernetes_refusals plan schema sidecar stack types
+    kubernetes_adopt kubernetes_examples kubernetes_faults kubernetes_leases kubernetes_refusals plan schema
+    sidecar stack types
     usage validate)
 
 usage() { sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; }

@@ -44,7 +44,7 @@ def send_on(client, server):
 
 
 def bring_back(server, client):
-    """Until the server ends, or the bytes do that this connection has while it is cut."""
+    """Until the server ends, which is True, or the bytes do that this connection has while it is cut."""
     left = None
     try:
         while True:
@@ -55,12 +55,14 @@ def bring_back(server, client):
                 left = None
             if left is not None and left <= 0:
                 client.sendall(data[:left])
-                return
-            client.sendall(data)
+                return False
             if not data:
-                return
+                # A reset would take back what has not left here yet.
+                client.shutdown(socket.SHUT_WR)
+                return True
+            client.sendall(data)
     except OSError:
-        pass
+        return False
 
 
 def serve(client):
@@ -72,8 +74,7 @@ def serve(client):
         reset(client)
         return
     threading.Thread(target=send_on, args=(client, server), daemon=True).start()
-    bring_back(server, client)
-    reset(client, server)
+    reset(server, *([] if bring_back(server, client) else [client]))
 
 
 def main():
