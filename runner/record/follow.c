@@ -231,9 +231,24 @@ static void go_to(struct record_follow *f, struct record_position position)
     (void)!record_log_seek_seq(f->log, position.item + 1, NULL);
 }
 
+static bool is_there(const struct record *record, uint64_t event_seq)
+{
+    CLEANUP_RECORD_EVENTS struct record_events *events = NULL;
+    struct record_event event;
+
+    if (!event_seq)
+        return true;
+    record_events_open(record, event_seq - 1, &events);
+    return record_events_next(events, &event, NULL) == RECORD_ITEM && event.seq == event_seq;
+}
+
+/* An item is in its file before the events in front of it are in theirs. A position behind events
+ * that are not there would promise what nobody can read yet. */
 void record_follow_end(struct record_follow *f)
 {
-    go_to(f, before_last_item(f->record));
+    struct record_position position = before_last_item(f->record);
+
+    go_to(f, is_there(f->record, position.event) ? position : (struct record_position){0});
 }
 
 struct record_position record_follow_position(const struct record_follow *f)

@@ -58,7 +58,8 @@ enum record_got record_follow_next(struct record_follow *follow, struct record_f
 int record_follow_tail(struct record_follow *follow, uint64_t lines, uint64_t *ret_skip,
                        struct err *err) __attribute__((warn_unused_result));
 /* Goes almost to the end, so that little is read to get there: behind all but the last item of the
- * log and the events behind it. */
+ * log and the events behind it. All that is before that position can be read; while some of it is
+ * still being written, that is the beginning. */
 void record_follow_end(struct record_follow *follow);
 /* Behind what was given last. */
 struct record_position record_follow_position(const struct record_follow *follow);

@@ -439,6 +439,35 @@ static void output_waits_for_the_events_before_it(void **state)
     given_release(&given);
 }
 
+/* Whoever begins at the beginning would miss what is not there when it comes to that position. */
+static void the_end_is_not_behind_what_is_not_there(void **state)
+{
+    struct rig *r = *state;
+    CLEANUP_RECORD struct record *record = NULL;
+    CLEANUP_RECORD_FOLLOW struct record_follow *follow = NULL;
+    CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_FD int fd = -1;
+    struct given given = {0};
+
+    a_small_run(r);
+    assert_ok(rig_finish(r));
+    fd = open_file(r, "events");
+    read_events(fd, &text);
+    assert_int_equal(ftruncate(fd, behind_lines(&text, 3)), 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0); /* as if it was being written */
+    record = rig_open(r);
+    record_follow_open(record, (struct record_position){0}, NULL, &follow);
+    record_follow_end(follow);
+    assert_int_equal(record_follow_position(follow).event, 0);
+    assert_int_equal(record_follow_position(follow).item, 0);
+    assert_int_equal(take(follow, &given), RECORD_NONE_YET);
+    write_events(fd, &text, behind_lines(&text, 3), (off_t)text.len);
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    assert_int_equal(take(follow, &given), RECORD_END);
+    assert_given(&given, small_run);
+    given_release(&given);
+}
+
 static void what_is_behind_damaged_events_comes(void **state)
 {
     static const char *const before[] = {"1 RunBegan", "2 RunPlanned", "out 0.0.0 a",
@@ -556,6 +585,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_event_does_not_overtake, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_before_is_not_read, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(output_waits_for_the_events_before_it, rig_setup,
+                                        rig_teardown),
+        cmocka_unit_test_setup_teardown(the_end_is_not_behind_what_is_not_there, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_behind_damaged_events_comes, rig_setup,
                                         rig_teardown),
