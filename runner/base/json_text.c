@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 json_t *json_safe_string(const char *text)
@@ -13,6 +14,16 @@ json_t *json_safe_string(const char *text)
         return json_string(text);
     utf8_add_valid(&clean, text, len);
     return json_string(clean.data);
+}
+
+void json_set_time(json_t *object, const char *key, int64_t time_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    if (!time_ms)
+        return;
+    clock_rfc3339(time_ms, text);
+    json_object_set_new(object, key, json_string(text));
 }
 
 /* Of bytes below 128: 0: as they are; else what comes behind a backslash. */

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/runs.h"
 #include "cli/server_runs.h"
+#include "history/row_json.h"
 
 enum { FORMAT_TEXT, FORMAT_JSON, LIMIT_DEFAULT = 20 };
 
@@ -85,7 +86,7 @@ static void show_row(const struct store_run *run)
     if (run->submitted_ms)
         clock_rfc3339(run->submitted_ms, started);
     if (run->started_ms)
-        clock_format_duration(cli_run_duration(run), duration, sizeof(duration));
+        clock_format_duration(history_row_duration(run), duration, sizeof(duration));
     utf8_add_visible(&name, run->name);
     if (run->state == STATE_CANCELLED)
         utf8_add_visible(&why, run->error);

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "control/signals.h"
+#include "history/row_json.h"
 
 int cli_runs_open(const struct ctx *ctx, const char *dir, struct history **ret, struct err *err)
 {
@@ -57,39 +57,12 @@ char *cli_user_name(void)
     return name && *name ? xstrdup(name) : xasprintf("%ld", (long)geteuid());
 }
 
-int64_t cli_run_duration(const struct store_run *run)
-{
-    int64_t end_ms = run->ended_ms ? run->ended_ms : clock_wall_ms();
-
-    return run->started_ms && end_ms > run->started_ms ? end_ms - run->started_ms : 0;
-}
-
-static void set_time(json_t *object, const char *key, int64_t time_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    if (!time_ms)
-        return;
-    clock_rfc3339(time_ms, text);
-    json_object_set_new(object, key, json_string(text));
-}
-
 json_t *cli_run_to_json(const struct store_run *run)
 {
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", run->id, "name", run->name,
-                               "status", state_name(run->state), "origin", run->origin, "log_bytes",
-                               (json_int_t)run->log_bytes);
+    json_t *object = history_row_to_json(run);
 
-    if (run->reason != REASON_NONE)
-        json_object_set_new(object, "reason", json_string(reason_name(run->reason)));
-    if (*run->error)
-        json_object_set_new(object, "error", json_string(run->error));
     if (run->exit_status >= 0)
         json_object_set_new(object, "exit_status", json_integer(run->exit_status));
-    set_time(object, "submitted_at", run->submitted_ms);
-    set_time(object, "started_at", run->started_ms);
-    set_time(object, "ended_at", run->ended_ms);
-    json_object_set_new(object, "duration_ms", json_integer(cli_run_duration(run)));
     return object;
 }
 

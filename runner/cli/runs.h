@@ -30,8 +30,6 @@ const char *cli_runs_operand(const char *command, const struct strvec *operands)
 char *cli_user_name(void);
 /* The row as JSON, as `list` and `show` give it. A new reference. */
 json_t *cli_run_to_json(const struct store_run *run);
-/* How long it took, or has taken until now; 0: it has not started. */
-int64_t cli_run_duration(const struct store_run *run);
 
 /* The frame of such a command: `fn` with a context that signals end, and what it says on standard
  * error. It returns an exit status, or -1. */

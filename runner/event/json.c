@@ -2,19 +2,10 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/json_text.h"
 #include "base/utf8.h"
 
 static const char *const children_keys[] = {"stages", "jobs", "steps"};
-
-static void set_time(json_t *object, const char *key, int64_t time_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    clock_rfc3339(time_ms, text);
-    json_object_set_new(object, key, json_string(text));
-}
 
 json_t *strmap_to_json(const struct strmap *map)
 {
@@ -38,7 +29,7 @@ static void set_end(json_t *object, const struct node *node)
 
     if (!node->ended_at_ms)
         return;
-    set_time(object, keys[node->state], node->ended_at_ms);
+    json_set_time(object, keys[node->state], node->ended_at_ms);
     json_object_set_new(object, "duration_ms", json_integer(node->duration_ms));
 }
 
@@ -98,7 +89,7 @@ json_t *node_to_json(const struct node *node, const char *run_id)
     if (node->attempt > 1 && state_is_final((enum state)node->state))
         json_object_set_new(object, "attempts", earlier_attempts(node));
     if (node->started_at_ms)
-        set_time(object, "started_at", node->started_at_ms);
+        json_set_time(object, "started_at", node->started_at_ms);
     set_end(object, node);
     if (node->error)
         json_object_set_new(object, "error", json_safe_string(node->error));
@@ -178,7 +169,7 @@ json_t *event_to_json(const struct event *event, const char *run_id)
 
     event_name(event, &name);
     json_object_set_new(object, "event", json_string(name.data));
-    set_time(object, "time", event->time_ms);
+    json_set_time(object, "time", event->time_ms);
     if (event->type == EVENT_STATE) {
         json_t *state = node_to_json(event->node, run_id);
 

@@ -170,20 +170,12 @@ static void queue_line(struct record_writer *w, json_t *object, const struct nod
     output_queue_commit(w->queue, where);
 }
 
-static void set_time(json_t *object)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    clock_rfc3339(clock_wall_ms(), text);
-    json_object_set_new(object, "time", json_string(text));
-}
-
 static void queue_plan(struct record_writer *w, const struct node *root)
 {
     json_t *plan = json_object();
 
     json_object_set_new(plan, "event", json_string("RunPlanned"));
-    set_time(plan);
+    json_set_time(plan, "time", clock_wall_ms());
     json_object_set_new(plan, "id", json_string(w->run_id));
     json_object_set_new(plan, "name", json_safe_string(root->name));
     queue_line(w, plan, root, TO_EVENTS);
@@ -254,7 +246,7 @@ static void say_missing(struct record_writer *w, const struct err *why)
 
     w->said = true;
     json_object_set_new(note, "event", json_string("PipelineNote"));
-    set_time(note);
+    json_set_time(note, "time", clock_wall_ms());
     json_object_set_new(note, "id", json_string(w->run_id));
     json_object_set_new(note, "text", json_safe_string(text));
     json_write_open(note, &line);
@@ -417,7 +409,7 @@ static json_t *begin_object(const struct record_options *options)
 
     json_object_set_new(begin, "event", json_string("RunBegan"));
     json_object_set_new(begin, "format", json_integer(RECORD_FORMAT));
-    set_time(begin);
+    json_set_time(begin, "time", clock_wall_ms());
     set_text(begin, "id", options->run_id);
     set_text(begin, "origin", options->origin);
     set_text(begin, "owner", options->owner);
@@ -615,7 +607,7 @@ static json_t *end_object(const struct record_writer *w, const struct record_end
     json_t *object = json_object();
 
     json_object_set_new(object, "event", json_string("RunEnded"));
-    set_time(object);
+    json_set_time(object, "time", clock_wall_ms());
     json_object_set_new(object, "id", json_string(w->run_id));
     if (end->root)
         set_outcome(object, end->root);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "console/console.h"
 #include "server/inside.h"
 #include "server/openapi.h"
@@ -16,7 +17,7 @@ SERVER_HANDLER(about_root)
     (void)ctx;
     (void)request;
     (void)err;
-    server_set_time(object, "running_at", server->started_ms);
+    json_set_time(object, "running_at", server->started_ms);
     web_response_json(response, 200, object);
     return 0;
 }

@@ -138,7 +138,7 @@ static json_t *entry_to_json(const struct entry *entry)
     json_object_set_new(object, "type", json_string(entry->type));
     /* NUL is a character as good as any. */
     json_object_set_new(object, "message", json_stringn(text.data, text.len));
-    server_set_time(object, "timestamp", entry->item->time_ms);
+    json_set_time(object, "timestamp", entry->item->time_ms);
     json_object_set_new(object, "node", json_safe_string(entry->item->node));
     json_object_set_new(object, "seq", json_integer((json_int_t)entry->item->seq));
     if (entry->continued)
@@ -305,7 +305,7 @@ static void begin_json(struct export *e)
         json_pack("{s:s, s:o}", "pipeline_id", e->id, "pipeline_name", json_safe_string(e->name));
     char *text;
 
-    server_set_time(object, "exported_at", clock_wall_ms());
+    json_set_time(object, "exported_at", clock_wall_ms());
     text = json_dumps(object, JSON_COMPACT);
     if (text)
         buf_add(e->out, text, strlen(text) - 1);

@@ -189,7 +189,7 @@ SERVER_HANDLER(queue_show)
         json_object_set_new(object, "status", json_string(item->running ? "running" : "pending"));
         if (item->position)
             json_object_set_new(object, "position", json_integer((json_int_t)item->position));
-        server_set_time(object, "created_at", item->submitted_ms);
+        json_set_time(object, "created_at", item->submitted_ms);
         json_array_append_new(data, object);
     }
     web_response_json(response, 200,

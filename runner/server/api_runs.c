@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/json_text.h"
 #include "event/json.h"
+#include "history/row_json.h"
 #include "record/record.h"
 #include "server/inside.h"
 #include "store/submissions.h"
@@ -14,16 +14,6 @@
 enum { LIST_LIMIT = 100, BATCH_MAX = 10000 };
 
 /* --- a run as JSON --- */
-
-void server_set_time(json_t *object, const char *key, int64_t time_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-
-    if (!time_ms)
-        return;
-    clock_rfc3339(time_ms, text);
-    json_object_set_new(object, key, json_string(text));
-}
 
 /* When it ended is told a second time, by how. */
 static void set_end(json_t *object, const struct store_run *run)
@@ -34,46 +24,21 @@ static void set_end(json_t *object, const struct store_run *run)
         [STATE_CANCELLED] = "cancelled_at",
     };
 
-    if (!run->ended_ms)
-        return;
-    server_set_time(object, "ended_at", run->ended_ms);
     if (keys[run->state])
-        server_set_time(object, keys[run->state], run->ended_ms);
-}
-
-static int64_t duration_of(const struct store_run *run)
-{
-    int64_t end_ms = run->ended_ms ? run->ended_ms : clock_wall_ms();
-
-    return run->started_ms && end_ms > run->started_ms ? end_ms - run->started_ms : 0;
-}
-
-static void set_text(json_t *object, const char *key, const char *text)
-{
-    if (text && *text)
-        json_object_set_new(object, key, json_safe_string(text));
+        json_set_time(object, keys[run->state], run->ended_ms);
 }
 
 json_t *server_run_to_json(struct server *server, const struct store_run *run)
 {
-    json_t *object = json_object();
+    json_t *object = history_row_to_json(run);
     size_t position;
 
-    json_object_set_new(object, "id", json_string(run->id));
-    json_object_set_new(object, "name", json_safe_string(run->name));
-    json_object_set_new(object, "status", json_string(state_name(run->state)));
-    set_text(object, "reason", reason_name(run->reason));
-    set_text(object, "error", run->error);
-    set_text(object, "origin", run->origin);
-    set_text(object, "client", run->client);
+    if (run->client && *run->client)
+        json_object_set_new(object, "client", json_safe_string(run->client));
     json_object_set_new(object, "priority", json_integer(run->priority));
-    server_set_time(object, "submitted_at", run->submitted_ms);
-    server_set_time(object, "started_at", run->started_ms);
     set_end(object, run);
-    json_object_set_new(object, "duration_ms", json_integer(duration_of(run)));
     if (run->exit_status >= 0)
         json_object_set_new(object, "exit_code", json_integer(run->exit_status));
-    json_object_set_new(object, "log_bytes", json_integer(run->log_bytes));
     position = run->state == STATE_PENDING ? queue_position(server->queue, run->id) : 0;
     if (position)
         json_object_set_new(object, "position", json_integer((json_int_t)position));

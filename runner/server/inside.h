@@ -63,7 +63,6 @@ int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
                    struct store_runs *ret, struct err *err) __attribute__((warn_unused_result));
 /* The row as JSON: a record without "stages", "yaml" and "config". A new reference. */
 json_t *server_run_to_json(struct server *server, const struct store_run *run);
-void server_set_time(json_t *object, const char *key, int64_t time_ms);
 /* The file of a run, as it was given. */
 int server_read_file(const struct ctx *ctx, struct server *server, const char *id, struct buf *out,
                      struct err *err) __attribute__((warn_unused_result));
