@@ -244,20 +244,16 @@ static int conclude(struct show *s, const struct client_end *end)
     return status_of(s, end);
 }
 
+static int first_signal(const void *signals)
+{
+    return signals_first(signals);
+}
+
 static int finish(struct show *s, int status)
 {
-    struct err err = ERR_INIT;
-    bool undelivered = false;
-    int written = display_finish(steal_ptr(&s->display), &s->interrupt,
-                                 signals_first(s->signals) == SIGINT, &undelivered, &err);
+    const struct display_end end = {&s->interrupt, first_signal, s->signals, "runner client"};
 
-    if (undelivered)
-        return 128 + signals_first(s->signals);
-    if (written < 0) {
-        fprintf(stderr, "runner client: %s\n", err.message);
-        return status ? status : CLI_EXIT_FAILED;
-    }
-    return status;
+    return display_finish(steal_ptr(&s->display), &end, status);
 }
 
 /* --- all of it --- */

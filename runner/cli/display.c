@@ -1,6 +1,7 @@
 #include "cli/display.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/logger.h"
+#include "cli/option.h"
 #include "event/json.h"
 #include "event/sink_plain.h"
 #include "event/sink_tty.h"
@@ -153,24 +155,44 @@ static void say_undelivered(struct output_queue *queue)
                 output_queue_unwritten(queue));
 }
 
-int display_finish(struct display *display, const struct ctx *ctx, bool patient,
-                   bool *ret_undelivered, struct err *err)
+/* -1: something could not be written. */
+static int finish(struct display *display, const struct ctx *ctx, bool patient,
+                  bool *ret_undelivered, struct err *err)
 {
-    bool undelivered;
     int result = 0;
 
-    if (!display)
-        return 0;
     sink_tty_finish(display->tty);
-    undelivered = drain(display, ctx, patient) < 0;
-    if (undelivered) {
+    *ret_undelivered = drain(display, ctx, patient) < 0;
+    if (*ret_undelivered) {
         say_undelivered(display->queue);
         output_queue_abandon(display->queue);
     } else {
         result = output_queue_finish(display->queue, err);
     }
-    if (ret_undelivered)
-        *ret_undelivered = undelivered;
     free(display);
     return result;
+}
+
+int display_finish(struct display *display, const struct display_end *end, int status)
+{
+    struct err err = ERR_INIT;
+    bool undelivered = false;
+    int written = display ? finish(display, end->ctx, end->first_signal(end->arg) == SIGINT,
+                                   &undelivered, &err)
+                          : 0;
+
+    if (undelivered)
+        return 128 + end->first_signal(end->arg);
+    if (written == 0)
+        return status;
+    fprintf(stderr, "%s: %s\n", end->who, err.message);
+    return status ? status : CLI_EXIT_FAILED;
+}
+
+void display_drop(struct display *display, const struct ctx *ctx)
+{
+    bool undelivered;
+
+    if (display)
+        (void)finish(display, ctx, false, &undelivered, NULL);
 }

@@ -5,7 +5,7 @@
  *     display_start(&options, bus, run_id, &display, err)
  *     …                                                  events
  *     display_summary(display, root)
- *     display_finish(display, ctx, patient, &end, err)   until all is written
+ *     display_finish(display, &end, status)               until all is written
  */
 #pragma once
 
@@ -50,9 +50,19 @@ int display_start(const struct display_options *options, struct event_bus *bus, 
 void display_summary(struct display *display, const struct node *root);
 /* A line on standard error, behind all that was shown before. */
 void display_say(struct display *display, const char *text);
-/* Waits until all is written, which a reader that does not read holds up: when ctx ends, or ended
- * before, that is given up a little later, and *ret_undelivered says so (NULL: does not matter). A
- * `patient` one waits for a second signal then, which whoever has pressed ^C once can send. Frees.
- * -1: something could not be written. NULL is fine. */
-int display_finish(struct display *display, const struct ctx *ctx, bool patient,
-                   bool *ret_undelivered, struct err *err);
+struct display_end {
+    const struct ctx *ctx; /* of the run */
+    /* The first signal that came; 0: none. */
+    int (*first_signal)(const void *arg);
+    const void *arg;
+    const char *who; /* comes before what could not be written */
+};
+
+/* Waits until all is written, which a reader that does not read holds up: when the context ends, or
+ * ended before, that is given up a little later; but whoever has pressed ^C can do that a second
+ * time. Frees. Returns the exit status of the command, which would be `status`: that of the signal
+ * when something was given up, and a failure, which is said, when something could not be written.
+ * NULL is fine. */
+int display_finish(struct display *display, const struct display_end *end, int status);
+/* The same where what becomes of the output does not matter any more. */
+void display_drop(struct display *display, const struct ctx *ctx);

@@ -219,30 +219,25 @@ static int leave(struct followed *f)
     return 128 + SIGHUP;
 }
 
+static int first_signal(const void *signals)
+{
+    return signals_first(signals);
+}
+
 static int run(struct followed *f, bool *ret_goes_on)
 {
-    struct err err = ERR_INIT;
-    bool undelivered = false;
+    const struct display_end end = {&f->ctx, first_signal, f->signals, "runner"};
     bool ended = follow(f);
     int status = ended ? conclude(f) : leave(f);
-    int written = display_finish(steal_ptr(&f->display), &f->ctx,
-                                 signals_first(f->signals) == SIGINT, &undelivered, &err);
 
     *ret_goes_on = !ended;
-    if (undelivered)
-        return 128 + signals_first(f->signals);
-    if (written < 0) {
-        fprintf(stderr, "runner: %s\n", err.message);
-        return status ? status : CLI_EXIT_FAILED;
-    }
-    return status;
+    return display_finish(steal_ptr(&f->display), &end, status);
 }
 
 static void release(struct followed *f)
 {
     signals_stop(f->signals);
-    if (f->display)
-        display_finish(f->display, &f->ctx, false, NULL, NULL);
+    display_drop(f->display, &f->ctx);
     playback_release(&f->playback);
     record_follow_close(f->follow);
     record_watch_close(f->watch);

@@ -114,21 +114,16 @@ static int write_reports(struct session *s)
     return result;
 }
 
-/* What goes wrong with the output is said only while somebody may read it. */
+static int first_signal(const void *run)
+{
+    return run_signal(run);
+}
+
 static int finish_output(struct session *s, int status)
 {
-    struct err err = ERR_INIT;
-    bool undelivered = false;
-    int result = display_finish(steal_ptr(&s->display), run_ctx(s->run),
-                                run_signal(s->run) == SIGINT, &undelivered, &err);
+    const struct display_end end = {run_ctx(s->run), first_signal, s->run, "runner"};
 
-    if (undelivered)
-        return 128 + run_signal(s->run);
-    if (result < 0) {
-        fprintf(stderr, "runner: %s\n", err.message);
-        return status ? status : CLI_EXIT_FAILED;
-    }
-    return status;
+    return display_finish(steal_ptr(&s->display), &end, status);
 }
 
 /* Shows and writes what remains when everything has ended; returns the exit status. */
@@ -168,7 +163,7 @@ int cli_session_run(const struct plan *plan, const struct cli_session_options *o
         return run_plan(&s, plan);
     fprintf(stderr, "runner: %s\n", err.message);
     if (s.run)
-        display_finish(s.display, run_ctx(s.run), false, NULL, NULL);
+        display_drop(s.display, run_ctx(s.run));
     log_spool_free(s.logs);
     run_abort(s.run);
     return CLI_EXIT_FAILED;

@@ -102,6 +102,10 @@ test_exit_codes_are_those_of_the_run() {
     assert_exit 3 "$RUNNER" client -s ws://127.0.0.1:1 -c p.yaml
     assert_exit 2 "$RUNNER" client -c p.yaml
     assert_eq "runner client: which server? -s ws://HOST:PORT names it" "$stderr"
+    count_to 1
+    run bash -c "'$RUNNER' client -s '$server' p.yaml >/dev/full"
+    assert_eq 1 "$status" "exit status"
+    assert_contains "$stderr" "runner client: cannot write to standard output: "
     stop
 }
 
