@@ -119,7 +119,8 @@ static int unknown_option(const struct cli_command *command, const char *name, s
 {
     struct nearest nearest = {.text = name};
 
-    for (const struct cli_option *o = command->options; o && o->name; o++)
+    for (const struct cli_option *o = cli_option_shown(command->options); o;
+         o = cli_option_shown(o + 1))
         nearest_offer(&nearest, o->name);
     if (nearest.best)
         return err_set(err, ERR_INVALID, "unknown option --%s of \"%s\"; did you mean --%s?", name,

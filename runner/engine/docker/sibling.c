@@ -1,5 +1,6 @@
 #include "engine/docker/sibling.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <limits.h>
 #include <string.h>
@@ -107,6 +108,26 @@ static int read_groups(struct strvec *ret, struct err *err)
     return 0;
 }
 
+/* podman tells "RLIMIT_NOFILE" of what it wants to be told as "nofile". */
+static void rename_limits(json_t *config)
+{
+    static const char prefix[] = "RLIMIT_";
+    size_t i;
+    json_t *limit;
+
+    json_array_foreach (json_object_get(config, "Ulimits"), i, limit) {
+        const char *name = json_string_value(json_object_get(limit, "Name"));
+        CLEANUP_FREE char *lower = NULL;
+
+        if (!name || strncmp(name, prefix, strlen(prefix)) != 0)
+            continue;
+        lower = xstrdup(name + strlen(prefix));
+        for (char *at = lower; *at; at++)
+            *at = (char)tolower((unsigned char)*at);
+        json_object_set_new(limit, "Name", json_string(lower));
+    }
+}
+
 /* What is said of this container: limits, rights, devices, names … but for what must not be twice,
  * and for what comes by VolumesFrom. */
 static int read_host_config(const struct ctx *ctx, const struct docker_sibling *sibling,
@@ -131,6 +152,7 @@ static int read_host_config(const struct ctx *ctx, const struct docker_sibling *
     }
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
         json_object_del(config, others[i]);
+    rename_limits(config);
     *ret = config;
     return 0;
 }

@@ -13,6 +13,7 @@ struct args {
     struct strvec names;
     struct strmap env;
     int progress;
+    bool inward;
 };
 
 static const char *const choices[] = {"auto", "plain", "json", NULL};
@@ -31,6 +32,7 @@ static const struct cli_option options[] = {
     {"name", 'n', CLI_LIST, AT(names), "NAME", "names", NULL, NULL},
     {"env", 'e', CLI_PAIRS, AT(env), "KEY=VALUE", "variables", NULL, common_names},
     {"progress", 0, CLI_CHOICE, AT(progress), NULL, "display", choices, NULL},
+    {"inward", 0, CLI_FLAG, AT(inward), NULL, NULL, NULL, NULL},
     {0},
 };
 
@@ -165,6 +167,7 @@ static void errors(void **state)
     } cases[] = {
         {"--confg", NULL, "unknown option --confg of \"do-it\"; did you mean --config?"},
         {"--zzzzzz", NULL, "unknown option --zzzzzz; see \"runner do-it --help\""},
+        {"--inwrd", NULL, "unknown option --inwrd; see \"runner do-it --help\""},
         {"-z", NULL, "unknown option -z; see \"runner do-it --help\""},
         {"-kz", NULL, "unknown option -z; see \"runner do-it --help\""},
         {"--config", NULL, "--config needs a value (FILE)"},
@@ -303,7 +306,7 @@ static void help_shows_every_row(void **state)
         CLEANUP_BUF struct buf name = BUF_INIT;
 
         buf_addf(&name, "--%s", o->name);
-        assert_non_null(strstr(text.data, name.data));
+        assert_int_equal(o->help != NULL, strstr(text.data, name.data) != NULL);
     }
     buf_reset(&text);
     cli_help(commands, NULL, &text);
