@@ -49,8 +49,9 @@ write() {
     cat >"$1"
 }
 
-# The witness: the docker command line client, with a configuration apart from the runner's.
-docker() { command docker --config "$case_dir/witness" "$@"; }
+# The witness: the docker command line client, with a configuration apart from the runner's. A daemon that no
+# longer answers is not waited for.
+docker() { timeout "$(patience 300)" docker --config "$case_dir/witness" "$@"; }
 
 collect() {
     # Shell variables hold no NUL, and a gigabyte does not belong in one.

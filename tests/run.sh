@@ -13,7 +13,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 min_line_coverage=80
 # Behind that nobody waits any longer for what hangs, and nobody would see what it was.
-minutes=80
+minutes=${RUNNER_TEST_MINUTES:-80}
 # Limits of tests are against waiting for ever; a busy machine is slow, not wrong.
 export RUNNER_TEST_TIMEOUT_FACTOR=${RUNNER_TEST_TIMEOUT_FACTOR:-3}
 # With what sanitizers would hide: memory, speed of signals, and what users get.
@@ -66,27 +66,32 @@ end_job() {
     fi
 }
 
-# In time to tell what hangs, with its process tree.
+# In time to tell what hangs, with its process tree; also at the end, where signals are not heard.
 watch_begin() {
     (
         sleep $((minutes * 60))
         record FAIL "end within $minutes minutes"
         echo "not done within $minutes minutes; what runs:"
-        tree_of $$
+        watched tree_of
         kill -TERM $$
         sleep 5
-        # A shell hears a signal when the command it waits for has ended.
-        for child in $(cat "/proc/$$/task/$$/children"); do
-            [[ $child == "$BASHPID" ]] || kill_tree "$child"
-        done
+        # A shell hears a signal when the command it waits for has ended, and at the end that does not either.
+        watched kill_tree KILL
     ) &
     watch_job=$!
+}
+
+# watched COMMAND [ARGUMENT…]: with the pid of each job of this run, but the one that watches.
+watched() {
+    local child
+    for child in $(cat "/proc/$$/task/$$/children"); do
+        [[ $child == "$BASHPID" ]] || "$1" "$child" "${@:2}"
+    done
 }
 
 finish() {
     local code=$?
     trap '' INT TERM
-    [[ -z $watch_job ]] || kill_tree "$watch_job"
     lanes_stop
     end_job "$env_job"
     end_job "$fuzz_job"
@@ -102,6 +107,7 @@ finish() {
     if [[ -n ${summing:-} ]]; then
         results_sum || ((code >= 128)) || code=1
     fi
+    [[ -z $watch_job ]] || kill_tree "$watch_job"
     rm -rf "$work"
     exit "$code"
 }

@@ -118,14 +118,14 @@ kill_helpers() {
     done
 }
 
-# kill_tree PID: TERM to a background job and its descendants, the ends of the tree first.
+# kill_tree PID [SIGNAL]: TERM to a background job and its descendants, the ends of the tree first.
 kill_tree() {
     local child
     # shellcheck disable=SC2013
     for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
-        kill_tree "$child"
+        kill_tree "$child" "${2:-TERM}"
     done
-    kill -TERM "$1" 2>/dev/null || true
+    kill "-${2:-TERM}" "$1" 2>/dev/null || true
 }
 
 # tree_of PID: a line for each process of the tree: pid, state, seconds, where it waits, command.
