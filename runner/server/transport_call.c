@@ -18,6 +18,11 @@ static struct web_waker *waker_of(struct web_call *call)
     return (struct web_waker *)(void *)call;
 }
 
+bool transport_is_mux(const struct transport *t, struct lws *wsi)
+{
+    return t->lws->get_network_wsi(wsi) != wsi;
+}
+
 struct link *transport_link(const struct transport *t, struct lws *wsi)
 {
     void *thing = t->lws->get_opaque_user_data(t->lws->get_network_wsi(wsi));

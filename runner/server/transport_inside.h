@@ -124,6 +124,8 @@ struct transport {
 
 /* transport_call.c */
 struct transport *transport_of(struct lws *wsi);
+/* A stream of HTTP/2, which shares its connection. */
+bool transport_is_mux(const struct transport *t, struct lws *wsi);
 struct link *transport_link(const struct transport *t, struct lws *wsi);
 /* The call that the connection is in, or NULL. */
 struct web_call *transport_call(const struct transport *t, struct lws *wsi);
@@ -150,8 +152,17 @@ int transport_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
 int transport_socket(struct transport *t, struct lws *wsi, enum lws_callback_reasons reason,
                      void *in, size_t len);
 
+/* transport_answer.c */
+/* What can be written of the response now; NULL: there is none. -1 closes the connection, or the
+ * stream of HTTP/2, once what was written has gone. */
+int transport_write_some(struct transport *t, struct lws *wsi, struct web_call *call);
+/* All of it at once; -1: it could not be. The connection is then to be closed. */
+int transport_write_refusal(struct transport *t, struct web_call *call);
+
 /* transport_write.c */
 int transport_watch_writing(struct transport *t, struct err *err);
+/* Until something is to be written; of HTTP/1.1. */
+void transport_stop_reading(const struct web_call *call);
 /* Something is to be written, when it can be. */
 void transport_want_write(struct web_call *call);
 /* If the connection cannot be written to now it is left alone until it can be: true. */

@@ -29,11 +29,6 @@ int transport_watch_writing(struct transport *t, struct err *err)
     return writing->wsi ? 0 : err_set(err, ERR_SYSTEM, "the loop cannot watch a descriptor");
 }
 
-static bool is_mux(const struct transport *t, struct lws *wsi)
-{
-    return t->lws->get_network_wsi(wsi) != wsi;
-}
-
 static bool is_choked(int fd)
 {
     struct pollfd out = {.fd = fd, .events = POLLOUT};
@@ -57,7 +52,7 @@ bool transport_rest_if_choked(struct transport *t, struct lws *wsi)
     struct link *link = transport_link(t, wsi);
     int fd = t->lws->get_socket_fd(wsi);
 
-    if (!link || is_mux(t, wsi) || !is_choked(fd) || !await_writable(t, link, fd))
+    if (!link || transport_is_mux(t, wsi) || !is_choked(fd) || !await_writable(t, link, fd))
         return false;
     link->wsi = wsi;
     t->lws->rx_flow_control(wsi, 0);
@@ -71,11 +66,19 @@ void transport_forget_writing(struct transport *t, struct link *link, struct lws
     link->awaited = false;
 }
 
+void transport_stop_reading(const struct web_call *call)
+{
+    const struct transport *t = call->transport;
+
+    if (!call->is_socket && !transport_is_mux(t, call->wsi))
+        t->lws->rx_flow_control(call->wsi, 0);
+}
+
 void transport_want_write(struct web_call *call)
 {
     struct transport *t = call->transport;
 
-    if (!call->is_socket && !is_mux(t, call->wsi)) {
+    if (!call->is_socket && !transport_is_mux(t, call->wsi)) {
         if (transport_rest_if_choked(t, call->wsi))
             return;
         t->lws->rx_flow_control(call->wsi, 1);
