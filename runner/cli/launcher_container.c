@@ -70,16 +70,19 @@ static void warn_of_private(const struct docker_sibling *sibling,
 static int remove_left(const struct ctx *ctx, struct docker_sibling *sibling,
                        const struct launcher_container *options, struct err *err)
 {
-    int fd;
+    CLEANUP_STRVEC struct strvec ids = {0};
 
-    for (char *left; history_launcher_left(options->history, &left, &fd) > 0;) {
-        CLEANUP_FREE char *id = left;
+    history_launchers(options->history, &ids);
+    for (size_t i = 0; i < ids.len; i++) {
+        int fd = history_launcher_take(options->history, ids.items[i]);
 
-        if (docker_sibling_remove_idle(ctx, sibling, id, err) < 0) {
+        if (fd < 0)
+            continue;
+        if (docker_sibling_remove_idle(ctx, sibling, ids.items[i], err) < 0) {
             close(fd);
             return err_wrap(err, "what an earlier server has left cannot be removed");
         }
-        history_launcher_end(options->history, id, fd);
+        history_launcher_end(options->history, ids.items[i], fd);
     }
     return 0;
 }

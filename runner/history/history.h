@@ -127,6 +127,8 @@ void history_launcher_end(const char *dir, const char *id, int fd);
 /* The launcher's side. ERR_LOST: nobody waits for it any more. */
 int history_launcher_join(const char *dir, const char *id, int *ret_fd, struct err *err)
     __attribute__((warn_unused_result));
-/* One that is there of a server that was killed while it made it: 1, with its descriptor, for
- * history_launcher_end(), and its id, the caller's; 0: there is none. */
-int history_launcher_left(const char *dir, char **ret_id, int *ret_fd);
+/* Adds the ids of all that are being made, or were left by a server that was killed meanwhile. */
+void history_launchers(const char *dir, struct strvec *ret);
+/* A descriptor of one that was left, for history_launcher_end(); -1: somebody makes it, or it is
+ * not there any more. */
+int history_launcher_take(const char *dir, const char *id);

@@ -91,20 +91,12 @@ int history_launcher_join(const char *dir, const char *id, int *ret_fd, struct e
     return 0;
 }
 
-int history_launcher_left(const char *dir, char **ret_id, int *ret_fd)
+void history_launchers(const char *dir, struct strvec *ret)
 {
-    CLEANUP_STRVEC struct strvec ids = {0};
+    (void)!marks_list(dir, MARKS_LAUNCHERS, ret, NULL);
+}
 
-    if (marks_list(dir, MARKS_LAUNCHERS, &ids, NULL) < 0)
-        return 0;
-    for (size_t i = 0; i < ids.len; i++) {
-        int fd = mark_take(dir, MARKS_LAUNCHERS, ids.items[i]);
-
-        if (fd < 0)
-            continue;
-        *ret_id = xstrdup(ids.items[i]);
-        *ret_fd = fd;
-        return 1;
-    }
-    return 0;
+int history_launcher_take(const char *dir, const char *id)
+{
+    return mark_take(dir, MARKS_LAUNCHERS, id);
 }
