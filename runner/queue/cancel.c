@@ -116,16 +116,28 @@ static void back_into_order(struct queue *queue, struct active *active)
 }
 
 static int drop_waiting(const struct ctx *ctx, struct queue *queue, const char *id,
-                        const struct queue_cancel *cancel, struct err *err)
+                        const char *taken_by, const struct queue_cancel *cancel, struct err *err)
 {
     CLEANUP_FREE char *text = describe(cancel);
-    int status = queue_drop(ctx, queue, id, "", STATE_CANCELLED, text, err);
+    int status = queue_drop(ctx, queue, id, taken_by, STATE_CANCELLED, text, err);
 
     /* A server that is gone came to begin it meanwhile. */
     if (status == 0 && queue_has_record(queue, id, NULL) > 0)
         (void)!queue->launcher.cancel(ctx, queue->launcher.arg, id, cancel, NULL);
     queue_wake(queue);
     return status;
+}
+
+/* Nobody here starts it. A database whose answer was lost may have given it to this server. */
+static int drop_leaving(const struct ctx *ctx, struct queue *queue, const char *id,
+                        const struct queue_cancel *cancel, struct err *err)
+{
+    int status = drop_waiting(ctx, queue, id, "", cancel, err);
+
+    if (status == 0 || err->code != ERR_CONFLICT)
+        return status;
+    err_clear(err);
+    return drop_waiting(ctx, queue, id, queue->owner, cancel, err);
 }
 
 /* --- what this server knows nothing of, or has lost to another --- */
@@ -146,7 +158,7 @@ static int cancel_of_others(const struct ctx *ctx, struct queue *queue, const ch
     if (begun != 0)
         return begun < 0 ? -1 : tell_run(ctx, queue, id, cancel, err);
     if (store_read_submitted(ctx, queue->store, id, &submitted, NULL) == 0 && !*submitted.taken_by)
-        return drop_waiting(ctx, queue, id, cancel, err);
+        return drop_waiting(ctx, queue, id, "", cancel, err);
     return err_set(err, ERR_UNSUPPORTED,
                    "run %s belongs to a server in another place: cancel it there", id);
 }
@@ -200,7 +212,7 @@ int queue_cancel(const struct ctx *ctx, struct queue *queue, const char *id,
         leave_to_order(queue, leaving, begun > 0);
         return begun < 0 ? -1 : tell_run(ctx, queue, id, cancel, err);
     }
-    if (drop_waiting(ctx, queue, id, cancel, &why) < 0 && why.code != ERR_CONFLICT &&
+    if (drop_leaving(ctx, queue, id, cancel, &why) < 0 && why.code != ERR_CONFLICT &&
         why.code != ERR_NOT_FOUND) {
         leave_to_order(queue, leaving, false);
         return err_set(err, why.code, "%s", why.message);

@@ -47,7 +47,6 @@ struct active {
     char *file; /* until it is started */
     char *name;
     struct submission_options options;
-    char *taken_by;          /* of the store */
     bool of_launcher;        /* whose word is that its process has ended */
     bool sought;             /* while it is started: its record is looked for */
     char *end_text;          /* what it has failed with if it has no record; NULL: it may come */
@@ -99,6 +98,7 @@ struct queue {
     struct waiter *waiters;   /* for any change of what is active */
     struct request *requests; /* that wait to be written, the oldest first */
     struct request **requests_end;
+    struct strvec writing; /* submissions that are being written: the store may have them */
     VEC(struct change)
     changes;                /* that the owner is to be told */
     struct strvec doubtful; /* submissions that failed, and may have been written */
@@ -183,8 +183,8 @@ int queue_lock_owner(struct queue *queue, struct err *err);
 void queue_unlock_owner(struct queue *queue);
 /* Finds what waits, and what servers have left that are gone. */
 int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err);
-/* Of the thread: submissions that were answered with an error must not run. */
-void queue_settle_doubtful(struct queue *queue);
+/* Of the thread, or behind its end: submissions that were answered with an error must not run. */
+void queue_settle_doubtful(const struct ctx *ctx, struct queue *queue);
 
 /* --- thread.c --- */
 

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "base/logger.h"
 #include "queue/inside.h"
 
 /* How long closing may take for what it has to write. */
@@ -217,12 +218,17 @@ int queue_open(const struct ctx *ctx, struct history *history,
     return 0;
 }
 
-/* What has not been handed to the launcher can be started by the next server. */
-static void give_back(struct queue *queue)
+/* What has not been handed to the launcher can be started by the next server; what was refused, and
+ * may have been written after all, must not be. */
+static void leave_to_next(struct queue *queue)
 {
     struct ctx ctx;
 
     ctx_init_cleanup(&ctx, CLOSE_MS);
+    queue_settle_doubtful(&ctx, queue);
+    if (queue->doubtful.len)
+        log_warn("queue", "the next server may run %zu pipelines that were refused here",
+                 queue->doubtful.len);
     for (size_t i = 0; i < queue->active.len; i++) {
         const struct active *active = queue->active.items[i];
 
@@ -255,7 +261,7 @@ void queue_close(struct queue *queue)
         return;
     queue_stop(queue);
     if (queue->stopped)
-        give_back(queue);
+        leave_to_next(queue);
     while (queue->active.len)
         queue_remove_active(queue, queue->active.items[0]);
     vec_release(&queue->active);

@@ -93,9 +93,19 @@ static bool is_known(struct queue *queue, const char *id)
     return known;
 }
 
+/* Needs mu. Whoever wrote it lines it up in a moment, or nobody knows of it and it must not run. */
+static bool is_of_writer(struct queue *queue, const char *id)
+{
+    return strvec_has(&queue->writing, id) || strvec_has(&queue->doubtful, id);
+}
+
 static void line_up(struct queue *queue, const struct store_run *run, bool late)
 {
     pthread_mutex_lock(&queue->mu);
+    if (is_of_writer(queue, run->id)) {
+        pthread_mutex_unlock(&queue->mu);
+        return;
+    }
     if (!queue_find_active(queue, run->id))
         order_add(&queue->order, run->id, run->client, run->priority, run->submitted_ms);
     if (late)
@@ -261,15 +271,15 @@ int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
 /* --- what failed, and may be there --- */
 
 /* 1: it is not there, or not any more; 0: the store does not answer. */
-static int undo(struct queue *queue, const char *id)
+static int undo(const struct ctx *ctx, struct queue *queue, const char *id)
 {
     const char *const takers[] = {"", queue->owner};
     struct err why = ERR_INIT;
 
     for (size_t i = 0; i < 2; i++) {
-        if (queue_drop(&queue->ctx, queue, id, takers[i], STATE_CANCELLED,
+        if (queue_drop(ctx, queue, id, takers[i], STATE_CANCELLED,
                        "the store did not answer when it was submitted", &why) == 0)
-            return store_delete(&queue->ctx, queue->store, &id, 1, NULL, &why) == 0 ||
+            return store_delete(ctx, queue->store, &id, 1, NULL, &why) == 0 ||
                    !queue_store_is_away(queue, &why);
         if (queue_store_is_away(queue, &why))
             return 0;
@@ -277,7 +287,7 @@ static int undo(struct queue *queue, const char *id)
     return 1;
 }
 
-void queue_settle_doubtful(struct queue *queue)
+void queue_settle_doubtful(const struct ctx *ctx, struct queue *queue)
 {
     for (;;) {
         CLEANUP_FREE char *id = NULL;
@@ -286,7 +296,7 @@ void queue_settle_doubtful(struct queue *queue)
         if (queue->doubtful.len)
             id = xstrdup(queue->doubtful.items[0]);
         pthread_mutex_unlock(&queue->mu);
-        if (!id || !undo(queue, id))
+        if (!id || !undo(ctx, queue, id))
             return;
         pthread_mutex_lock(&queue->mu);
         free(queue->doubtful.items[0]);

@@ -27,7 +27,7 @@ bool queue_store_is_away(struct queue *queue, const struct err *err)
 {
     if (is_answer(err->code))
         return false;
-    if (!queue->store_retry_ms && err->code != ERR_CANCELLED)
+    if (!queue->store_retry_ms && !queue->stopped && err->code != ERR_CANCELLED)
         log_warn("queue", "%s; it is tried again", err->message);
     queue->store_retry_ms = clock_monotonic_ms() + STORE_RETRY_MS;
     return true;

@@ -160,6 +160,7 @@ static size_t take_batch(struct queue *queue, struct request *batch[BATCH_MAX],
 
         take_out(queue, &queue->requests);
         request->taken = true;
+        strvec_push(&queue->writing, request->id);
         keep_in_order(queue, request);
         if (can_start(queue, request))
             request->reserved =
@@ -258,6 +259,7 @@ static void write_batch(struct queue *queue)
     pthread_mutex_lock(&queue->mu);
     for (size_t i = 0; i < count; i++)
         settle(queue, batch[i], &submissions[i], status, &why);
+    strvec_release(&queue->writing);
     pthread_mutex_unlock(&queue->mu);
     queue_wake(queue);
 }

@@ -80,7 +80,7 @@ static void work(struct queue *queue)
     int64_t now = clock_monotonic_ms();
 
     if (now >= queue->store_retry_ms)
-        queue_settle_doubtful(queue);
+        queue_settle_doubtful(&queue->ctx, queue);
     queue_follow_all(queue);
     queue_search_records(queue);
     queue_start_what_can(queue);

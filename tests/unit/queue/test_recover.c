@@ -305,6 +305,83 @@ static void what_was_taken_without_its_knowing(void **state)
     await_starts("unknown", 1);
 }
 
+static bool looks_as_it_is_written;
+static char written[OWN_RUN_ID_SIZE];
+static size_t position_as_it_is_written;
+
+int __real_store_submit(const struct ctx *ctx, struct store *store,
+                        struct store_submission *submissions, size_t count, struct err *err);
+int __wrap_store_submit(const struct ctx *ctx, struct store *store,
+                        struct store_submission *submissions, size_t count, struct err *err);
+
+int __wrap_store_submit(const struct ctx *ctx, struct store *store,
+                        struct store_submission *submissions, size_t count, struct err *err)
+{
+    int status = __real_store_submit(ctx, store, submissions, count, err);
+
+    if (looks_as_it_is_written) {
+        looks_as_it_is_written = false;
+        snprintf(written, sizeof(written), "%s", submissions[0].run->id);
+        assert_ok(queue_recover(&test_ctx, queue, &test_err));
+        position_as_it_is_written = queue_position(queue, written);
+    }
+    return status;
+}
+
+/* The store has it an instant before who wrote it comes to say so, or to take it back: whoever
+ * looks there meanwhile must leave it to that. */
+static void what_is_being_written_is_left_to_who_writes_it(void **state)
+{
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    looks_as_it_is_written = true;
+    b = submit_as("ann", "b", 0);
+    assert_string_equal(written, b);
+    assert_int_equal(position_as_it_is_written, 0);
+    assert_int_equal(queue_position(queue, b), 1);
+    fake_begin(a);
+    fake_end(a, STATE_SUCCEEDED);
+    await_starts(b, 1);
+}
+
+/* Also when the thread that takes back what was written after all has ended before. */
+static void what_was_refused_is_taken_back_as_it_ends(void **state)
+{
+    CLEANUP_STORE_RUNS struct store_runs runs = {0};
+
+    (void)state;
+    open_queue(NULL);
+    queue_stop(queue);
+    submit_taken("refused", queue->owner);
+    strvec_push(&queue->doubtful, "refused");
+    close_queue();
+    assert_error(store_get(&test_ctx, history->store, "refused", &runs, &test_err), ERR_NOT_FOUND);
+    open_queue(NULL);
+    assert_int_equal(count_items(), 0);
+}
+
+/* It waits here, and its row says that it is this server's. */
+static void what_was_taken_without_its_knowing_is_cancelled(void **state)
+{
+    const struct queue_cancel how = {.by = "ann"};
+    CLEANUP_STORE_SUBMITTED struct store_submitted submitted = {0};
+    CLEANUP_FREE char *a = NULL, *b = NULL;
+
+    (void)state;
+    open_queue(&(struct queue_options){.max_concurrent = 1});
+    a = submit_as("ann", "a", 0);
+    await_started(1);
+    b = submit_as("ann", "b", 0);
+    assert_ok(store_take(&test_ctx, history->store, b, queue->owner, &submitted, &test_err));
+    assert_ok(queue_cancel(&test_ctx, queue, b, &how, &test_err));
+    assert_int_equal(stored(b).state, STATE_CANCELLED);
+    assert_int_equal(count_items(), 1);
+}
+
 /* However much waits here, what was given back has its place among it. */
 static void what_is_left_does_not_wait_for_all_others(void **state)
 {
@@ -517,6 +594,9 @@ int main(void)
         EACH(what_was_held_is_left_to_the_next),
         EACH(what_a_server_that_lives_holds_is_its_own),
         EACH(what_was_taken_without_its_knowing),
+        EACH(what_is_being_written_is_left_to_who_writes_it),
+        EACH(what_was_refused_is_taken_back_as_it_ends),
+        EACH(what_was_taken_without_its_knowing_is_cancelled),
         EACH(what_is_left_does_not_wait_for_all_others),
         EACH(what_begins_late_is_cancelled),
         EACH(what_begins_late_is_followed),
