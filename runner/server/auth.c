@@ -134,5 +134,7 @@ bool auth_origin_is_own(const char *origin, const char *host)
         return false;
     origin += strchr(origin, '/') - origin + 2;
     len = authority_len(origin, port);
+    if (strchr(origin, '/'))
+        return false;
     return len > 0 && len == authority_len(host, port) && strncasecmp(origin, host, len) == 0;
 }

@@ -146,14 +146,28 @@ static bool has_spaced(const struct transport *t, struct lws *wsi)
     return false;
 }
 
-/* RFC 9112, section 3.2 */
-static bool has_one_host(const struct transport *t, struct lws *wsi)
+static bool has_several(const struct transport *t, struct lws *wsi, enum lws_token_indexes token)
 {
     char none[1];
 
+    return t->lws->hdr_fragment_length(wsi, token, 1) != 0 ||
+           t->lws->hdr_copy_fragment(wsi, none, sizeof(none), token, 1) == 0;
+}
+
+/* RFC 9112, section 3.2 */
+static bool has_one_host(const struct transport *t, struct lws *wsi)
+{
     return (transport_is_old(t, wsi) || t->lws->hdr_total_length(wsi, WSI_TOKEN_HOST) > 0) &&
-           t->lws->hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) == 0 &&
-           t->lws->hdr_copy_fragment(wsi, none, sizeof(none), WSI_TOKEN_HOST, 1) != 0;
+           !has_several(t, wsi, WSI_TOKEN_HOST);
+}
+
+/* The library takes the line for ended by a newline that was "%0A", and what is behind it for a
+ * header: any page could give its request an Origin that way. No version is left then. */
+static bool has_version(const struct transport *t, struct lws *wsi)
+{
+    CLEANUP_FREE char *version = copy(t, wsi, WSI_TOKEN_HTTP);
+
+    return version && strncmp(version, "HTTP/1.", 7) == 0;
 }
 
 /* Of HTTP/1.1, what else makes no sense; NULL: nothing. */
@@ -161,8 +175,12 @@ static const char *find_nonsense(const struct transport *t, struct lws *wsi)
 {
     if (t->lws->get_network_wsi(wsi) != wsi)
         return NULL;
+    if (!has_version(t, wsi))
+        return "the first line of the request is not METHOD PATH HTTP/1.1";
     if (has_spaced(t, wsi))
         return "a header of the request has a space before its colon";
+    if (has_several(t, wsi, WSI_TOKEN_ORIGIN))
+        return "the request is to have one Origin at most";
     return has_one_host(t, wsi) ? NULL : "the request is to have one Host";
 }
 

@@ -704,11 +704,25 @@ test_pages_of_others() {
     described GET /api/v1/settings 200 -H "Origin: https://evil.example"
     assert_eq 4 "$(jq .max_concurrent <<<"$body")"
     assert_not_contains "$head" "access-control"
+    # Nor is what stands in a path ever a header, or one Origin the other.
+    for name in %0aOrigin:$url/ %0aOrigin:$url %0d%0aOrigin:$url %0a %0d%0a; do
+        for where in /api/v1/settings '/api/v1/settings?a=b'; do
+            answers 400 POST "$where$name" -d '{"max_concurrent": 9}' -H "Origin: https://evil.example"
+        done
+    done
+    described POST /api/v1/settings 400 -d '{}' -H "Origin: $url" -H "Origin: https://evil.example"
     python <<'PYTHON'
 import sys
 from websocket import *
 url = sys.argv[1]
-WebSocket(url, headers=["Origin: " + url.replace("ws:", "http:")])
+own = url.replace("ws:", "http:")
+WebSocket(url, headers=["Origin: " + own])
+for headers in (["Origin: https://evil.example"], ["Origin: " + own, "Origin: https://evil.example"]):
+    try:
+        WebSocket(url, headers=headers, path=f"/%0aOrigin:{own}")
+        sys.exit("let in by a header in the path")
+    except Refused as refused:
+        assert refused.status == 400, refused.head
 for name in "evil.example", "127.0.0.1.evil.example:80":
     try:
         WebSocket(url, headers=[f"Origin: http://{name}"], host=name)

@@ -81,6 +81,8 @@ static void test_origins(void **state)
     assert_false(auth_origin_is_own("null", ""));
     assert_false(auth_origin_is_own("https://", ""));
     assert_false(auth_origin_is_own("file://ci.example", "ci.example"));
+    assert_false(auth_origin_is_own("https://ci.example/", "ci.example"));
+    assert_false(auth_origin_is_own("https://ci.example/,https://evil.example", "ci.example"));
 }
 
 static struct sockaddr *address(const char *text)
