@@ -81,7 +81,7 @@ static int list_containers(const struct ctx *ctx, struct docker_client *client,
         return -1;
     for (size_t i = 0; i < list.len; i++)
         add(listing, KIND_CONTAINER, list.items[i].id, list.items[i].name, &list.items[i].labels,
-            list.items[i].created_s, strcmp(list.items[i].state, "running") == 0);
+            list.items[i].created_s, sweep_is_running(list.items[i].state));
     return 0;
 }
 
@@ -126,6 +126,12 @@ static int list_all(const struct ctx *ctx, struct docker_client *client, const c
         list_networks(ctx, client, &filter, ret, err) < 0)
         return -1;
     return 0;
+}
+
+bool sweep_is_running(const char *state)
+{
+    return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
+           strcmp(state, "restarting") == 0;
 }
 
 bool sweep_is_lease(const char *role)

@@ -18,6 +18,9 @@ struct sweep_signs {
     int64_t age_s;   /* of its newest object */
 };
 
+/* Whether a container in that state, as the daemon calls it, goes on: one that is paused does when
+ * somebody lets it. */
+bool sweep_is_running(const char *state);
 /* Whether what has that role and runs ends by itself when the run does. */
 bool sweep_is_lease(const char *role);
 /* Whether it lives. Pure. */

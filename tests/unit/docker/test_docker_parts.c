@@ -166,6 +166,12 @@ static void gives_time_to_runs_of_others(void **state)
     assert_true(sweep_is_lease("watchdog"));
     assert_true(sweep_is_lease("launcher"));
     assert_false(sweep_is_lease("step"));
+    assert_true(sweep_is_running("running"));
+    assert_true(sweep_is_running("paused"));
+    assert_true(sweep_is_running("restarting"));
+    assert_false(sweep_is_running("created"));
+    assert_false(sweep_is_running("exited"));
+    assert_false(sweep_is_running("dead"));
 }
 
 static void describes_memory_limits(void **state)
