@@ -11,7 +11,10 @@
 #include "base/fs.h"
 #include "record/record.h"
 
-enum { TRIES_MAX = 100 };
+enum {
+    TRIES_MAX = 100,
+    OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, /* a pipe keeps nobody waiting */
+};
 
 static char *path_of(const char *dir, const char *kind, const char *name)
 {
@@ -23,7 +26,7 @@ static char *path_of(const char *dir, const char *kind, const char *name)
 static int add(const char *path, struct err *err)
 {
     for (int attempt = 0; attempt < TRIES_MAX; attempt++) {
-        CLEANUP_FD int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        CLEANUP_FD int fd = open(path, OPEN_FLAGS | O_CREAT, 0600);
         struct stat st;
 
         if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
@@ -67,7 +70,7 @@ int mark_sync(const char *dir, const char *kind, int mark, struct err *err)
 int mark_take(const char *dir, const char *kind, const char *name)
 {
     CLEANUP_FREE char *path = path_of(dir, kind, name);
-    CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP_FD int fd = open(path, OPEN_FLAGS);
 
     return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -1 : steal_fd(&fd);
 }

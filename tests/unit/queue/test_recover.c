@@ -305,6 +305,19 @@ static void what_was_taken_without_its_knowing(void **state)
     await_starts("unknown", 1);
 }
 
+/* Nor does it keep anybody waiting. */
+static void what_is_no_mark_of_a_server_goes(void **state)
+{
+    CLEANUP_FREE char *servers = fs_join(history->dir, "servers");
+    CLEANUP_FREE char *pipe = fs_join(servers, "pipe");
+
+    (void)state;
+    assert_ok(fs_mkdir_p(servers, 0700, &test_err));
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    open_queue(NULL);
+    assert_false(fs_exists(pipe));
+}
+
 static bool looks_as_it_is_written;
 static char written[OWN_RUN_ID_SIZE];
 static size_t position_as_it_is_written;
@@ -594,6 +607,7 @@ int main(void)
         EACH(what_was_held_is_left_to_the_next),
         EACH(what_a_server_that_lives_holds_is_its_own),
         EACH(what_was_taken_without_its_knowing),
+        EACH(what_is_no_mark_of_a_server_goes),
         EACH(what_is_being_written_is_left_to_who_writes_it),
         EACH(what_was_refused_is_taken_back_as_it_ends),
         EACH(what_was_taken_without_its_knowing_is_cancelled),
