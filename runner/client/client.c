@@ -82,6 +82,7 @@ static int send_follow(struct client *c, struct err *err)
 
     set_text(follow, "position", c->position);
     c->following = false;
+    c->cancels = 0;
     return send_object(c, follow, err);
 }
 
@@ -91,6 +92,7 @@ static int send_cancel(struct client *c, struct err *err)
 
     if (c->hurrying)
         json_object_set_new(cancel, "hurry", json_true());
+    c->cancels++;
     return send_object(c, cancel, err);
 }
 
@@ -188,8 +190,8 @@ static int take_id(struct client *c, const char *id, struct err *err)
     return c->handler->id(c->handler->arg, id, err);
 }
 
-/* One that is not about the file, nor of a run that could not be followed, may be the answer to a
- * cancellation that came too late. */
+/* The first one before the id is about the submission. Later ones may be answers to cancellations
+ * that came too late, but for one more of them: then the run cannot be followed. */
 static void take_error(struct client *c, const json_t *message)
 {
     const char *text = json_at_string(message, "payload");
@@ -199,10 +201,12 @@ static void take_error(struct client *c, const json_t *message)
         json_decref(c->end->diagnostics);
         c->end->diagnostics = json_deep_copy(diagnostics);
     }
-    if (!c->following && !c->cancelling)
+    if (!c->end->id || (!c->following && !c->cancels)) {
         client_set_end(c, NULL, *text ? text : "the server refuses, and does not say why");
-    else
-        c->handler->say(c->handler->arg, text);
+        return;
+    }
+    c->cancels -= c->cancels > 0;
+    c->handler->say(c->handler->arg, text);
 }
 
 static void take_text(struct client *c, enum client_text kind, const json_t *message)

@@ -15,9 +15,10 @@ struct client {
     bool following;  /* something with a position has come through this connection */
     int ask_fd;      /* >= 0: there is a question */
     bool asked;
-    bool cancelling; /* that is wanted */
-    bool hurrying;   /* likewise */
-    bool over;       /* the end is known */
+    bool cancelling;  /* that is wanted */
+    unsigned cancels; /* sent by this connection; a server answers each with one error, or none */
+    bool hurrying;    /* likewise */
+    bool over;        /* the end is known */
 };
 
 /* What people want: asks, cancels, hurries; sends it if there is a connection. */

@@ -30,6 +30,8 @@ struct peer {
     /* What it is to do. */
     const char *http;   /* answers this in place of a handshake */
     const char *on_run; /* answers a submission with this, and then nothing; "": hangs up */
+    const char *late;   /* refuses with this what is asked, and its cancellation, when that comes */
+    struct ctx *hasty;  /* to be cancelled before that */
     int cut_after;      /* ends connections when it has sent so many frames; 0: never */
     int cuts;           /* so many of them */
     atomic_bool deaf;   /* takes no connections any more */
@@ -84,6 +86,10 @@ static void take_run(struct peer *p, const char *text, size_t size)
 
     free(p->run);
     p->run = xstrndup(text, size);
+    if (p->late) {
+        ctx_cancel(p->hasty, CTX_CAUSE_USER);
+        return;
+    }
     if (p->on_run) {
         if (*p->on_run)
             send_text(p, p->on_run, strlen(p->on_run));
@@ -105,11 +111,16 @@ static void take_message(struct peer *p, const struct ws_message *message)
     } else if (strcmp(type, "follow") == 0 && strcmp(json_at_string(object, "payload"), RUN)) {
         static const char none[] = "{\"type\":\"error\",\"payload\":\"there is no such run\"}";
 
-        send_text(p, none, sizeof(none) - 1);
+        if (p->late)
+            ctx_cancel(p->hasty, CTX_CAUSE_USER);
+        else
+            send_text(p, none, sizeof(none) - 1);
     } else if (strcmp(type, "follow") == 0) {
         follow(p, json_at_string(object, "position"));
     } else if (strcmp(type, "cancel") == 0) {
         atomic_fetch_add(json_at_bool(object, "hurry") ? &p->hurries : &p->cancels, 1);
+        for (int i = 0; p->late && i < 2; i++)
+            send_text(p, p->late, strlen(p->late));
     }
     json_decref(object);
 }
@@ -543,6 +554,26 @@ static void signals_are_for_the_run(void **state)
     bench_stop(&b);
 }
 
+/* Who cancels what is then refused does not wait for its end. */
+static void what_is_refused_is_not_waited_for(void **state)
+{
+    static const char *const followed[] = {NULL, "another"};
+
+    for (size_t i = 0; i < sizeof(followed) / sizeof(*followed); i++) {
+        struct bench b = {.options.follow = followed[i],
+                          .peer.late = "{\"type\":\"error\",\"payload\":\"no\"}"};
+
+        b.peer.hasty = &b.interrupt;
+        bench_start(&b, *state);
+        assert_ok(bench_run(&b));
+        assert_null(b.end.status);
+        assert_string_equal(b.end.error, "no");
+        assert_int_equal(atomic_load(&b.peer.cancels), 1);
+        assert_int_equal(b.seen.said.len, i);
+        bench_stop(&b);
+    }
+}
+
 /* And the second one is for whoever waits for a server that is gone. */
 static void who_hurries_does_not_wait_for_a_server(void **state)
 {
@@ -574,6 +605,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(servers_that_refuse, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(nobody_is_there, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(signals_are_for_the_run, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(what_is_refused_is_not_waited_for, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(who_hurries_does_not_wait_for_a_server, rig_setup,
                                         rig_teardown),
     };
