@@ -27,10 +27,9 @@ enum {
     BODY_BYTES_PER_SECOND = 4096,
     /* No head is shorter. What has been read grows by one when the stream ends. */
     HEAD_MIN = 16,
-    /* So much, and so long, is read of a body behind its refusal. Where nothing comes the library
-     * waits as it does for any body. */
+    /* So much, and so long, is read of a body behind its refusal. */
     LINGER_BYTES = 64 << 20,
-    LINGER_MS = 10 * 1000,
+    LINGER_SECONDS = 10,
 };
 
 /* From here on until it is answered nothing is read. */
@@ -59,6 +58,7 @@ static int linger(struct transport *t, struct web_call *call)
     call->state = CALL_LINGER;
     call->sent = 0;
     transport_count(call, false);
+    t->lws->set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_SECONDS);
     web_response_release(&call->response);
     buf_release(&call->request.body);
     /* TLS has its own end, which the library writes when it closes. */
@@ -70,8 +70,10 @@ static int linger(struct transport *t, struct web_call *call)
 static int drop(struct web_call *call, size_t size)
 {
     call->sent += size;
-    return call->sent > LINGER_BYTES || clock_monotonic_ms() - call->written_ms > LINGER_MS ? -1
-                                                                                            : 0;
+    return call->sent > LINGER_BYTES ||
+                   clock_monotonic_ms() - call->written_ms > LINGER_SECONDS * 1000
+               ? -1
+               : 0;
 }
 
 /* What comes of a request that is refused is not taken. Of HTTP/1.1, -1 closes the connection once

@@ -1054,10 +1054,19 @@ PYTHON
 # A head that does not come to its end, and an address that asks too often.
 test_clients_that_are_slow() {
     serve --rate-limit 50 --max-connections 50 --max-strangers 0
-    python <<'PYTHON'
-import http.client, socket, sys
+    python "$server" <<'PYTHON'
+import http.client, os, socket, sys, time
 from urllib.parse import urlsplit
 port = urlsplit(sys.argv[1]).port
+open_files = lambda: len(os.listdir(f"/proc/{sys.argv[2]}/fd"))
+# Those that are refused, and say no more of what they have announced, are closed like them.
+alone = open_files()
+refused = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(5)]
+for s in refused:
+    s.sendall(b"POST /no HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n")
+    while s.recv(1000):
+        pass
+assert open_files() == alone + 5
 slow = []
 for _ in range(20):
     s = socket.create_connection(("127.0.0.1", port), 60)
@@ -1075,8 +1084,8 @@ for _ in range(100000):
         break
 assert seen == {200, 429}, seen
 assert int(response.headers["Retry-After"]) > 0
-# More connections than there may be are closed: 21 are there.
-more = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(39)]
+# More connections than there may be are closed: 26 are there.
+more = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(34)]
 closed = 0
 for s in reversed(more):
     s.settimeout(60 if closed < 10 else 0)
@@ -1095,6 +1104,13 @@ for s in slow:
             pass
     except ConnectionError:
         pass
+connection.close()
+for s in more:
+    s.close()
+deadline = time.monotonic() + 40
+while open_files() > alone:
+    assert time.monotonic() < deadline, (open_files(), alone)
+    time.sleep(0.1)
 PYTHON
     stop
 }
