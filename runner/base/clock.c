@@ -36,6 +36,22 @@ void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
     snprintf(out + len, CLOCK_RFC3339_SIZE - len, ".%03dZ", (int)(wall_ms % 1000));
 }
 
+/* In English, whatever the locale is. */
+void clock_http(int64_t wall_ms, char out[CLOCK_HTTP_SIZE])
+{
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(wall_ms / 1000);
+    char form[CLOCK_HTTP_SIZE];
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    snprintf(form, sizeof(form), "%s, %%d %s %%Y %%H:%%M:%%S GMT", days[tm.tm_wday],
+             months[tm.tm_mon]);
+    strftime(out, CLOCK_HTTP_SIZE, form, &tm);
+}
+
 int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms)
 {
     struct tm when = {0};

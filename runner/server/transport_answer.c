@@ -49,6 +49,16 @@ static int add_length(struct transport *t, struct web_call *call, unsigned char 
     return add_header(t, call->wsi, "content-length", number, at, end);
 }
 
+/* RFC 9110, section 6.6.1 */
+static int add_date(const struct transport *t, struct lws *wsi, unsigned char **at,
+                    unsigned char *end)
+{
+    char date[CLOCK_HTTP_SIZE];
+
+    clock_http(clock_wall_ms(), date);
+    return add_header(t, wsi, "date", date, at, end);
+}
+
 static int add_headers(struct transport *t, struct web_call *call, unsigned char **at,
                        unsigned char *end)
 {
@@ -56,7 +66,8 @@ static int add_headers(struct transport *t, struct web_call *call, unsigned char
     struct lws *wsi = call->wsi;
 
     call->status = response->status;
-    if (t->lws->add_http_header_status(wsi, (unsigned)response->status, at, end))
+    if (t->lws->add_http_header_status(wsi, (unsigned)response->status, at, end) ||
+        add_date(t, wsi, at, end))
         return -1;
     if (has_content(response) &&
         add_header(t, wsi, "content-type",

@@ -837,6 +837,7 @@ with socket.create_connection(("127.0.0.1", port), 30) as s:
     assert answer.count(b"HTTP/1.1 200") == 3 and b"HTTP/1.1 404" in answer.split(b"HTTP/1.1 200")[3], answer
 PYTHON
     described GET /healthz 200
+    assert_match "$head" 'date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 20[0-9]{2} [0-9:]{8} GMT'
     stop
 }
 

@@ -86,6 +86,10 @@ static void times_for_people(void **state)
     (void)state;
     clock_rfc3339(1700000000123, time);
     assert_string_equal(time, "2023-11-14T22:13:20.123Z");
+    clock_http(1700000000123, time);
+    assert_string_equal(time, "Tue, 14 Nov 2023 22:13:20 GMT");
+    clock_http(1767323045999, time);
+    assert_string_equal(time, "Fri, 02 Jan 2026 03:04:05 GMT");
     clock_format_duration(1250, text, sizeof(text));
     assert_string_equal(text, "1.2s");
     clock_format_duration(185000, text, sizeof(text));
