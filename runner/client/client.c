@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apis/http/retry.h"
 #include "base/alloc.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/json_at.h"
 #include "client/inside.h"
 #include "client/rest.h"
@@ -15,6 +15,8 @@ enum {
     PING_MS = 15000,
     /* In all, some minutes. */
     TRIES = 12,
+    /* A connection that has been there for so long has come to something, though nobody spoke. */
+    STEADY_MS = 30000,
     MESSAGE_MAX = 256 << 20,
 };
 
@@ -326,7 +328,10 @@ static int open_ws(const struct ctx *ctx, struct client *c, struct err *err)
     ws_free(steal_ptr(&c->ws));
     if (ws_open(ctx, c->http, &options, &response, &c->ws, err) < 0)
         return -1;
-    return c->ws ? 0 : refused(c, &response, err);
+    if (!c->ws)
+        return refused(c, &response, err);
+    c->connected_ms = clock_monotonic_ms();
+    return 0;
 }
 
 /* One attempt; `until` ends it, too. */
@@ -368,32 +373,42 @@ static int pause_for(struct client *c, int64_t ms, struct err *err)
     return waited < 0 ? -1 : 0;
 }
 
+static void begin_retries(struct client *c)
+{
+    retry_init(&c->retry, &(struct retry_policy){.attempts = TRIES});
+}
+
+/* Through a connection that is new. */
+static int resume(struct client *c, struct err *err)
+{
+    if (!ws_protocol(c->ws))
+        return err_set(err, ERR_PROTOCOL, "%s does not speak " CLIENT_PROTOCOL " any more",
+                       c->options->target->name);
+    c->handler->say(c->handler->arg, "connected again");
+    return send_follow(c, err) < 0 || (c->cancelling && send_cancel(c, err) < 0) ? -1 : 0;
+}
+
 /* The connection is lost; the run is not. */
 static int reconnect(struct client *c, struct err *err)
 {
-    struct retry retry;
     struct ctx until;
 
     ctx_init(&until, &c->work);
     until.also = c->options->hurry;
-    retry_init(&retry, &(struct retry_policy){.attempts = TRIES});
+    if (c->following || clock_monotonic_ms() - c->connected_ms > STEADY_MS)
+        begin_retries(c);
     ws_free(steal_ptr(&c->ws));
-    while (retry_left(&retry) && !c->hurrying) {
-        int64_t delay_ms = retry_next_delay_ms(&retry, -1);
+    while (retry_left(&c->retry) && !c->hurrying) {
+        int64_t delay_ms = retry_next_delay_ms(&c->retry, -1);
         struct err why = ERR_INIT;
 
-        retry.attempt++;
+        c->retry.attempt++;
 
         say_lost(c, err, delay_ms);
         if (pause_for(c, delay_ms, &why) < 0)
             break;
-        if (connect_once(&until, c, err) == 0) {
-            if (!ws_protocol(c->ws))
-                return err_set(err, ERR_PROTOCOL, "%s does not speak " CLIENT_PROTOCOL " any more",
-                               c->options->target->name);
-            c->handler->say(c->handler->arg, "connected again");
-            return send_follow(c, err) < 0 || (c->cancelling && send_cancel(c, err) < 0) ? -1 : 0;
-        }
+        if (connect_once(&until, c, err) == 0 && resume(c, err) == 0)
+            return 0;
         if (!retry_is_transient(err))
             break;
     }
@@ -496,6 +511,7 @@ int client_run(const struct client_options *options, const struct client_handler
 
     *ret = (struct client_end){0};
     ctx_init_cleanup(&c.work, INT64_MAX);
+    begin_retries(&c);
     if (client_rest_open(options->target, &c.http, err) == 0 &&
         connect_once(options->interrupt, &c, err) == 0)
         result = options->follow ? follow_id(&c, err) : submit(&c, err);

@@ -1,6 +1,7 @@
 /* What the files of client/ share. */
 #pragma once
 
+#include "apis/http/retry.h"
 #include "apis/ws/ws.h"
 #include "client/client.h"
 
@@ -10,10 +11,12 @@ struct client {
     struct client_end *end;
     struct http_client *http;
     struct ws *ws;
-    struct ctx work; /* that nothing ends */
-    char *position;  /* behind what was given last; NULL: nothing was */
-    bool following;  /* something with a position has come through this connection */
-    int ask_fd;      /* >= 0: there is a question */
+    struct ctx work;      /* that nothing ends */
+    struct retry retry;   /* of connections that came to nothing, one behind the other */
+    int64_t connected_ms; /* the last one */
+    char *position;       /* behind what was given last; NULL: nothing was */
+    bool following;       /* something with a position has come through this connection */
+    int ask_fd;           /* >= 0: there is a question */
     bool asked;
     bool cancelling;  /* that is wanted */
     unsigned cancels; /* sent by this connection; a server answers each with one error, or none */

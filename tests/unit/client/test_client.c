@@ -31,6 +31,7 @@ struct peer {
     const char *http;   /* answers this in place of a handshake */
     const char *on_run; /* answers a submission with this, and then nothing; "": hangs up */
     const char *late;   /* refuses with this what is asked, and its cancellation, when that comes */
+    int drops;          /* so many times hangs up on whoever follows */
     struct ctx *hasty;  /* to be cancelled before that */
     int cut_after;      /* ends connections when it has sent so many frames; 0: never */
     int cuts;           /* so many of them */
@@ -115,6 +116,9 @@ static void take_message(struct peer *p, const struct ws_message *message)
             ctx_cancel(p->hasty, CTX_CAUSE_USER);
         else
             send_text(p, none, sizeof(none) - 1);
+    } else if (strcmp(type, "follow") == 0 && p->drops > 0) {
+        p->drops--;
+        p->over = true;
     } else if (strcmp(type, "follow") == 0) {
         follow(p, json_at_string(object, "position"));
     } else if (strcmp(type, "cancel") == 0) {
@@ -417,6 +421,27 @@ static void connections_that_break_lose_nothing(void **state)
     }
 }
 
+/* A server that takes connections, and nothing else, is left more and more in peace. */
+static void connections_that_come_to_nothing(void **state)
+{
+    struct bench b = {.options.follow = RUN, .peer.drops = 3};
+    struct rig *r = *state;
+    const char *delay;
+    pthread_t thread;
+
+    rig_create(r, 0);
+    bench_start(&b, r);
+    assert_int_equal(pthread_create(&thread, NULL, print, r), 0);
+    assert_ok(bench_run(&b));
+    pthread_join(thread, NULL);
+    assert_int_equal(b.seen.next, LINES);
+    assert_int_equal(b.seen.said.len, 6);
+    delay = strstr(b.seen.said.items[4], "trying again in ");
+    assert_non_null(delay);
+    assert_true(strtod(delay + strlen("trying again in "), NULL) >= 1);
+    bench_stop(&b);
+}
+
 static void a_run_is_only_submitted(void **state)
 {
     struct bench b = {.options.detach = true};
@@ -596,6 +621,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_is_submitted_and_followed, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(connections_that_break_lose_nothing, rig_setup,
                                         rig_teardown),
+        cmocka_unit_test_setup_teardown(connections_that_come_to_nothing, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_run_is_only_submitted, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_file_is_refused, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_run_that_is_not_there_is_not_followed, rig_setup,
