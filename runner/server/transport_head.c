@@ -229,6 +229,18 @@ bool transport_is_old(const struct transport *t, struct lws *wsi)
     return version && strcmp(version, "HTTP/1.0") == 0;
 }
 
+int transport_check_handshake(const struct transport *t, struct lws *wsi, const char **ret_why)
+{
+    CLEANUP_FREE char *version = copy(t, wsi, WSI_TOKEN_VERSION);
+
+    if (!version || strcmp(version, "13") != 0) {
+        *ret_why = "WebSocket needs Sec-WebSocket-Version: 13";
+        return 426;
+    }
+    *ret_why = "WebSocket needs a Sec-WebSocket-Key";
+    return t->lws->hdr_total_length(wsi, WSI_TOKEN_KEY) > 0 ? 0 : 400;
+}
+
 bool transport_wants_continue(const struct transport *t, struct lws *wsi)
 {
     CLEANUP_FREE char *text = copy(t, wsi, WSI_TOKEN_HTTP_EXPECT);

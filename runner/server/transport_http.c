@@ -278,10 +278,15 @@ static int confirm_upgrade(struct transport *t, struct lws *wsi, char *to)
         goto out;
     }
     status = transport_read_head(t, wsi, request, &why);
-    if (status)
-        web_response_error(&call.response, status, "%s", why);
-    else if (transport_admit(t, wsi, request, true, &call.response) < 0)
+    if (!status && transport_admit(t, wsi, request, true, &call.response) < 0) {
         status = call.response.status;
+    } else {
+        status = status ? status : transport_check_handshake(t, wsi, &why);
+        if (status)
+            web_response_error(&call.response, status, "%s", why);
+        if (status == 426)
+            strmap_set(&call.response.headers, "sec-websocket-version", "13");
+    }
     if (status) {
         transport_note(&call, request);
         (void)transport_write_refusal(t, &call);

@@ -188,6 +188,9 @@ int64_t transport_content_length(const struct transport *t, struct lws *wsi);
 bool transport_is_chunked(const struct transport *t, struct lws *wsi);
 /* HTTP/1.0, which knows no chunks: a stream ends with the connection. */
 bool transport_is_old(const struct transport *t, struct lws *wsi);
+/* What RFC 6455, section 4.2.1, wants of who would become a WebSocket connection; as
+ * transport_read_head(). The library closes without a word, or takes him. */
+int transport_check_handshake(const struct transport *t, struct lws *wsi, const char **ret_why);
 bool transport_wants_continue(const struct transport *t, struct lws *wsi);
 
 /* listen.c */

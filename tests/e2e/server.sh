@@ -790,6 +790,10 @@ test_requests_that_make_no_sense() {
     answers 404 GET "/$(printf 'a%.0s' {1..7000})"
     head -c 5000 /dev/zero | tr '\0' ' ' >large
     answers 413 POST /api/v1/pipelines/validate -d @large
+    upgrade=(-H "Connection: Upgrade" -H "Upgrade: websocket" -H "Sec-WebSocket-Version: 13")
+    answers 400 GET / "${upgrade[@]}"
+    answers 426 GET / "${upgrade[@]::4}" -H "Sec-WebSocket-Version: 8" -H "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    assert_contains "$head" "sec-websocket-version: 13"
     answers 411 POST /api/v1/settings -H "Transfer-Encoding: chunked" -d '{}'
     python <<'PYTHON'
 import socket, sys
