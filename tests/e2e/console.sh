@@ -1,6 +1,14 @@
 #!/usr/bin/env bash
 # The web console of a server, in a real browser (tests/console.py). What it looked like is in
 # console/ beside the runner.
+#
+# In a network of its own: a browser gives up what it is loading when an interface comes or goes, as those
+# of other tests' containers do.
+if [[ -z ${RUNNER_TEST_ALONE:-} ]]; then
+    export RUNNER_TEST_ALONE=yes
+    # shellcheck disable=SC2016
+    exec unshare --net bash -c 'ip link set lo up && exec bash "$@"' - "$0" "$@"
+fi
 source "$(dirname "$0")/../lib.sh"
 # shellcheck disable=SC2034
 needs_daemon=no
