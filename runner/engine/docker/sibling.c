@@ -265,7 +265,7 @@ static int add_said(void *arg, enum docker_output stream, const char *data, size
 int docker_sibling_start(const struct ctx *ctx, struct docker_sibling *sibling,
                          const struct docker_sibling_options *options, struct err *err)
 {
-    json_t *host_config;
+    json_t *host_config = NULL;
     int result;
 
     if (read_host_config(ctx, sibling, &host_config, err) < 0)
