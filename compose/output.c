@@ -101,6 +101,21 @@ static void add_escaped(const char *text, struct buf *out)
     }
 }
 
+/* Of a number that is not whole, as few digits as mean the same one when they are read. */
+static char *dump_scalar(const json_t *value)
+{
+    enum { DIGITS_MIN = 15, DIGITS_MAX = 17 };
+
+    for (size_t digits = DIGITS_MIN;; digits++) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+
+        if (!text || !json_is_real(value) || digits == DIGITS_MAX ||
+            strtod(text, NULL) == json_real_value(value))
+            return text;
+        free(text);
+    }
+}
+
 static void add_scalar(const json_t *value, struct buf *out)
 {
     char *text;
@@ -110,7 +125,7 @@ static void add_scalar(const json_t *value, struct buf *out)
         buf_addstr(out, json_string_value(value));
         return;
     }
-    text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    text = dump_scalar(value);
     add_escaped(text ? text : "null", out);
     free(text);
 }

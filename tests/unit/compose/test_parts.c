@@ -9,6 +9,7 @@
 
 #include "compose/dockerfile.h"
 #include "compose/env_file.h"
+#include "compose/output.h"
 #include "compose/reader.h"
 
 struct command_case {
@@ -182,6 +183,27 @@ static void prints_numbers_as_go_does(void **state)
     }
 }
 
+static void numbers_keep_their_value_in_yaml(void **state)
+{
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {{0.1, "x: 0.1\n"},
+                 {2.5, "x: 2.5\n"},
+                 {200000000000000090000.0, "x: 2.000000000000001e20\n"},
+                 {123456789012345678901.0, "x: 1.2345678901234568e20\n"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CLEANUP_BUF struct buf text = BUF_INIT;
+        json_t *value = json_pack("{sf}", "x", cases[i].number);
+
+        compose_add_yaml(value, &text);
+        assert_string_equal(text.data, cases[i].text);
+        json_decref(value);
+    }
+}
+
 static void reads_files_of_variables(void **state)
 {
     static const char text[] = "\xef\xbb\xbf# comment\r\n"
@@ -258,6 +280,7 @@ int main(void)
         cmocka_unit_test(splits_commands),
         cmocka_unit_test(reads_durations),
         cmocka_unit_test(prints_numbers_as_go_does),
+        cmocka_unit_test(numbers_keep_their_value_in_yaml),
         cmocka_unit_test(reads_files_of_variables),
         cmocka_unit_test(says_which_line_is_wrong),
     };
