@@ -1,7 +1,10 @@
 #include "engine/kubernetes/service.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "apis/kube/log.h"
 #include "base/alloc.h"
@@ -26,6 +29,7 @@ struct following {
     struct ctx ctx; /* cancelled to end it */
     int64_t bytes;  /* given */
     int64_t skip;   /* of what comes, as it was given before */
+    int end_fd;     /* readable when the log has ended */
 };
 
 static int write_log(void *arg, const char *data, size_t len, struct err *err)
@@ -121,6 +125,7 @@ static void *follow(void *arg)
             break;
     }
     kubernetes_client_give(f->place->instance, client);
+    eventfd_write(f->end_fd, 1);
     return NULL;
 }
 
@@ -182,17 +187,41 @@ static int run(const struct ctx *ctx, struct kubernetes_place *place,
     return 0;
 }
 
+static int start_following(struct following *f, pthread_t *ret_thread, struct err *err)
+{
+    pthread_attr_t attr;
+    int error;
+
+    if (ctx_init_root(&f->ctx, NULL, err) < 0)
+        return -1;
+    f->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    error = f->end_fd < 0 ? errno : 0;
+    if (!error) {
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, THREAD_STACK);
+        error = pthread_create(ret_thread, &attr, follow, f);
+        pthread_attr_destroy(&attr);
+    }
+    if (!error)
+        return 0;
+    cleanup_fd(&f->end_fd);
+    ctx_release(&f->ctx);
+    return err_set(err, ERR_SYSTEM, "cannot follow the log of %s: %s", f->container,
+                   strerror(error));
+}
+
 /* The log of a container that goes on has no end. */
 static void end_following(struct following *f, pthread_t thread, bool ended)
 {
-    struct timespec until;
+    struct pollfd end = {.fd = f->end_fd, .events = POLLIN};
+    CLEANUP_CTX struct ctx rest;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOG_END_MS / 1000;
-    if (ended && pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-        return;
-    ctx_cancel(&f->ctx, CTX_CAUSE_USER);
+    ctx_init_cleanup(&rest, LOG_END_MS);
+    if (!ended || ctx_poll(&rest, &end, 1, -1, NULL) < 0)
+        ctx_cancel(&f->ctx, CTX_CAUSE_USER);
     pthread_join(thread, NULL);
+    cleanup_fd(&f->end_fd);
+    ctx_release(&f->ctx);
 }
 
 int kubernetes_service_run(const struct ctx *ctx, struct kubernetes_place *place,
@@ -201,25 +230,15 @@ int kubernetes_service_run(const struct ctx *ctx, struct kubernetes_place *place
 {
     struct following f = {.place = place, .container = container->pod.name, .output = output};
     struct verdict verdict;
-    pthread_attr_t attr;
     pthread_t thread;
-    int error, result;
+    int result;
 
-    if (ctx_init_root(&f.ctx, NULL, err) < 0)
-        return -1;
     if (output->started)
         output->started(output);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, THREAD_STACK);
-    error = pthread_create(&thread, &attr, follow, &f);
-    pthread_attr_destroy(&attr);
-    if (error) {
-        ctx_release(&f.ctx);
-        return err_set(err, ERR_SYSTEM, "cannot start a thread: %s", strerror(error));
-    }
+    if (start_following(&f, &thread, err) < 0)
+        return -1;
     result = run(ctx, place, container, service, ret, err);
     look(place, container->pod.name, &verdict);
     end_following(&f, thread, verdict.kind == VERDICT_ENDED);
-    ctx_release(&f.ctx);
     return result;
 }
