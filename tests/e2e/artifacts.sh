@@ -118,7 +118,7 @@ EOF
 apart() {
     ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
     mkdir -p w
-    run unshare -m bash -c 'mount -t tmpfs none w && exec "$0" exec p.yaml -w w "$@"' "$RUNNER" "$@"
+    run unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && exec "$0" exec p.yaml -w w "$@"' "$RUNNER" "$@"
 }
 
 # Files go into the copy that a job works on, and come back from it.
@@ -149,7 +149,7 @@ name: p
 image: busybox:1.36
 stages: [{name: s, jobs: [{name: j, steps: [{name: look, command: "find . -type f | cut -c 3-"}]}]}]
 EOF
-    assert_exit 0 unshare -m bash -c 'mount -t tmpfs none w && cp -a of/. w && exec "$0" exec p.yaml -w w' "$RUNNER"
+    assert_exit 0 unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && cp -a of/. w && exec "$0" exec p.yaml -w w' "$RUNNER"
     assert_contains "$stderr" "] the Docker host does not see $PWD/w: steps work on a copy"
     assert_eq "$(<expected)" "$(sed -n 's/.*: look\] //p' <<<"$stdout" | sort)" "what is in the copy"
 }
@@ -251,7 +251,7 @@ test_copy_that_does_not_come_back() {
         artifacts: [{name: big, paths: [d]}, {name: small, paths: [d/small]}]' \
         'mkdir d; echo x >d/small; head -c 3000000 /dev/urandom >d/zbig'
     mkdir -p w tmp
-    run unshare -m bash -c 'mount -t tmpfs none w && mount -t tmpfs -o size=2m none tmp &&
+    run unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && mount -t tmpfs -o size=2m none tmp &&
         TMPDIR=$PWD/tmp exec "$0" exec p.yaml -w w' "$RUNNER"
     assert_eq 1 "$status" "exit code"
     assert_contains "$stderr" '] failed: artifacts "big": cannot bring d from the Docker host: '
