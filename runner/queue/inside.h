@@ -158,6 +158,8 @@ void queue_start_what_can(struct queue *queue);
 /* All that the launcher tells now. */
 void queue_hear_launcher(struct queue *queue);
 void queue_launcher_is_gone(struct queue *queue, const struct err *err);
+/* Whether that was said. */
+bool queue_lost_launcher(struct queue *queue);
 /* Looks for the records of runs that were handed over, here or by a server that is gone, as far as
  * it is time. */
 void queue_search_records(struct queue *queue);

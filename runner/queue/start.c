@@ -234,6 +234,16 @@ static bool is_put_off(const struct queue *queue)
     return queue->hand_over_ms && clock_monotonic_ms() < queue->hand_over_ms;
 }
 
+bool queue_lost_launcher(struct queue *queue)
+{
+    bool lost;
+
+    pthread_mutex_lock(&queue->mu);
+    lost = queue->launcher_gone;
+    pthread_mutex_unlock(&queue->mu);
+    return lost;
+}
+
 static bool is_cancelled(struct queue *queue, const struct active *active)
 {
     bool cancelled;
@@ -242,16 +252,6 @@ static bool is_cancelled(struct queue *queue, const struct active *active)
     cancelled = active->cancel_text != NULL;
     pthread_mutex_unlock(&queue->mu);
     return cancelled;
-}
-
-static bool is_launcher_gone(struct queue *queue)
-{
-    bool gone;
-
-    pthread_mutex_lock(&queue->mu);
-    gone = queue->launcher_gone;
-    pthread_mutex_unlock(&queue->mu);
-    return gone;
 }
 
 static void set_late(struct queue *queue, const struct active *active)
@@ -270,7 +270,7 @@ static void give_back_taken(struct queue *queue)
 
     while ((active = find_stage(queue, ACTIVE_TAKEN))) {
         /* After a launcher that died, who cancels looks for a record first. */
-        if (is_cancelled(queue, active) && !is_launcher_gone(queue)) {
+        if (is_cancelled(queue, active) && !queue_lost_launcher(queue)) {
             fail(queue, active, STATE_CANCELLED, active->cancel_text);
             continue;
         }
@@ -391,7 +391,7 @@ static void find_record(struct queue *queue, struct active *active)
         fail(queue, active, STATE_FAILED, active->end_text);
         return;
     }
-    if (why.code == ERR_NOT_FOUND && is_launcher_gone(queue)) {
+    if (why.code == ERR_NOT_FOUND && queue_lost_launcher(queue)) {
         set_taken(queue, active);
         return;
     }

@@ -26,16 +26,6 @@ static bool is_closing(struct queue *queue)
     return closing;
 }
 
-static bool is_launcher_gone(struct queue *queue)
-{
-    bool gone;
-
-    pthread_mutex_lock(&queue->mu);
-    gone = queue->launcher_gone;
-    pthread_mutex_unlock(&queue->mu);
-    return gone;
-}
-
 /* Something is to be written into the store that did not answer. */
 static bool has_unwritten(struct queue *queue)
 {
@@ -107,7 +97,7 @@ static int wait_ms(struct queue *queue)
 static void wait(struct queue *queue)
 {
     struct pollfd fds[3] = {{.fd = queue->wake_fd, .events = POLLIN}};
-    bool listens = !is_launcher_gone(queue);
+    bool listens = !queue_lost_launcher(queue);
     size_t count = 1;
 
     if (listens)
