@@ -1,20 +1,9 @@
 #!/usr/bin/env bash
 # A server that is killed while its runs are in containers: they go on, and the next server has them.
 source "$(dirname "$0")/../lib.sh"
+source "$(dirname "$0")/../serving.sh"
 
-serve() {
-    spawn "$RUNNER" server --host 127.0.0.1 --port "${port:-0}" --workdir "$PWD/work" --history "$PWD/history" \
-        --docker-host "$DOCKER_HOST" --max-concurrent 8
-    wait_for 20 grep -q listening "$case_dir/stderr"
-    port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$case_dir/stderr")
-    url=ws://127.0.0.1:$port
-}
-
-end() {
-    kill -TERM "$spawned"
-    finish
-    assert_eq 0 "$status" "the server's exit status"
-}
+serve_here() { serve --docker-host "$DOCKER_HOST" --max-concurrent 8; }
 
 # counting KEYS: a run that counts to 300 in some seconds, in two steps.
 counting() {
@@ -24,17 +13,15 @@ counting() {
 }
 
 lines_of() { "${case_env[@]}" "$RUNNER" logs -s "$url" "$1" 2>/dev/null | grep -o 'line [0-9]*\.'; }
-is() { [[ $("${case_env[@]}" "$RUNNER" show -s "$url" --format json "$2" | jq -r .status) == "$1" ]]; }
 
 goes_on() {
     local id
-    serve
+    serve_here
     run "$RUNNER" client --detach -s "$url" p.yaml
     id=$stdout
     wait_for 60 eval "(( \$(lines_of $id | wc -l) > 20 ))"
-    kill -KILL "$spawned"
-    finish
-    serve
+    kill_server
+    serve_here
     is running "$id" || fail "it does not run any more"
     wait_for 60 is succeeded "$id"
     assert_eq "$({ seq 150 && seq 150; } | sed 's/.*/line &./')" "$(lines_of "$id")"
@@ -61,14 +48,13 @@ test_processes_go_on() {
 # At any moment of the run.
 test_many_kills() {
     counting 'image: busybox:1.36'
-    serve
+    serve_here
     run "$RUNNER" client --detach -s "$url" p.yaml
     local id=$stdout i
     for i in {1..8}; do
         sleep "0.$((i * 3 % 7))"
-        kill -KILL "$spawned"
-        finish
-        serve
+        kill_server
+        serve_here
     done
     wait_for 60 is succeeded "$id"
     assert_eq "$({ seq 150 && seq 150; } | sed 's/.*/line &./')" "$(lines_of "$id")"
@@ -80,13 +66,12 @@ test_many_kills() {
 test_it_is_cancelled_by_the_next() {
     printf 'name: p\nimage: busybox:1.36\nstages: [{name: s, jobs: [{name: j, steps: [%s]}]}]\n' \
         '{name: a, command: "echo line 1.; sleep 1000"}' >p.yaml
-    serve
+    serve_here
     run "$RUNNER" client --detach -s "$url" p.yaml
     local id=$stdout
     wait_for 60 eval "(( \$(lines_of $id | wc -l) == 1 ))"
-    kill -KILL "$spawned"
-    finish
-    serve
+    kill_server
+    serve_here
     run "$RUNNER" cancel -s "$url" "$id"
     assert_eq "run $id cancelled" "$stdout"
     assert_eq "" "$(docker ps -aq --filter label=dev.runner.run)" "containers"

@@ -5,6 +5,8 @@
 source "$(dirname "$0")/../lib.sh"
 # shellcheck source=../kube.sh
 source "$(dirname "$0")/../kube.sh"
+# shellcheck source=../serving.sh
+source "$(dirname "$0")/../serving.sh"
 
 # shellcheck disable=SC2034 # for run_tests
 needs_cluster=shared
@@ -33,22 +35,7 @@ assert_counted() {
         "$(grep -oE '(line|last) [0-9]*\.|and on' <<<"$1")" "output"
 }
 
-serve() {
-    spawn "$RUNNER" server --host 127.0.0.1 --port "${port:-0}" --workdir "$PWD/runs" --history "$PWD/history" \
-        "${cluster[@]}"
-    wait_for 20 grep -q listening "$case_dir/stderr"
-    port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$case_dir/stderr")
-    url=ws://127.0.0.1:$port
-}
-
-end() {
-    kill -TERM "$spawned"
-    finish
-    assert_eq 0 "$status" "the server's exit status"
-}
-
 log_of() { "${case_env[@]}" "$RUNNER" logs -s "$url" "$1" 2>/dev/null; }
-is() { [[ $("${case_env[@]}" "$RUNNER" show -s "$url" --format json "$2" | jq -r .status) == "$1" ]]; }
 has_lines() { (($(log_of "$1" | grep -c 'line') > $2)); }
 
 submit() {
@@ -58,20 +45,15 @@ submit() {
     wait_for 60 has_lines "$id" 20
 }
 
-kill_server() {
-    kill -KILL "$spawned"
-    finish
-}
-
 test_its_server_is_killed() {
     local before
     namespace_take
     counting
-    serve
+    serve "${cluster[@]}"
     submit
     for _ in 1 2 3; do
         kill_server
-        serve
+        serve "${cluster[@]}"
         is running "$id" || fail "it does not run any more"
         before=$(log_of "$id" | grep -c line)
         wait_for 60 has_lines "$id" "$before"
@@ -80,7 +62,7 @@ test_its_server_is_killed() {
     # It ends while nobody serves it.
     enough "$PWD/runs/$id"
     wait_for 60 all_is_going
-    serve
+    serve "${cluster[@]}"
     wait_for 60 is succeeded "$id"
     assert_counted "$(log_of "$id")"
     end
@@ -91,10 +73,10 @@ test_its_server_is_killed() {
 test_it_is_cancelled_by_the_next_server() {
     namespace_take
     counting
-    serve
+    serve "${cluster[@]}"
     submit
     kill_server
-    serve
+    serve "${cluster[@]}"
     assert_exit 0 "$RUNNER" cancel -s "$url" "$id"
     wait_for 60 is cancelled "$id"
     end

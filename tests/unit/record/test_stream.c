@@ -408,6 +408,21 @@ static void write_events(int fd, const struct buf *text, off_t from, off_t to)
     assert_int_equal(pwrite(fd, text->data + from, (size_t)(to - from), from), to - from);
 }
 
+/* The log is whole, and of the events only the first are there, as if the others were being
+ * written: the file with them, locked. */
+static int three_events_of_a_small_run(struct rig *r, struct buf *text)
+{
+    int fd;
+
+    a_small_run(r);
+    assert_ok(rig_finish(r));
+    fd = open_file(r, "events");
+    read_events(fd, text);
+    assert_int_equal(ftruncate(fd, behind_lines(text, 3)), 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    return fd;
+}
+
 /* The log is written before the events that came between: what came behind those waits for them. */
 static void output_waits_for_the_events_before_it(void **state)
 {
@@ -418,12 +433,7 @@ static void output_waits_for_the_events_before_it(void **state)
     CLEANUP_FD int fd = -1;
     struct given given = {0};
 
-    a_small_run(r);
-    assert_ok(rig_finish(r));
-    fd = open_file(r, "events");
-    read_events(fd, &text);
-    assert_int_equal(ftruncate(fd, behind_lines(&text, 3)), 0);
-    assert_int_equal(flock(fd, LOCK_EX), 0); /* as if it was being written */
+    fd = three_events_of_a_small_run(r, &text);
     record = rig_open(r);
     record_follow_open(record, (struct record_position){0}, NULL, &follow);
     assert_int_equal(take(follow, &given), RECORD_NONE_YET);
@@ -449,12 +459,7 @@ static void the_end_is_not_behind_what_is_not_there(void **state)
     CLEANUP_FD int fd = -1;
     struct given given = {0};
 
-    a_small_run(r);
-    assert_ok(rig_finish(r));
-    fd = open_file(r, "events");
-    read_events(fd, &text);
-    assert_int_equal(ftruncate(fd, behind_lines(&text, 3)), 0);
-    assert_int_equal(flock(fd, LOCK_EX), 0); /* as if it was being written */
+    fd = three_events_of_a_small_run(r, &text);
     record = rig_open(r);
     record_follow_open(record, (struct record_position){0}, NULL, &follow);
     record_follow_end(follow);
