@@ -147,6 +147,25 @@ static void add_indent(size_t indent, struct buf *out)
     buf_addf(out, "%*s", (int)indent, "");
 }
 
+/* With the ":" behind it. A long one says that it is one: up to 1024 characters are looked through
+ * for the ":" that makes them a key (YAML 1.2, 7.4). */
+static void add_key(const char *name, size_t indent, struct buf *out)
+{
+    enum { IMPLICIT_KEY_MAX = 1024 };
+    CLEANUP_BUF struct buf shown = BUF_INIT;
+    json_t *key = json_string(name);
+
+    add_scalar(key, &shown);
+    json_decref(key);
+    if (shown.len > IMPLICIT_KEY_MAX) {
+        buf_addf(out, "? %s\n", shown.data);
+        add_indent(indent, out);
+    } else {
+        buf_add(out, shown.data, shown.len);
+    }
+    buf_addch(out, ':');
+}
+
 /* started: the indentation of the first line is there already. */
 static void add_map(const json_t *map, size_t indent, bool started, struct buf *out)
 {
@@ -160,14 +179,10 @@ static void add_map(const json_t *map, size_t indent, bool started, struct buf *
         names[i++] = name;
     qsort(names, count, sizeof(*names), by_text);
     for (i = 0; i < count; i++) {
-        json_t *key = json_string(names[i]);
-
         if (i || !started)
             add_indent(indent, out);
-        add_scalar(key, out);
-        buf_addch(out, ':');
+        add_key(names[i], indent, out);
         add_value(json_object_get(map, names[i]), indent + 2, out);
-        json_decref(key);
     }
     free(names);
 }

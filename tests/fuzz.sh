@@ -31,6 +31,17 @@ compile() {
         -DRUNNER_TESTS=OFF && cmake --build "$build"
 }
 
+# show_finding LOG: what a fuzzer says from its error on, and the input itself.
+show_finding() {
+    local input
+    sed -n '/^==[0-9]*==/,$p' "$1" | grep -v '^stat::' | head -n 40
+    input=$(sed -n 's/.*Test unit written to //p' "$1")
+    if [[ -f $input ]]; then
+        echo "the input, in base64:"
+        base64 "$input"
+    fi
+}
+
 # fuzz NAME: its result on standard output, what it found as well.
 fuzz() {
     local program=$build/tests/fuzz_$1 corpus log status=0
@@ -44,7 +55,7 @@ fuzz() {
             "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$seconds"
     else
         printf 'FAIL fuzz/%s\n' "$1"
-        tail -n 60 "$log"
+        show_finding "$log"
     fi
     rm -f "$log"
     return "$status"

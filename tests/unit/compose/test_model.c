@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "compose/model.h"
+#include "compose/output.h"
 
 struct loaded {
     struct compose_sources sources;
@@ -269,6 +270,44 @@ static void reads_members(void **state)
     release(&l);
 }
 
+/* Of up to 1024 characters, as it is written, a key is one at sight (YAML 1.2, 7.4). */
+static void add_long_key(struct buf *file)
+{
+    buf_addstr(file, "? \"");
+    for (size_t i = 0; i < 600; i++)
+        buf_addstr(file, "\\\\");
+    buf_addstr(file, "\"\n  : ");
+}
+
+static void reads_again_what_it_prints(void **state)
+{
+    CLEANUP_BUF struct buf file = BUF_INIT;
+    CLEANUP_BUF struct buf printed = BUF_INIT;
+    struct loaded written;
+    struct loaded read;
+    json_t *first;
+    json_t *second;
+
+    (void)state;
+    buf_addstr(&file, "services: {web: {image: x}}\nx-list:\n- ");
+    add_long_key(&file);
+    buf_addstr(&file, "{deep: [1, {a: b}]}\n  c: d\nx-map:\n  a: b\n  ");
+    add_long_key(&file);
+    buf_addstr(&file, "5\n");
+    load_for(&written, file.data, COMPOSE_TARGET_ANY);
+    assert_string_equal(written.said.data, "");
+    first = compose_config_json(written.project);
+    compose_add_yaml(first, &printed);
+    load_for(&read, printed.data, COMPOSE_TARGET_ANY);
+    assert_string_equal(read.said.data, "");
+    second = compose_config_json(read.project);
+    assert_true(json_equal(first, second));
+    json_decref(first);
+    json_decref(second);
+    release(&written);
+    release(&read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +317,7 @@ int main(void)
         cmocka_unit_test(orders_services_by_what_they_need),
         cmocka_unit_test(knows_where_values_were_written),
         cmocka_unit_test(reads_members),
+        cmocka_unit_test(reads_again_what_it_prints),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
