@@ -114,11 +114,11 @@ EOF
     assert_eq "good/any good/ok bad/any bad/bad steps/any steps/bad steps/first-step" "$(kept | paste -sd ' ')"
 }
 
-# apart [OPTION…]: with a workdir that the daemon does not see.
+# apart [OPTION…]: with a workdir that the daemon does not see, and that looks as the one that it does.
 apart() {
     ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
     mkdir -p w
-    run unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && exec "$0" exec p.yaml -w w "$@"' "$RUNNER" "$@"
+    run unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && touch -d @1 w && exec "$0" exec p.yaml -w w "$@"' "$RUNNER" "$@"
 }
 
 # Files go into the copy that a job works on, and come back from it.
@@ -141,15 +141,13 @@ test_what_a_copy_leaves_out() {
     ((EUID == 0)) || fail "needs root for a mount that the daemon does not see"
     ignored_tree of
     assert_contains "$(<expected)" sub/deep/a.tmp "what git leaves over"
-    # It is by its time that the directory of the daemon is known to be another one.
-    touch -d yesterday of
     mkdir w
     cat >p.yaml <<'EOF'
 name: p
 image: busybox:1.36
 stages: [{name: s, jobs: [{name: j, steps: [{name: look, command: "find . -type f | cut -c 3-"}]}]}]
 EOF
-    assert_exit 0 unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && cp -a of/. w && exec "$0" exec p.yaml -w w' "$RUNNER"
+    assert_exit 0 unshare -m bash -c 'mount -t tmpfs none w && cp -a of/. w && exec "$0" exec p.yaml -w w' "$RUNNER"
     assert_contains "$stderr" "] the Docker host does not see $PWD/w: steps work on a copy"
     assert_eq "$(<expected)" "$(sed -n 's/.*: look\] //p' <<<"$stdout" | sort)" "what is in the copy"
 }
@@ -251,7 +249,7 @@ test_copy_that_does_not_come_back() {
         artifacts: [{name: big, paths: [d]}, {name: small, paths: [d/small]}]' \
         'mkdir d; echo x >d/small; head -c 3000000 /dev/urandom >d/zbig'
     mkdir -p w tmp
-    run unshare -m bash -c 'touch -d @1 w && mount -t tmpfs none w && mount -t tmpfs -o size=2m none tmp &&
+    run unshare -m bash -c 'mount -t tmpfs none w && mount -t tmpfs -o size=2m none tmp &&
         TMPDIR=$PWD/tmp exec "$0" exec p.yaml -w w' "$RUNNER"
     assert_eq 1 "$status" "exit code"
     assert_contains "$stderr" '] failed: artifacts "big": cannot bring d from the Docker host: '

@@ -24,6 +24,17 @@ test_workspace_environment_and_streams() {
     assert_eq from-file "$(cat file)"
 }
 
+# It is the daemon's all the same, which is not asked by a mark then.
+test_workspace_that_nothing_is_written_to() {
+    ((EUID == 0)) || fail "needs root for a mount"
+    pipeline '{name: a, command: "ls -A"}'
+    mkdir w
+    touch w/file
+    assert_exit 0 unshare -m bash -c 'mount --bind w w && mount -o remount,bind,ro w && exec "$0" exec p.yaml -w w' "$RUNNER"
+    assert_contains "$stdout" "[step(1/1): a] file"
+    assert_not_contains "$stderr" "does not see"
+}
+
 test_many_fast_steps_are_complete() {
     local steps= i
     for i in $(seq 30); do steps+="{name: s$i, command: \"echo begin-$i; seq 200; echo end-$i\"},"; done

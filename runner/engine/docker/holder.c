@@ -3,9 +3,11 @@
  * The holder has the workspace mounted although it needs none: that shows at once, and once,
  * whether the daemon sees the directory. Where it does not, the holder is what a copy goes in
  * through. */
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "apis/docker/network.h"
 #include "apis/docker/timestamp.h"
@@ -166,9 +168,9 @@ static bool is_missing_source(const struct err *err)
     return err->code == ERR_INVALID && strstr(err->message, "bind source path does not exist");
 }
 
-/* The modification time of the workspace as the holder has it; 0: unknown. */
+/* When that path was modified, as the holder has it; 0: it is not there. */
 static int64_t time_in_holder(const struct ctx *ctx, struct docker_place *place,
-                              struct docker_client *client)
+                              struct docker_client *client, const char *in_holder)
 {
     static const char stat_header[] = "x-docker-container-path-stat";
     static const char *const keep[] = {stat_header, NULL};
@@ -181,7 +183,7 @@ static int64_t time_in_holder(const struct ctx *ctx, struct docker_place *place,
     json_t *stat;
 
     buf_addf(&path, "/containers/%s/archive?path=", place->holder);
-    http_escape(&path, place->workspace);
+    http_escape(&path, in_holder);
     request.path = path.data;
     if (docker_call_raw(ctx, client, &request, &response, NULL) < 0)
         return 0;
@@ -203,13 +205,13 @@ static int64_t time_here(const struct docker_place *place)
     return status.st_mtim.tv_sec * INT64_C(1000000000) + status.st_mtim.tv_nsec;
 }
 
-/* Whether the directory that the daemon has under the workspace's name is that one. Somebody may
- * be working in it, hence several tries. */
-static bool is_seen(const struct ctx *ctx, struct docker_place *place, struct docker_client *client)
+/* Somebody may be working in it, hence several tries. */
+static bool has_same_time(const struct ctx *ctx, struct docker_place *place,
+                          struct docker_client *client)
 {
     for (int i = 0; i < SEEN_TRIES; i++) {
         int64_t before = time_here(place);
-        int64_t there = time_in_holder(ctx, place, client);
+        int64_t there = time_in_holder(ctx, place, client, place->workspace);
 
         if (there != 0 && (there == before || there == time_here(place)))
             return true;
@@ -217,6 +219,39 @@ static bool is_seen(const struct ctx *ctx, struct docker_place *place, struct do
             break;
     }
     return false;
+}
+
+static bool set_mark(struct own_run *run, const char *mark)
+{
+    if (own_run_note(run, OWN_DIRECTORY, mark, NULL) < 0)
+        return false;
+    if (mkdir(mark, 0700) == 0)
+        return true;
+    own_run_forget(run, OWN_DIRECTORY, mark);
+    return false;
+}
+
+/* What cannot be removed now is still in the journal. */
+static void remove_mark(struct own_run *run, const char *mark)
+{
+    if (rmdir(mark) == 0 || errno == ENOENT)
+        own_run_forget(run, OWN_DIRECTORY, mark);
+}
+
+/* Whether the directory that the daemon has under the workspace's name is that one: a mark that is
+ * made here is there too. Where none can be made the times have to do, which two directories can
+ * have in common. */
+static bool is_seen(const struct ctx *ctx, struct docker_place *place, struct docker_client *client)
+{
+    struct own_run *run = place->instance->services->run;
+    CLEANUP_FREE char *mark = xasprintf("%s/.%s", place->workspace, place->holder);
+    bool seen;
+
+    if (!set_mark(run, mark))
+        return has_same_time(ctx, place, client);
+    seen = time_in_holder(ctx, place, client, mark) != 0;
+    remove_mark(run, mark);
+    return seen;
 }
 
 static int create_with_workspace(const struct ctx *ctx, struct docker_place *place,

@@ -261,7 +261,7 @@ static void checks_a_doubtful_workspace(void **state)
 
     (void)state;
     instance->self.place = SELF_UNCERTAIN;
-    docker_fixture_expect(f, "true", 0, "", "");
+    docker_fixture_expect(f, "ls -A", 0, "", "");
     assert_string_equal(f->output.notes.data, "");
     assert_int_equal(docker_fixture_volumes(f), 1);
 }
