@@ -177,7 +177,10 @@ static int read_listen(struct server_args *args, struct err *err)
         return 0;
     if (strncmp(args->listen, scheme, sizeof(scheme) - 1) != 0 ||
         args->listen[sizeof(scheme) - 1] != '/')
-        return err_set(err, ERR_INVALID, "--listen takes unix:///PATH, not \"%s\"", args->listen);
+        return err_set(
+            err, ERR_INVALID,
+            "--listen takes unix:///PATH, not \"%s\"; for TCP there are --host and --port",
+            args->listen);
     args->server.unix_path = args->listen + sizeof(scheme) - 1;
     args->server.no_tcp = !args->port && !args->host;
     return 0;

@@ -15,8 +15,8 @@ static const struct scheme {
 } schemes[] = {
     {"ws://", "http", "ws"},
     {"wss://", "https", "wss"},
-    {"http://", "http", "ws"},
-    {"https://", "https", "wss"},
+    {"http://", "http", "http"},
+    {"https://", "https", "https"},
 };
 
 static const struct scheme *find_scheme(const char **server, struct err *err)
@@ -68,7 +68,8 @@ static int read_query(const struct scheme *scheme, const struct remote_url *url,
     if (remote_url_check_keys(url, keys, err) < 0)
         return err_wrap(err, "the server");
     if (url->query.len && strcmp(scheme->http, "https") != 0)
-        return err_set(err, ERR_INVALID, "the server: \"ca\" is for wss://, and this is %s://",
+        return err_set(err, ERR_INVALID,
+                       "the server: \"ca\" is for wss:// and https://, and this is %s://",
                        scheme->name);
     return 0;
 }

@@ -13,9 +13,9 @@ static void addresses(void **state)
         {"h:8080", NULL, NULL, NULL, "http://h:8080", "/", NULL, "ws://h:8080"},
         {"wss://h/ws", "", "", "", "https://h", "/ws", NULL, "wss://h"},
         {"ws://h/ws", "other", NULL, NULL, "http://h", "/other", NULL, "ws://h"},
-        {"HTTP://h", NULL, "u", NULL, "http://h", "/", "Authorization: Basic dTo=", "ws://h"},
+        {"HTTP://h", NULL, "u", NULL, "http://h", "/", "Authorization: Basic dTo=", "http://h"},
         {"https://[::1]:1/x", NULL, "u", "p", "https://[::1]:1", "/x", "Authorization: Basic dTpw",
-         "wss://[::1]:1"},
+         "https://[::1]:1"},
         {"ws://user:p%40ss@h:1/p", NULL, "no", "no", "http://h:1", "/p",
          "Authorization: Basic dXNlcjpwQHNz", "ws://h:1"},
     };
