@@ -42,7 +42,7 @@ static void no_addresses(void **state)
         {"ftp://h", "a server is ws://HOST:PORT/PATH, or wss:// for one with TLS, not ftp://"},
         {"ws://", "the server: the URL names no host"},
         {"wss://h?x=1", "the server: the URL has an unknown parameter \"x\"; known are ca"},
-        {"ws://h?ca=f", "the server: \"ca\" is for wss://, and this is ws://"},
+        {"ws://h?ca=f", "the server: \"ca\" is for wss:// and https://, and this is ws://"},
     };
 
     (void)state;
