@@ -1,8 +1,8 @@
 /* `runner server`: takes submissions, runs them, and shows them to whoever may look.
  *
- * The process has one thread until the launcher has been forked; it may be in a container of its
- * own instead, where this command is the launcher. Then there are those of the signals, of the
- * server (its loop and its workers), and this one, which waits for the end. */
+ * The process has one thread until the launcher has been forked; it may be in another container
+ * instead, where this command is the launcher (cli/server_launcher.h). Then there are those of the
+ * signals, of the server (its loop and its workers), and this one, which waits for the end. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@
 #include "base/parse.h"
 #include "cli/commands.h"
 #include "cli/engines.h"
-#include "cli/launcher_container.h"
 #include "cli/logging.h"
 #include "cli/prepare_options.h"
 #include "cli/recorded.h"
+#include "cli/server_launcher.h"
 #include "cli/stores.h"
 #include "control/signals.h"
 #include "server/server.h"
@@ -30,7 +30,6 @@ enum {
     CLIENT_GRACE_MS = 30000,
     LAST_ANSWERS_MS = 5000, /* for requests that are being answered at the end */
     PASSWORD_FILE_MAX = 4096,
-    COMMAND_LINE_MAX = 4 * 1024 * 1024,
 };
 
 struct server_args {
@@ -52,8 +51,7 @@ struct server_args {
     char *store;
     int64_t drain_ms;
     bool stop_runs;
-    bool launcher_container;
-    char *launcher_id; /* NULL: this is the server */
+    struct server_launcher_args launcher;
     char *client_grace;
     struct prepare_args file;
     struct cli_engine_args engines;
@@ -68,8 +66,7 @@ struct server_args {
     char *history_dir;
     char *runs_dir;
     char *work_dir;
-    struct launcher *launcher;
-    struct docker_sibling *sibling; /* its container; NULL: it was forked */
+    struct server_launcher runs;
     struct queue_launching launching;
     bool left_idle; /* there were no runs when the server ended */
 };
@@ -112,11 +109,7 @@ static const struct cli_option options[] = {
      "at the end, wait so long for runs, which otherwise go on by themselves", NULL, NULL},
     {"stop-runs", 0, CLI_FLAG, AT(stop_runs), NULL,
      "and then cancel them, for a container, with which they would be killed", NULL, NULL},
-    {"launcher-container", 0, CLI_FLAG, AT(launcher_container), NULL,
-     "for a server in a Docker container: have runs in another one beside it, so that they go on "
-     "when this one ends",
-     NULL, NULL},
-    {"launcher-id", 0, CLI_STRING, AT(launcher_id), "ID", NULL, NULL, NULL},
+    SERVER_LAUNCHER_OPTIONS(struct server_args),
     {"client-grace", 0, CLI_STRING, AT(client_grace), "DURATION",
      "so long runs go on when their clients have gone, unless detached (30s)", NULL, NULL},
     {"store", 0, CLI_STRING, AT(store), "URL",
@@ -256,10 +249,11 @@ static int read_places(struct server_args *args, struct cli_history_options *his
 
 static int read_args(struct server_args *args, struct cli_history_options *history, struct err *err)
 {
-    if (cli_logging_configure(&args->logging, err) < 0)
+    if (cli_logging_configure(&args->logging, err) < 0 ||
+        server_launcher_check(&args->launcher, err) < 0)
         return -1;
     /* The launcher serves nobody. */
-    if (args->launcher_id)
+    if (server_launcher_is(&args->launcher))
         return read_places(args, history, err);
     if (read_password(args, err) < 0 || read_address(args, err) < 0 || read_limits(args, err) < 0 ||
         read_places(args, history, err) < 0)
@@ -362,40 +356,6 @@ static void drain(const struct ctx *ctx, struct server_args *args, struct server
     ctx_release(&grace);
 }
 
-/* The command line as this process got it. */
-static int read_command_line(struct strvec *ret, struct err *err)
-{
-    CLEANUP_BUF struct buf text = BUF_INIT;
-
-    if (fs_read_file("/proc/self/cmdline", COMMAND_LINE_MAX, &text, err) < 0)
-        return -1;
-    for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1)
-        strvec_push(ret, text.data + at);
-    return 0;
-}
-
-/* Beside this container, unless it has been forked. */
-static int start_launcher_container(const struct ctx *ctx, struct server_args *args,
-                                    struct err *err)
-{
-    CLEANUP_STRVEC struct strvec line = {0};
-    CLEANUP_FREE char *cache = object_store_local_dir(&args->stores, NULL);
-    CLEANUP_FREE char *absolute = cache ? fs_absolute(cache) : NULL;
-    struct launcher_container how = {
-        .engines = &args->engines,
-        .history = args->history_dir,
-        .work = args->work_dir,
-        .cache = absolute,
-    };
-
-    if (args->launcher)
-        return 0;
-    if (read_command_line(&line, err) < 0)
-        return -1;
-    how.arguments = line.items + 2; /* behind the program and the command */
-    return launcher_container_start(ctx, &how, &args->launcher, &args->sibling, err);
-}
-
 static int serve(const struct ctx *ctx, void *arg, struct err *err)
 {
     struct server_args *args = arg;
@@ -404,11 +364,11 @@ static int serve(const struct ctx *ctx, void *arg, struct err *err)
     int result;
 
     if (history_open_at(ctx, args->history_dir, args->store, NULL, &history, err) < 0 ||
-        start_launcher_container(ctx, args, err) < 0)
+        server_launcher_join(ctx, &args->runs, err) < 0)
         return -1;
     history->work = xstrdup(args->work_dir);
     args->launching = (struct queue_launching){
-        .launcher = args->launcher,
+        .launcher = args->runs.launcher,
         .runs_dir = args->runs_dir,
         .workdir = args->work_dir,
         .defaults = &args->file,
@@ -430,54 +390,36 @@ static int serve(const struct ctx *ctx, void *arg, struct err *err)
     return result < 0 ? -1 : CLI_EXIT_OK;
 }
 
-/* --- the launcher --- */
-
-static void read_launcher_options(struct server_args *args,
-                                  const struct cli_history_options *history,
-                                  struct launcher_options *ret)
+static struct server_launcher launcher_of(struct server_args *args,
+                                          const struct cli_history_options *history)
 {
-    *ret = (struct launcher_options){
-        .run = {.engines = runner_engines,
-                .kinds = runner_step_kinds,
-                .open_store = object_store_open_at,
-                .open_store_arg = &args->stores},
+    return (struct server_launcher){
+        .args = &args->launcher,
+        .engines = &args->engines,
+        .stores = &args->stores,
         .history = args->history_dir,
+        .work = args->work_dir,
         /* All that is known of a run is there, unlike that of `exec`, which was shown. */
         .log_bytes = args->history.log ? history->log_bytes : 0,
+        .drain_ms = args->drain_ms,
     };
-    cli_engine_services(&args->engines, &ret->run.services);
-}
-
-static int be_launcher(struct server_args *args, const struct launcher_options *how,
-                       struct err *err)
-{
-    int socket;
-
-    if (history_launcher_join(args->history_dir, args->launcher_id, &socket, err) < 0 ||
-        launcher_serve(how, socket, err) < 0)
-        return -1;
-    return CLI_EXIT_OK;
 }
 
 /* In a process of one thread. */
 static int start_and_serve(struct server_args *args, const struct cli_history_options *history,
                            struct err *err)
 {
-    struct launcher_options how;
     int signal;
     int status;
 
     hide_password(args);
-    read_launcher_options(args, history, &how);
-    if (args->launcher_id)
-        return be_launcher(args, &how, err);
-    if (!args->launcher_container && launcher_start(&how, &args->launcher, err) < 0)
+    args->runs = launcher_of(args, history);
+    if (server_launcher_is(&args->launcher))
+        return server_launcher_be(&args->runs, err) < 0 ? -1 : CLI_EXIT_OK;
+    if (server_launcher_fork(&args->runs, err) < 0)
         return -1;
     status = signals_run(serve, args, &signal, err);
-    launcher_stop(args->launcher);
-    if (args->sibling && args->left_idle)
-        launcher_container_await_end(args->sibling);
-    docker_sibling_free(args->sibling);
+    server_launcher_leave(&args->runs, args->left_idle);
     return status;
 }
 

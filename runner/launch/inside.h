@@ -50,14 +50,33 @@ void launch_read_release(struct launch_read *read);
  * time. */
 enum err_code launch_code(const struct err *why);
 
-/* When the starter has gone: runs are left to themselves, or they are all that there is in the
- * container of this process, which stays until they and their keepers have ended. */
-enum launch_end { LAUNCH_LEAVE, LAUNCH_STAY };
+/* When the starter has gone:
+ *   LAUNCH_LEAVE   runs are left to themselves;
+ *   LAUNCH_STAY    they are all that there is in the container of this process, which stays until
+ *                  they and their keepers have ended;
+ *   LAUNCH_LISTEN  the next one may come. */
+enum launch_end { LAUNCH_LEAVE, LAUNCH_STAY, LAUNCH_LISTEN };
 
-/* The launcher's process: serves the socket until it closes. `error_fd` is the standard error of
- * the runs. Both are taken over. -1: it could not begin; errno says why. */
-int launch_serve(const struct launcher_options *options, int socket, int error_fd,
-                 enum launch_end end);
+struct launch_serving {
+    enum launch_end end;
+    int socket;   /* to the starter, or with LAUNCH_LISTEN where starters connect */
+    int error_fd; /* standard error of the runs */
+    /* With LAUNCH_LISTEN: */
+    const char *path;    /* of the socket, removed when no starter is to come any more */
+    const char *workdir; /* which starters are told, struct launcher_place */
+    int64_t drain_ms;
+};
+
+/* The launcher's process: serves until there is nothing to be done any more. Both descriptors are
+ * taken over. -1: it could not begin; errno says why. */
+int launch_serve(const struct launcher_options *options, const struct launch_serving *serving);
 /* The run's process. Both descriptors are taken over; reports go to `report_fd`. */
 void launch_run(const struct launcher_options *options, const char *run_id, int request_fd,
                 int report_fd) __attribute__((noreturn));
+
+/* What a launcher that is connected to says first: who it is, and where it has what the starter
+ * must have, too. */
+void launch_hello_write(const char *history, const char *workdir, struct buf *out);
+/* Whether that is the launcher for this starter; the error says what is different. */
+int launch_hello_check(const struct launcher_place *place, const char *hello, size_t size,
+                       struct err *err) __attribute__((warn_unused_result));

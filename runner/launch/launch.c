@@ -15,11 +15,22 @@
 #include "base/fdpass.h"
 #include "base/forked.h"
 #include "base/fs.h"
+#include "base/local_socket.h"
+#include "base/logger.h"
 #include "launch/inside.h"
+
+enum {
+    BACKLOG = 16,
+    CONNECT_MS = 60000, /* containers of a pod are started in any order, and images come slowly */
+    RETRY_MS = 100,
+    WAIT_TOLD = 50, /* after so many of them it is said that the launcher is waited for */
+    HELLO_MAX = 3 * 4096,
+};
 
 struct launcher {
     int socket;
-    pid_t pid; /* 0: it is elsewhere, with all runs */
+    pid_t pid;  /* 0: it is elsewhere, with all runs */
+    char *path; /* of the socket that it listens on; NULL: on none */
     /* The packet of the last event, with a NUL behind it. */
     union {
         struct launch_report head;
@@ -40,6 +51,7 @@ static int copy_standard_error(void)
 int launcher_start(const struct launcher_options *options, struct launcher **ret, struct err *err)
 {
     CLEANUP_FD int error_fd = copy_standard_error();
+    struct launch_serving serving = {.end = LAUNCH_LEAVE, .error_fd = error_fd};
     struct launcher *launcher;
     int ends[2];
     pid_t pid;
@@ -49,7 +61,8 @@ int launcher_start(const struct launcher_options *options, struct launcher **ret
     pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        forked_exit(launch_serve(options, ends[1], error_fd, LAUNCH_LEAVE) < 0);
+        serving.socket = ends[1];
+        forked_exit(launch_serve(options, &serving) < 0);
     }
     close(ends[1]);
     if (pid < 0) {
@@ -71,17 +84,44 @@ struct launcher *launcher_attach(int socket)
     return launcher;
 }
 
-int launcher_serve(const struct launcher_options *options, int socket, struct err *err)
+/* Takes the socket over. */
+static int serve(const struct launcher_options *options, struct launch_serving *serving,
+                 struct err *err)
 {
-    int error_fd = copy_standard_error();
-
-    if (error_fd < 0) {
-        close(socket);
+    serving->error_fd = copy_standard_error();
+    if (serving->error_fd < 0) {
+        close(serving->socket);
         return err_errno(err, "cannot copy standard error");
     }
-    if (launch_serve(options, socket, error_fd, LAUNCH_STAY) < 0)
+    if (launch_serve(options, serving) < 0)
         return err_errno(err, "cannot start runs");
     return 0;
+}
+
+int launcher_serve(const struct launcher_options *options, int socket, struct err *err)
+{
+    struct launch_serving serving = {.end = LAUNCH_STAY, .socket = socket};
+
+    return serve(options, &serving, err);
+}
+
+int launcher_listen(const struct launcher_place *place, struct err *err)
+{
+    return local_socket_listen(place->path, SOCK_SEQPACKET, BACKLOG, err);
+}
+
+int launcher_serve_each(const struct launcher_options *options, const struct launcher_place *place,
+                        int listener, int64_t drain_ms, struct err *err)
+{
+    struct launch_serving serving = {
+        .end = LAUNCH_LISTEN,
+        .socket = listener,
+        .path = place->path,
+        .workdir = place->workdir,
+        .drain_ms = drain_ms,
+    };
+
+    return serve(options, &serving, err);
 }
 
 void launcher_stop(struct launcher *launcher)
@@ -93,6 +133,7 @@ void launcher_stop(struct launcher *launcher)
     close(launcher->socket);
     while (launcher->pid && waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    free(launcher->path);
     free(launcher);
 }
 
@@ -101,10 +142,104 @@ pid_t launcher_pid(const struct launcher *launcher)
     return launcher->pid;
 }
 
+/* --- connecting --- */
+
+/* What a try has come to; `err` is set with NOT_YET, too. */
+enum outcome { FAILED = -1, CONNECTED, NOT_YET };
+
+static enum outcome join(const char *path, int *ret_fd, struct err *err)
+{
+    int fd = local_socket_connect(path, SOCK_SEQPACKET);
+
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return CONNECTED;
+    }
+    if (errno == EPROTOTYPE)
+        return err_set(err, ERR_CONFLICT, "what listens on %s is no launcher", path);
+    if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN)
+        return err_errno(err, "cannot connect to the launcher at %s", path);
+    err_set(err, ERR_UNAVAILABLE,
+            "no launcher listens on %s: start one with `runner server --launcher-listen %s`", path,
+            path);
+    return NOT_YET;
+}
+
+/* The launcher says something when it has no other starter. */
+static enum outcome await_hello(const struct ctx *ctx, const struct launcher_place *place, int fd,
+                                struct err *err)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char hello[HELLO_MAX];
+    ssize_t got = -1;
+
+    while (got < 0) {
+        if (ctx_poll(ctx, &ready, 1, -1, err) < 0)
+            return FAILED;
+        got = recv(fd, hello, sizeof(hello), MSG_DONTWAIT);
+        if (got < 0 && errno != EAGAIN && errno != EINTR)
+            got = 0;
+    }
+    if (got)
+        return launch_hello_check(place, hello, (size_t)got, err) < 0 ? FAILED : CONNECTED;
+    err_set(err, ERR_UNAVAILABLE, "the launcher at %s is ending", place->path);
+    return NOT_YET;
+}
+
+static enum outcome connect_once(const struct ctx *ctx, const struct launcher_place *place,
+                                 int *ret_fd, struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+    enum outcome outcome = join(place->path, &fd, err);
+
+    if (outcome == CONNECTED)
+        outcome = await_hello(ctx, place, fd, err);
+    if (outcome == CONNECTED)
+        *ret_fd = steal_fd(&fd);
+    else if (fd >= 0 && ctx_expired(ctx))
+        err_set(err, ERR_UNAVAILABLE,
+                "the launcher at %s does not answer: another server may be connected to it",
+                place->path);
+    return outcome;
+}
+
+int launcher_connect(const struct ctx *parent, const struct launcher_place *place,
+                     struct launcher **ret, struct err *err)
+{
+    CLEANUP_CTX struct ctx ctx = {.cancel = {.event_fd = -1}};
+    struct err why = ERR_INIT;
+    enum outcome outcome;
+    int tries = 0;
+    int fd;
+
+    ctx_init(&ctx, parent);
+    ctx_set_timeout(&ctx, CONNECT_MS, "the connection to the launcher");
+    while ((outcome = connect_once(&ctx, place, &fd, &why)) == NOT_YET) {
+        struct err ended = ERR_INIT;
+
+        if (++tries == WAIT_TOLD)
+            log_warn("launch", "%s; it is waited for", why.message);
+        if (ctx_sleep(&ctx, RETRY_MS, &ended) == 0)
+            continue;
+        if (!ctx_expired(&ctx))
+            why = ended;
+        break;
+    }
+    if (outcome != CONNECTED)
+        return err_set(err, why.code, "%s", why.message);
+    *ret = launcher_attach(fd);
+    (*ret)->path = xstrdup(place->path);
+    return 0;
+}
+
 /* --- requests --- */
 
 static int lost(const struct launcher *launcher, struct err *err)
 {
+    if (launcher->path)
+        return err_set(err, ERR_LOST,
+                       "the launcher that listened on %s has ended: nothing more can be started",
+                       launcher->path);
     if (!launcher->pid)
         return err_set(err, ERR_LOST,
                        "the container of the process that starts runs has ended, and what ran in "

@@ -26,6 +26,14 @@
  *     launcher_serve(&options, socket, err)    there, in a process of one thread
  *     launcher_attach(socket)                  here, instead of launcher_start()
  *
+ * Or that process is there anyway, whoever the starter is, as another container of its pod is: it
+ * listens, for one starter after the other, and its runs go on from one to the next. What is told
+ * of a run is told to the starter that has sent it.
+ *
+ *     listener = launcher_listen(&place, err)     there, in a process of one thread
+ *     launcher_serve_each(&options, &place, listener, drain_ms, err)
+ *     launcher_connect(ctx, &place, &launcher, err)       here, instead of launcher_start()
+ *
  * Threads: launcher_run() may be called by any number at a time, launcher_next() by one. */
 #pragma once
 
@@ -91,6 +99,30 @@ struct launcher *launcher_attach(int socket);
  * nothing is started any more. To be called in a process of one thread. */
 int launcher_serve(const struct launcher_options *options, int socket, struct err *err)
     __attribute__((warn_unused_result));
+/* Where a launcher listens, and what it has in common with its starters: they look at the records
+ * of the runs that it starts, and say which directories these get. All paths are absolute. */
+struct launcher_place {
+    const char *path; /* of the socket */
+    const char *history;
+    const char *workdir; /* where the directories of runs are */
+};
+
+/* Where starters connect, of this user alone; a socket that a launcher which was killed has left is
+ * taken over. ERR_CONFLICT: a launcher listens there. To be called in a process of one thread. */
+int launcher_listen(const struct launcher_place *place, struct err *err)
+    __attribute__((warn_unused_result));
+/* Is the launcher for all that connect there, one after the other; the listener is taken over. The
+ * first SIGTERM or SIGINT begins its end: nothing is started any more, runs and the starter are
+ * waited for so long, and then the runs are cancelled; the second cancels them at once. Returns
+ * when they have ended. */
+int launcher_serve_each(const struct launcher_options *options, const struct launcher_place *place,
+                        int listener, int64_t drain_ms, struct err *err)
+    __attribute__((warn_unused_result));
+/* With the launcher there; waits until it listens and is free, a minute at most. ERR_UNAVAILABLE:
+ * it does not, or has another starter. ERR_CONFLICT: it is another program, of another version, or
+ * for another history. */
+int launcher_connect(const struct ctx *ctx, const struct launcher_place *place,
+                     struct launcher **ret, struct err *err) __attribute__((warn_unused_result));
 /* Sends a request; blocks while the launcher is behind with earlier ones. ERR_LOST: there is no
  * launcher any more. ERR_INVALID: the request is not one. */
 int launcher_run(const struct ctx *ctx, struct launcher *launcher,

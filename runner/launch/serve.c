@@ -1,9 +1,12 @@
 /* The launcher's process is one poll loop over the starter's socket, the socket that all runs
  * report to, and signals. It never waits for anybody: what the starter does not take yet is kept.
  * When the starter has gone, its end of the loop has: what is to be told then is told to nobody.
+ * Where another one may come it is taken when there is none, and hears nothing of the runs of
+ * those before it, which it finds by their records.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fdpass.h"
 #include "base/forked.h"
 #include "base/logger.h"
@@ -28,14 +32,18 @@ enum { PACKET_MAX = sizeof(struct launch_report) + LAUNCH_TEXT_MAX };
 struct child {
     pid_t pid;
     bool refused; /* and that has been told: its end is nothing new */
+    bool left;    /* by its starter, which has gone */
     char run_id[OWN_RUN_ID_SIZE];
 };
 
 struct server {
     const struct launcher_options *options;
-    enum launch_end end;
-    int socket; /* -1: the starter has gone */
-    bool alone; /* no process is left that this one has to wait for */
+    const struct launch_serving *serving;
+    int listener;      /* -1: no starter comes any more */
+    int socket;        /* -1: the starter has gone */
+    bool alone;        /* no process is left that this one has to wait for */
+    bool ending;       /* nothing is started any more */
+    int64_t cancel_ms; /* when runs are cancelled; 0: they are not, or have been */
     int signals;
     int reports[2]; /* runs write to [1] */
     VEC(struct child)
@@ -97,6 +105,8 @@ static void __attribute__((noreturn))
 become_run(struct server *s, const char *run_id, int request_fd)
 {
     close(s->socket);
+    if (s->listener >= 0)
+        close(s->listener);
     close(s->signals);
     close(s->reports[0]);
     launch_run(s->options, run_id, request_fd, s->reports[1]);
@@ -139,7 +149,9 @@ static bool receive(struct server *s)
     if (got < 0 && errno == EAGAIN)
         return true;
     is_call = got == sizeof(call) && *call.run_id && memchr(call.run_id, '\0', sizeof(call.run_id));
-    if (is_call && fd_count == 1)
+    if (is_call && s->ending)
+        refuse(s, call.run_id, ERR_UNAVAILABLE, "the process that starts runs is ending");
+    else if (is_call && fd_count == 1)
         start(s, &call, fds[0]);
     else if (is_call && !fd_count) /* the kernel drops what there is no number for */
         refuse(s, call.run_id, ERR_UNAVAILABLE,
@@ -176,13 +188,15 @@ static void relay(struct server *s)
             continue;
         memcpy(&head, packet, sizeof(head));
         child = find(s, head.pid);
+        if (child && child->left)
+            continue;
         if (child)
             child->refused = head.kind == LAUNCH_REFUSED;
         tell(s, packet, (size_t)got);
     }
 }
 
-/* Nothing is started any more, nor told to anybody. */
+/* Nothing is told to anybody any more. */
 static void leave_starter(struct server *s)
 {
     if (s->socket < 0)
@@ -192,15 +206,55 @@ static void leave_starter(struct server *s)
     vec_foreach (struct buf *, packet, &s->untold)
         buf_release(packet);
     s->untold.len = 0;
+    vec_foreach (struct child *, child, &s->children)
+        child->left = true;
 }
+
+static void welcome(struct server *s)
+{
+    CLEANUP_BUF struct buf hello = BUF_INIT;
+    int fd = s->listener < 0 ? -1 : accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    s->socket = fd;
+    launch_hello_write(s->options->history, s->serving->workdir, &hello);
+    tell(s, hello.data, hello.len);
+}
+
+/* --- the end --- */
 
 /* Who stops the container has it killed soon. */
 static void stop_runs(struct server *s)
 {
     log_info("launch", "asked to end: runs are cancelled");
+    s->ending = true;
+    s->cancel_ms = 0;
     leave_starter(s);
     vec_foreach (const struct child *, child, &s->children)
         kill(child->pid, SIGTERM);
+}
+
+/* In this order: what nobody listens on another launcher may take over. */
+static void stop_listening(struct server *s)
+{
+    if (s->listener < 0)
+        return;
+    unlink(s->serving->path);
+    close(s->listener);
+    s->listener = -1;
+}
+
+static void begin_end(struct server *s)
+{
+    stop_listening(s);
+    if (s->ending || !s->serving->drain_ms) {
+        stop_runs(s);
+        return;
+    }
+    log_info("launch", "asked to end: runs are waited for");
+    s->ending = true;
+    s->cancel_ms = clock_monotonic_ms() + s->serving->drain_ms;
 }
 
 static void read_signals(struct server *s)
@@ -208,8 +262,8 @@ static void read_signals(struct server *s)
     struct signalfd_siginfo info;
 
     while (read(s->signals, &info, sizeof(info)) > 0) {
-        if (info.ssi_signo == SIGTERM)
-            stop_runs(s);
+        if (info.ssi_signo != SIGCHLD)
+            begin_end(s);
     }
 }
 
@@ -227,7 +281,7 @@ static void collect(struct server *s)
         if (!child)
             continue;
         memcpy(head.run_id, child->run_id, sizeof(head.run_id));
-        if (!child->refused)
+        if (!child->refused && !child->left)
             tell_report(s, &head, "");
         *child = s->children.items[--s->children.len];
     }
@@ -236,12 +290,15 @@ static void collect(struct server *s)
 
 static int prepare(struct server *s)
 {
+    enum launch_end end = s->serving->end;
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    if (s->end == LAUNCH_STAY)
+    if (end != LAUNCH_LEAVE)
         sigaddset(&set, SIGTERM);
+    if (end == LAUNCH_LISTEN)
+        sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return s->signals < 0 ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->reports);
@@ -249,41 +306,70 @@ static int prepare(struct server *s)
 
 static bool goes_on(const struct server *s)
 {
-    return s->socket >= 0 || (s->end == LAUNCH_STAY && !s->alone);
+    if (s->socket >= 0 || s->listener >= 0)
+        return true;
+    return s->serving->end != LAUNCH_LEAVE && !s->alone;
+}
+
+/* -1: for ever. */
+static int time_left(const struct server *s)
+{
+    int64_t left = s->cancel_ms - clock_monotonic_ms();
+
+    if (!s->cancel_ms)
+        return -1;
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* false: the starter has gone. */
+static bool attend(struct server *s, short events)
+{
+    return (!(events & ~POLLOUT) || receive(s)) && tell_some(s);
 }
 
 static void serve(struct server *s)
 {
     while (goes_on(s)) {
+        bool has_starter = s->socket >= 0;
         struct pollfd fds[] = {
-            {.fd = s->socket, .events = POLLIN | (s->untold.len ? POLLOUT : 0)},
+            {.fd = has_starter ? s->socket : s->listener,
+             .events = POLLIN | (s->untold.len ? POLLOUT : 0)},
             {.fd = s->reports[0], .events = POLLIN},
             {.fd = s->signals, .events = POLLIN},
         };
 
-        if (poll(fds, 3, -1) < 0)
+        if (poll(fds, 3, time_left(s)) < 0)
             continue;
         if (fds[1].revents)
             relay(s);
         if (fds[2].revents)
             read_signals(s);
-        if (s->socket >= 0 && (((fds[0].revents & ~POLLOUT) && !receive(s)) || !tell_some(s)))
+        if (!has_starter && fds[0].revents)
+            welcome(s);
+        else if (s->socket >= 0 && !attend(s, fds[0].revents))
             leave_starter(s);
+        if (s->cancel_ms && !time_left(s))
+            stop_runs(s);
         /* Also without a signal: who has nobody to wait for gets none. */
         collect(s);
     }
 }
 
-int launch_serve(const struct launcher_options *options, int socket, int error_fd,
-                 enum launch_end end)
+int launch_serve(const struct launcher_options *options, const struct launch_serving *serving)
 {
-    struct server s = {.options = options, .end = end, .socket = socket};
-    const int open_fds[] = {socket, error_fd};
+    bool listens = serving->end == LAUNCH_LISTEN;
+    struct server s = {
+        .options = options,
+        .serving = serving,
+        .listener = listens ? serving->socket : -1,
+        .socket = listens ? -1 : serving->socket,
+    };
+    const int open_fds[] = {serving->socket, serving->error_fd};
 
     forked_isolate("runner-launcher", open_fds, 2);
-    dup2(error_fd, STDERR_FILENO);
-    if (error_fd != STDERR_FILENO)
-        close(error_fd);
+    dup2(serving->error_fd, STDERR_FILENO);
+    if (serving->error_fd != STDERR_FILENO)
+        close(serving->error_fd);
     /* What runs leave behind for a moment (a keeper that cleans up) is not left to the first
      * process of a container, which may be the server and waits for nobody. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);

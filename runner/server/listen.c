@@ -6,10 +6,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/alloc.h"
+#include "base/local_socket.h"
 #include "base/logger.h"
 #include "server/transport_inside.h"
 
@@ -99,49 +98,12 @@ static int listen_tcp(struct transport *t, struct err *err)
     return 0;
 }
 
-/* What was left by a server that was killed is removed; nobody answers there. */
-static int remove_stale(const struct sockaddr_un *address, struct err *err)
-{
-    CLEANUP_FD int fd = -1;
-    struct stat st;
-
-    if (lstat(address->sun_path, &st) < 0)
-        return 0;
-    if (!S_ISSOCK(st.st_mode))
-        return err_set(err, ERR_CONFLICT, "%s is there, and no socket", address->sun_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_errno(err, "cannot make a socket");
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-        return err_set(err, ERR_CONFLICT, "a server listens on %s already", address->sun_path);
-    if (errno != ECONNREFUSED || unlink(address->sun_path) < 0)
-        return err_errno(err, "%s cannot be replaced", address->sun_path);
-    return 0;
-}
-
 static int listen_unix(struct transport *t, struct err *err)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    CLEANUP_FD int fd = -1;
-    mode_t before;
-    int failed;
+    CLEANUP_FD int fd = local_socket_listen(t->unix_path, SOCK_STREAM, BACKLOG, err);
 
-    if (strlen(t->unix_path) >= sizeof(address.sun_path))
-        return err_set(err, ERR_INVALID, "--listen unix://%s: a path has at most %zu characters",
-                       t->unix_path, sizeof(address.sun_path) - 1);
-    memcpy(address.sun_path, t->unix_path, strlen(t->unix_path));
-    if (remove_stale(&address, err) < 0)
-        return err_wrap(err, "--listen");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return err_errno(err, "cannot make a socket");
-    /* There are no threads of the server yet that would make files meanwhile. */
-    before = umask(0177);
-    failed = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
-    umask(before);
-    errno = failed;
-    if (failed)
-        return err_errno(err, "--listen unix://%s", t->unix_path);
+        return err_wrap(err, "--listen");
     return add_listener(t, &fd, true, err);
 }
 

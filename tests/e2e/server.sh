@@ -1294,7 +1294,7 @@ test_unix_socket() {
     described GET /healthz 200 --unix-socket s
     assert_contains "$head" "connection: close"
     assert_exit 1 "$RUNNER" server --listen "unix://$PWD/s"
-    assert_contains "$stderr" "a server listens on $PWD/s already"
+    assert_contains "$stderr" "--listen: another process listens on $PWD/s already"
     kill -KILL "$server"
     wait "$server" || true
     # What is left of one that was killed is no matter.
