@@ -17,12 +17,14 @@ def free_port():
 class Service:
     """Runs for as long as it is entered; its runs are cancelled before it ends."""
 
-    def __init__(self, runner, work, max_concurrent=100):
+    def __init__(self, runner, work, max_concurrent=100, store=None):
         self.port = free_port()
         self.work = work
         self.argv = [runner, "server", "--host", "127.0.0.1", "--port", str(self.port),
                      "--workdir", str(work / "runs"), "--history", str(work / "history"),
                      "--max-concurrent", str(max_concurrent)]
+        if store:
+            self.argv += ["--store", store]
 
     def spawn(self):
         with open(self.work / "server.log", "ab") as log:

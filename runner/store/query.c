@@ -105,7 +105,7 @@ static void ask_states(struct asked *asked, unsigned states)
 static void ask_query(struct asked *asked, const struct store_query *query, const char *contains,
                       struct arena *arena)
 {
-    buf_addstr(&asked->where, " FROM runner_runs WHERE 1 = 1");
+    buf_addstr(&asked->where, " WHERE 1 = 1");
     ask_states(asked, query->states);
     if (query->from_ms)
         ask(asked, " AND submitted_ms >= ", DB_NUMBER(query->from_ms), "");
@@ -117,6 +117,13 @@ static void ask_query(struct asked *asked, const struct store_query *query, cons
         buf_addf(&asked->where, " AND %s(folded, ", contains);
         ask(asked, "", DB_TEXT(row_fold(query->search, arena)), ") > 0");
     }
+}
+
+/* Of those the number is kept. */
+static bool asks_for_states_alone(const struct store_query *query)
+{
+    return !query->from_ms && !query->until_ms && !(query->origin && *query->origin) &&
+           !(query->search && *query->search);
 }
 
 int store_list(const struct ctx *ctx, struct store *store, const struct store_query *query,
@@ -131,11 +138,14 @@ int store_list(const struct ctx *ctx, struct store *store, const struct store_qu
     int status;
 
     ask_query(asked, query, store->db->ops->contains, &arena);
-    buf_addf(&count_sql, "SELECT count(*)%s", asked->where.data);
+    buf_addf(&count_sql, "SELECT %s%s",
+             asks_for_states_alone(query) ? "CAST(sum(runs) AS BIGINT) FROM runner_counts"
+                                          : "count(*) FROM runner_runs",
+             asked->where.data);
     ask(asked, " ORDER BY submitted_ms DESC, id DESC LIMIT ",
         DB_NUMBER(limit < STORE_LIST_MAX ? limit : STORE_LIST_MAX), "");
     ask(asked, " OFFSET ", DB_NUMBER(query->offset > 0 ? query->offset : 0), "");
-    buf_addf(&rows_sql, "SELECT " ROW_COLUMNS "%s", asked->where.data);
+    buf_addf(&rows_sql, "SELECT " ROW_COLUMNS " FROM runner_runs%s", asked->where.data);
     listing.count_sql = count_sql.data;
     listing.rows_sql = rows_sql.data;
     status = list(ctx, store, &listing, ret, err);
@@ -240,7 +250,8 @@ static int count_body(const struct ctx *ctx, struct db *db, void *arg, bool agai
     memset(arg, 0, sizeof(int64_t) * STATE_COUNT);
     return db->ops->run(ctx, db,
                         &(struct db_query){
-                            .sql = "SELECT state, count(*) FROM runner_runs GROUP BY state",
+                            .sql = "SELECT state, CAST(sum(runs) AS BIGINT) FROM "
+                                   "runner_counts GROUP BY state",
                             .keep = true,
                             .row = take_count,
                             .arg = arg,

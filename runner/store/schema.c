@@ -5,7 +5,12 @@
  * bytes everywhere.
  *
  * A submission is taken by a server, or "-": it ended before it had begun. It is held by the server
- * at which its client waits for it, if one does. */
+ * at which its client waits for it, if one does.
+ *
+ * How many runs there are of each state is kept by triggers, so that it is right whoever writes: a
+ * program of an earlier version that goes on, too, or a hand. In PostgreSQL a change adds rows with
+ * 1 and -1, of which the sum counts: two that write at the same moment do not wait for each other.
+ * Now and then those that nobody else has locked are made one. */
 
 const char *const db_sqlite_migrations[] = {
     "CREATE TABLE runner_runs (\n"
@@ -50,6 +55,24 @@ const char *const db_sqlite_migrations[] = {
     ") STRICT;\n"
     "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
     "ALTER TABLE runner_submissions ADD COLUMN held_by TEXT NOT NULL DEFAULT '';\n",
+    "CREATE TABLE runner_counts (\n"
+    "    state TEXT PRIMARY KEY,\n"
+    "    runs INTEGER NOT NULL\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "INSERT INTO runner_counts SELECT state, count(*) FROM runner_runs GROUP BY state;\n"
+    "CREATE TRIGGER runner_runs_added AFTER INSERT ON runner_runs BEGIN\n"
+    "    INSERT INTO runner_counts VALUES (NEW.state, 1)\n"
+    "        ON CONFLICT (state) DO UPDATE SET runs = runs + 1;\n"
+    "END;\n"
+    "CREATE TRIGGER runner_runs_changed AFTER UPDATE OF state ON runner_runs\n"
+    "WHEN OLD.state <> NEW.state BEGIN\n"
+    "    UPDATE runner_counts SET runs = runs - 1 WHERE state = OLD.state;\n"
+    "    INSERT INTO runner_counts VALUES (NEW.state, 1)\n"
+    "        ON CONFLICT (state) DO UPDATE SET runs = runs + 1;\n"
+    "END;\n"
+    "CREATE TRIGGER runner_runs_deleted AFTER DELETE ON runner_runs BEGIN\n"
+    "    UPDATE runner_counts SET runs = runs - 1 WHERE state = OLD.state;\n"
+    "END;\n",
 };
 const int db_sqlite_version = sizeof(db_sqlite_migrations) / sizeof(*db_sqlite_migrations);
 
@@ -98,6 +121,39 @@ const char *const db_postgresql_migrations[] = {
     ");\n"
     "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
     "ALTER TABLE runner_submissions ADD COLUMN held_by TEXT NOT NULL DEFAULT '';\n",
+    "CREATE TABLE runner_counts (state TEXT COLLATE \"C\" NOT NULL, runs BIGINT NOT NULL);\n"
+    "CREATE FUNCTION runner_count() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+    "DECLARE\n"
+    "    run BIGINT := 1;\n"
+    "BEGIN\n"
+    "    IF TG_OP = 'TRUNCATE' THEN\n"
+    "        DELETE FROM runner_counts;\n"
+    "    END IF;\n"
+    "    IF TG_OP IN ('UPDATE', 'DELETE') THEN\n"
+    "        INSERT INTO runner_counts VALUES (OLD.state, -1);\n"
+    "        run := OLD.key;\n"
+    "    END IF;\n"
+    "    IF TG_OP IN ('UPDATE', 'INSERT') THEN\n"
+    "        INSERT INTO runner_counts VALUES (NEW.state, 1);\n"
+    "        run := NEW.key;\n"
+    "    END IF;\n"
+    "    IF run % 128 = 0 THEN\n"
+    "        WITH folded AS (\n"
+    "            DELETE FROM runner_counts WHERE ctid = ANY (ARRAY(\n"
+    "                SELECT ctid FROM runner_counts FOR UPDATE SKIP LOCKED))\n"
+    "            RETURNING state, runs)\n"
+    "        INSERT INTO runner_counts SELECT state, sum(runs) FROM folded GROUP BY state;\n"
+    "    END IF;\n"
+    "    RETURN NULL;\n"
+    "END $$;\n"
+    /* From here on nobody else writes until all of this is done. */
+    "CREATE TRIGGER runner_runs_counted AFTER INSERT OR DELETE ON runner_runs\n"
+    "    FOR EACH ROW EXECUTE PROCEDURE runner_count();\n"
+    "CREATE TRIGGER runner_runs_changed AFTER UPDATE ON runner_runs\n"
+    "    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE PROCEDURE runner_count();\n"
+    "CREATE TRIGGER runner_runs_emptied AFTER TRUNCATE ON runner_runs\n"
+    "    FOR EACH STATEMENT EXECUTE PROCEDURE runner_count();\n"
+    "INSERT INTO runner_counts SELECT state, count(*) FROM runner_runs GROUP BY state;\n",
 };
 const int db_postgresql_version =
     sizeof(db_postgresql_migrations) / sizeof(*db_postgresql_migrations);

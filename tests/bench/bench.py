@@ -24,6 +24,7 @@ import threading
 import time
 
 from cluster import Cluster
+from database import Database
 from floor import Floor
 from measure import Run, ms, pairs, peak_kib, repeated
 from servers import Servers
@@ -566,6 +567,21 @@ def bench_recovery(service, work):
     row("of these succeeded then", "", "", ended.count("succeeded"), len(runs), "", least=True)
 
 
+def bench_pages(runner, rounds, work, store, what):
+    """One after the other, of a store that is filled for it."""
+    tests = pathlib.Path(runner).resolve().parent / "tests"
+    subprocess.run([tests / "store_bench", store or work / "history" / "runs.db", str(RUNS_LISTED)],
+                   check=True, stdout=subprocess.DEVNULL)
+    with Service(runner, work, store=store) as service:
+        link, times = service.connect(), []
+        for i in range(rounds * 20):
+            begin = time.monotonic()
+            status, answer = service.call("GET", f"/api/v1/pipelines?limit=100&offset={i * 100}", None, link)
+            times.append(time.monotonic() - begin)
+            assert status == 200 and len(answer["data"]) == 100 and answer["total"] >= RUNS_LISTED
+        row(f"a page of 100 among {RUNS_LISTED:,} runs{what}", "", "", statistics.median(times) * 1000, 10, "ms")
+
+
 def bench_server(runner, rounds, work):
     tests = pathlib.Path(runner).resolve().parent / "tests"
     with Service(runner, work) as service:
@@ -575,16 +591,9 @@ def bench_server(runner, rounds, work):
         row("its peak RSS", "", "", service.rss_mib(), 60, "MiB")
         bench_recovery(service, work)
     bench_submits(runner, work)
-    subprocess.run([tests / "store_bench", work / "history" / "runs.db", str(RUNS_LISTED)], check=True,
-                   stdout=subprocess.DEVNULL)
-    with Service(runner, work) as service:
-        link, times = service.connect(), []
-        for i in range(rounds * 20):
-            begin = time.monotonic()
-            status, answer = service.call("GET", f"/api/v1/pipelines?limit=100&offset={i * 100}", None, link)
-            times.append(time.monotonic() - begin)
-            assert status == 200 and len(answer["data"]) == 100 and answer["total"] >= RUNS_LISTED
-        row(f"a page of 100 among {RUNS_LISTED:,} runs", "", "", statistics.median(times) * 1000, 10, "ms")
+    bench_pages(runner, rounds, work, None, "")
+    with Database() as database:
+        bench_pages(runner, rounds, work, database.url, ", of PostgreSQL")
 
 
 def main():

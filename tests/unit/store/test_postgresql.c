@@ -214,6 +214,35 @@ static void a_lock_of_another(void **state)
     assert_ok(append(store, "r1", 0));
 }
 
+/* How many there are is kept by all who write. */
+static void counting_waits_for_nobody(void **state)
+{
+    enum { MANY = 260 };
+    CLEANUP_STORE struct store *hasty = NULL;
+    PGconn *other = connect_other();
+    int64_t counts[STATE_COUNT];
+
+    (void)state;
+    assert_ok(open_wait(url, 1000, &hasty));
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+
+        /* What there is by then stays locked. */
+        if (i == MANY / 2)
+            PQclear(PQexec(other, "BEGIN; SELECT * FROM runner_counts FOR UPDATE"));
+        snprintf(id, sizeof(id), "r%d", i);
+        assert_ok(add(hasty, id));
+    }
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    assert_int_equal(counts[STATE_PENDING], MANY);
+    PQfinish(other);
+    /* It does not grow with what has ever been. */
+    assert_true(strtol(stores_sql("SELECT count(*) FROM runner_counts"), NULL, 10) < MANY / 2);
+    stores_sql("TRUNCATE runner_runs CASCADE");
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    assert_int_equal(counts[STATE_PENDING], 0);
+}
+
 static void what_a_server_refuses(void **state)
 {
     struct store *poor = NULL;
@@ -225,7 +254,7 @@ static void what_a_server_refuses(void **state)
     assert_string_equal(
         test_err.message,
         "the store in postgresql:///postgres has version 7, made by a newer runner; "
-        "this one knows version 3: use the newer one, or name another database");
+        "this one knows version 4: use the newer one, or name another database");
     stores_sql(
         "CREATE ROLE poor LOGIN; CREATE SCHEMA closed; GRANT USAGE ON SCHEMA closed TO poor");
     snprintf(where, sizeof(where),
@@ -247,18 +276,24 @@ static void what_a_server_refuses(void **state)
     assert_message("postgresql://host:port/x does not answer: invalid URI query parameter");
 }
 
+#define WITHOUT_COUNTS "DROP FUNCTION runner_count CASCADE; DROP TABLE runner_counts; "
+
 static void an_older_store_is_brought_up_to_date(void **state)
 {
     CLEANUP_STORE struct store *newer = NULL;
-    CLEANUP_STORE_RUNS struct store_runs waiting = {0};
+    CLEANUP_STORE_RUNS struct store_runs waiting = {0}, all = {0};
 
     (void)state;
     assert_ok(add(store, "r1"));
-    stores_sql("DROP TABLE runner_submissions; UPDATE runner_meta SET version = 1");
+    stores_sql(WITHOUT_COUNTS "DROP TABLE runner_submissions; UPDATE runner_meta SET version = 1");
     assert_ok(open_wait(url, 0, &newer));
     assert_ok(store_waiting(&test_ctx, newer, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 0);
     assert_error(add(newer, "r1"), ERR_CONFLICT);
+    /* Who has had it open meanwhile is counted, too. */
+    assert_ok(add(store, "r2"));
+    assert_ok(store_list(&test_ctx, newer, &(struct store_query){0}, &all, &test_err));
+    assert_int_equal(all.total, 2);
 }
 
 static void what_an_older_store_has_is_held_by_nobody(void **state)
@@ -268,11 +303,11 @@ static void what_an_older_store_has_is_held_by_nobody(void **state)
 
     (void)state;
     assert_ok(add(store, "r1"));
-    stores_sql("ALTER TABLE runner_submissions DROP COLUMN held_by; "
-               "UPDATE runner_meta SET version = 2; "
-               "INSERT INTO runner_submissions (run, taken_by, options, file) "
-               "SELECT key, '', '{}', 'x' FROM runner_runs; "
-               "UPDATE runner_runs SET state = 'pending'");
+    stores_sql(WITHOUT_COUNTS "ALTER TABLE runner_submissions DROP COLUMN held_by; "
+                              "UPDATE runner_meta SET version = 2; "
+                              "INSERT INTO runner_submissions (run, taken_by, options, file) "
+                              "SELECT key, '', '{}', 'x' FROM runner_runs; "
+                              "UPDATE runner_runs SET state = 'pending'");
     assert_ok(open_wait(url, 0, &newer));
     assert_ok(store_waiting(&test_ctx, newer, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 1);
@@ -417,6 +452,7 @@ int main(void)
         EACH(a_server_that_is_silent),
         EACH(a_server_that_stands_still),
         EACH(a_lock_of_another),
+        EACH(counting_waits_for_nobody),
         EACH(what_a_server_refuses),
         EACH(an_older_store_is_brought_up_to_date),
         EACH(what_an_older_store_has_is_held_by_nobody),

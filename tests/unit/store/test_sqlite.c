@@ -157,8 +157,12 @@ static void a_newer_store(void **state)
     sql(path, "PRAGMA user_version = 7");
     assert_refused(ERR_UNSUPPORTED,
                    " has version 7, made by a newer runner; this one knows version "
-                   "3: use the newer one, or name another file");
+                   "4: use the newer one, or name another file");
 }
+
+#define WITHOUT_COUNTS                                                                             \
+    "DROP TRIGGER runner_runs_added; DROP TRIGGER runner_runs_changed; "                           \
+    "DROP TRIGGER runner_runs_deleted; DROP TABLE runner_counts; "
 
 static void an_older_store_is_brought_up_to_date(void **state)
 {
@@ -167,10 +171,11 @@ static void an_older_store_is_brought_up_to_date(void **state)
 
     (void)state;
     make_store(1);
-    sql(path, "DROP TABLE runner_submissions; PRAGMA user_version = 1");
+    sql(path, WITHOUT_COUNTS "DROP TABLE runner_submissions; PRAGMA user_version = 1");
     assert_ok(open_wait(path, 0, &store));
     assert_ok(store_list(&test_ctx, store, &(struct store_query){0}, &runs, &test_err));
     assert_int_equal(runs.len, 1);
+    assert_int_equal(runs.total, 1);
     assert_ok(store_waiting(&test_ctx, store, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 0);
 }
@@ -182,10 +187,11 @@ static void what_an_older_store_has_is_held_by_nobody(void **state)
 
     (void)state;
     make_store(1);
-    sql(path, "ALTER TABLE runner_submissions DROP COLUMN held_by; PRAGMA user_version = 2; "
-              "INSERT INTO runner_submissions (run, taken_by, options, file) "
-              "SELECT key, '', '{}', 'x' FROM runner_runs; "
-              "UPDATE runner_runs SET state = 'pending'");
+    sql(path, WITHOUT_COUNTS
+        "ALTER TABLE runner_submissions DROP COLUMN held_by; PRAGMA user_version = 2; "
+        "INSERT INTO runner_submissions (run, taken_by, options, file) "
+        "SELECT key, '', '{}', 'x' FROM runner_runs; "
+        "UPDATE runner_runs SET state = 'pending'");
     assert_ok(open_wait(path, 0, &store));
     assert_ok(store_waiting(&test_ctx, store, 0, &waiting, &test_err));
     assert_int_equal(waiting.len, 1);

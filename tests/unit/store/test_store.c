@@ -421,6 +421,59 @@ static void lists_are_of_states_and_origins(void **state)
     assert_int_equal(counts[STATE_CANCELLED], 0);
 }
 
+/* What is kept of each state, and of all, against what is there. */
+static void assert_totals(int64_t all)
+{
+    int64_t counts[STATE_COUNT], kept, counted;
+
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    listed(QUERY(.limit = 1), &kept);
+    assert_int_equal(kept, all);
+    for (int i = 0; i < STATE_COUNT; i++) {
+        listed(QUERY(.states = STORE_STATE(i), .limit = 1), &kept);
+        listed(QUERY(.states = STORE_STATE(i), .origin = "exec", .limit = 1), &counted);
+        assert_int_equal(kept, counted);
+        assert_int_equal(counts[i], counted);
+        all -= kept;
+    }
+    assert_int_equal(all, 0);
+}
+
+static void totals_are_of_what_is_there(void **state)
+{
+    enum { MANY = 300 };
+    struct store_run run = a_run("run000", "n", 1);
+    const char *ids[] = {"run000", "run001", "run002", "nobody"};
+    int64_t total;
+    struct store_change changes[] = {
+        {.id = "run000", .run = &run},
+        {.id = "run003", .run = &run},
+        {.id = "run004"},
+        {.id = "run005", .run = &run, .version = 7}, /* stale */
+    };
+
+    (void)state;
+    assert_totals(0);
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "run%03d", i);
+        add(id, "n", i);
+    }
+    assert_totals(MANY);
+    run.state = STATE_FAILED;
+    assert_ok(store_write(&test_ctx, store, changes, 4, &test_err));
+    assert_error(store_add(&test_ctx, store, &run, &test_err), ERR_CONFLICT);
+    assert_totals(MANY);
+    run.state = STATE_SUCCEEDED;
+    assert_ok(store_write(&test_ctx, store, changes, 1, &test_err));
+    assert_ok(store_delete(&test_ctx, store, ids, 4, NULL, &test_err));
+    assert_totals(MANY - 3);
+    listed(QUERY(.states = STORE_STATE(STATE_RUNNING) | STORE_STATE(STATE_FAILED), .limit = 1),
+           &total);
+    assert_int_equal(total, MANY - 3);
+}
+
 static void a_search_is_plain_text(void **state)
 {
     static const struct {
@@ -545,6 +598,7 @@ int main(void)
         EACH(ids_are_found_by_their_beginning),
         EACH(lists_are_the_newest_first),
         EACH(lists_are_of_states_and_origins),
+        EACH(totals_are_of_what_is_there),
         EACH(a_search_is_plain_text),
         EACH(deleted_runs_leave_nothing),
         EACH(what_is_too_much),

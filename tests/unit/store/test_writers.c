@@ -10,7 +10,7 @@
 #include "store/store.h"
 #include "tests/unit/fixture/stores.h"
 
-enum { WRITERS = 4, EACH = 25, KILLS = 12 };
+enum { WRITERS = 4, EACH = 40, KILLS = 12 };
 
 static char place[256];
 
@@ -65,10 +65,13 @@ static int append_next(struct store *store, const char *id, struct err *err)
     return err->code == ERR_CONFLICT ? 0 : -1;
 }
 
-/* One of those who write at once: adds runs of its own, and to the run that all have. */
+/* One of those who write at once: adds runs of its own, that succeed, and to the run that all have.
+ */
 static int write_much(struct store *store, int number, struct err *err)
 {
     struct store_run run = {.name = "n"};
+    const struct store_run end = {.name = "n", .state = STATE_SUCCEEDED};
+    struct store_change change = {.run = &end};
     char id[64];
 
     run.id = "shared";
@@ -82,8 +85,9 @@ static int write_much(struct store *store, int number, struct err *err)
         if (status == 0)
             continue;
         snprintf(id, sizeof(id), "run-%d-%d", number, i++);
-        run.id = id;
-        if (store_add(&test_ctx, store, &run, err) < 0)
+        change.id = run.id = id;
+        if (store_add(&test_ctx, store, &run, err) < 0 ||
+            store_append(&test_ctx, store, &change, err) < 0)
             return -1;
     }
     return 0;
@@ -112,11 +116,15 @@ static void assert_all_written(void)
 {
     CLEANUP_STORE struct store *store = NULL;
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
+    int64_t counts[STATE_COUNT];
 
     assert_ok(open_patiently(&store, &test_err));
     assert_ok(
         store_list(&test_ctx, store, &(struct store_query){.search = "run-"}, &runs, &test_err));
     assert_int_equal(runs.total, WRITERS * EACH);
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    assert_int_equal(counts[STATE_SUCCEEDED], WRITERS * EACH);
+    assert_int_equal(counts[STATE_PENDING], 1);
     assert_whole(store, "shared", WRITERS * EACH);
 }
 
