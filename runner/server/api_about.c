@@ -88,7 +88,7 @@ SERVER_HANDLER(about_openapi)
     (void)ctx;
     (void)server;
     (void)err;
-    answer_constant(request, response, text, size, "application/json", "\"" RUNNER_VERSION "\"");
+    answer_constant(request, response, text, size, "application/json", openapi_etag());
     return 0;
 }
 

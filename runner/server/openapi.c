@@ -1,4 +1,4 @@
-/* OPENAPI_FILE is given by the build. */
+/* OPENAPI_FILE and OPENAPI_HASH are given by the build. */
 #include "server/openapi.h"
 
 __asm__(".pushsection .rodata\n"
@@ -16,4 +16,9 @@ const char *openapi_text(size_t *ret_size)
 {
     *ret_size = (size_t)(openapi_end - openapi_begin);
     return openapi_begin;
+}
+
+const char *openapi_etag(void)
+{
+    return "\"" OPENAPI_HASH "\"";
 }

@@ -5,3 +5,5 @@
 #include <stddef.h>
 
 const char *openapi_text(size_t *ret_size);
+/* Of its content; with its quotes. */
+const char *openapi_etag(void);

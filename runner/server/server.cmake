@@ -17,6 +17,11 @@ runner_library(server DIR runner/server
 target_include_directories(server PRIVATE ${LIBWEBSOCKETS_INCLUDE_DIRS})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/runner/server/websockets.c PROPERTIES
   COMPILE_DEFINITIONS LIBWEBSOCKETS_NAME="${websockets_name}")
+set(openapi_file ${CMAKE_SOURCE_DIR}/runner/server/openapi.json)
+file(SHA256 ${openapi_file} openapi_hash)
+string(SUBSTRING ${openapi_hash} 0 16 openapi_hash)
+# Its hash is made when the build is set up.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${openapi_file})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/runner/server/openapi.c PROPERTIES
-  COMPILE_DEFINITIONS OPENAPI_FILE="${CMAKE_SOURCE_DIR}/runner/server/openapi.json"
-  OBJECT_DEPENDS ${CMAKE_SOURCE_DIR}/runner/server/openapi.json)
+  COMPILE_DEFINITIONS "OPENAPI_FILE=\"${openapi_file}\";OPENAPI_HASH=\"${openapi_hash}\""
+  OBJECT_DEPENDS ${openapi_file})

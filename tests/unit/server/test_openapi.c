@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "base/sha256.h"
 #include "server/inside.h"
 #include "server/openapi.h"
 
@@ -128,12 +129,29 @@ static void test_references(void **state)
     check_refs(document);
 }
 
+/* Who has an earlier one gets this one. */
+static void test_its_tag_is_of_its_content(void **state)
+{
+    struct sha256 hash;
+    char hex[SHA256_HEX_SIZE], expected[24];
+    size_t size;
+    const char *text = openapi_text(&size);
+
+    (void)state;
+    sha256_begin(&hash);
+    sha256_add(&hash, text, size);
+    sha256_hex(&hash, hex);
+    snprintf(expected, sizeof(expected), "\"%.16s\"", hex);
+    assert_string_equal(openapi_etag(), expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes_are_described),
         cmocka_unit_test(test_descriptions_have_routes),
         cmocka_unit_test(test_references),
+        cmocka_unit_test(test_its_tag_is_of_its_content),
     };
 
     return cmocka_run_group_tests(tests, load, drop);
