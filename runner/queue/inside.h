@@ -71,6 +71,12 @@ struct change {
     enum state state;
 };
 
+/* A server whose mark nobody holds any more. */
+struct gone {
+    char *mark;
+    int64_t begun; /* of the moment (store_moment) when that was first seen */
+};
+
 struct request; /* submit.c */
 
 struct queue {
@@ -103,8 +109,10 @@ struct queue {
     changes;                /* that the owner is to be told */
     struct strvec doubtful; /* submissions that failed, and may have been written */
     struct strvec late;     /* they wait, and a server that is gone may have begun them */
-    bool took;              /* rows may have been taken, or are held, by this server */
-    bool doubted;           /* and nobody knows whether one of them was */
+    VEC(struct gone)
+    gone;
+    bool took;    /* rows may have been taken, or are held, by this server */
+    bool doubted; /* and nobody knows whether one of them was */
     bool draining;
     bool closing;
     bool launcher_gone;
@@ -183,6 +191,7 @@ int queue_follow_wait_ms(const struct queue *queue);
 
 int queue_lock_owner(struct queue *queue, struct err *err);
 void queue_unlock_owner(struct queue *queue);
+void queue_release_gone(struct queue *queue);
 /* Finds what waits, and what servers have left that are gone. */
 int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err);
 /* Of the thread, or behind its end: submissions that were answered with an error must not run. */

@@ -271,6 +271,7 @@ void queue_close(struct queue *queue)
     strvec_release(&queue->late);
     order_release(&queue->order);
     queue_unlock_owner(queue);
+    queue_release_gone(queue);
     cleanup_fd(&queue->inotify_fd);
     cleanup_fd(&queue->wake_fd);
     cleanup_fd(&queue->submit_fd);

@@ -189,8 +189,13 @@ static int take_over_held(const struct ctx *ctx, struct queue *queue, const char
     queue->took = true;
     pthread_mutex_unlock(&queue->mu);
     if (store_pass_held(ctx, queue->store, (const char *const *)ids->items, ids->len, owner,
-                        queue->owner, &passed, err) < 0)
+                        queue->owner, &passed, err) < 0) {
+        /* The database may have done it, or be about to. */
+        pthread_mutex_lock(&queue->mu);
+        queue->doubted = true;
+        pthread_mutex_unlock(&queue->mu);
         return -1;
+    }
     for (size_t i = 0; queue->options.left && i < passed.len; i++)
         queue->options.left(queue->options.arg, passed.items[i]);
     return 0;
@@ -225,18 +230,74 @@ static int recover_held(const struct ctx *ctx, struct queue *queue, const struct
     return status;
 }
 
+/* --- marks of servers that are gone --- */
+
+void queue_release_gone(struct queue *queue)
+{
+    vec_foreach (struct gone *, gone, &queue->gone)
+        free(gone->mark);
+    vec_release(&queue->gone);
+}
+
+/* Needs mu. */
+static struct gone *find_gone(struct queue *queue, const char *mark)
+{
+    vec_foreach (struct gone *, gone, &queue->gone) {
+        if (strcmp(gone->mark, mark) == 0)
+            return gone;
+    }
+    return NULL;
+}
+
+/* Whether the store has all that this server has ever asked of it. */
+static bool is_settled(struct queue *queue, const char *mark, const struct store_moment *now)
+{
+    struct gone *gone;
+    bool settled;
+
+    pthread_mutex_lock(&queue->mu);
+    gone = find_gone(queue, mark);
+    if (!gone) {
+        vec_push(&queue->gone, ((struct gone){xstrdup(mark), now->begun}));
+        gone = &queue->gone.items[queue->gone.len - 1];
+    }
+    settled = gone->begun <= now->settled;
+    pthread_mutex_unlock(&queue->mu);
+    return settled;
+}
+
+/* Drops what has been forgotten, here or by another server. */
+static void keep_gone(struct queue *queue, const struct strvec *marks)
+{
+    pthread_mutex_lock(&queue->mu);
+    for (size_t i = queue->gone.len; i-- > 0;) {
+        struct gone *gone = &queue->gone.items[i];
+
+        if (strvec_has(marks, gone->mark))
+            continue;
+        free(gone->mark);
+        *gone = queue->gone.items[--queue->gone.len];
+    }
+    pthread_mutex_unlock(&queue->mu);
+}
+
 /* The marks of servers that were gone before the store was asked, and have nothing in it, go: one
- * that took a run meanwhile, and died, is not among them. */
+ * that took a run meanwhile, and died, is not among them. Nor is one whose last commit may still be
+ * on its way: what that brings would belong to nobody who can be told from a server elsewhere. */
 static int recover_from_servers(const struct ctx *ctx, struct queue *queue, struct err *err)
 {
     CLEANUP_STRVEC struct strvec gone = {0};
     CLEANUP_STRVEC struct strvec needed = {0};
+    struct store_moment now = {0};
 
     history_servers_gone(queue->history, &gone);
+    keep_gone(queue, &gone);
+    if (gone.len && store_moment(ctx, queue->store, &now, err) < 0)
+        return -1;
     if (recover_taken(ctx, queue, &needed, err) < 0 || recover_held(ctx, queue, &gone, err) < 0)
         return -1;
     for (size_t i = 0; i < gone.len; i++) {
-        if (!strvec_has(&needed, gone.items[i]))
+        if (is_settled(queue, gone.items[i], &now) && !strvec_has(&needed, gone.items[i]))
             history_server_forget(queue->history, gone.items[i]);
     }
     return 0;

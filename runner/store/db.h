@@ -1,5 +1,5 @@
 /* What the store asks of a database: statements with bound parameters in transactions. SQLite and
- * PostgreSQL implement it; the statements are the same but for what `contains` names.
+ * PostgreSQL implement it; the statements are the same but for what its db_ops name.
  *
  * Threads: one at a time; store.c sees to that. */
 #pragma once
@@ -56,6 +56,7 @@ static inline bool db_mode_writes(enum db_mode mode)
 
 struct db_ops {
     const char *contains; /* the function of (text, part) that is more than 0 if it does */
+    const char *moment;   /* the statement that gives a store_moment (store/submissions.h) */
     /* Returns the number of rows, -1 on failure. Only inside of a body. */
     int64_t (*run)(const struct ctx *ctx, struct db *db, const struct db_query *query,
                    struct err *err);

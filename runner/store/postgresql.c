@@ -103,6 +103,8 @@ static void close_db(struct db *base)
 
 static const struct db_ops ops = {
     .contains = "strpos",
+    /* A number of its own, behind all that were given; and the smallest of those that go on. */
+    .moment = "SELECT txid_current(), txid_snapshot_xmin(txid_current_snapshot())",
     .run = run,
     .transact = transact,
     .close = close_db,

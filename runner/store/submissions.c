@@ -236,6 +236,29 @@ int store_pass_held(const struct ctx *ctx, struct store *store, const char *cons
     return status;
 }
 
+/* --- what is on its way --- */
+
+static int take_moment(void *arg, const struct db_value *row, struct err *err)
+{
+    (void)err;
+    *(struct store_moment *)arg = (struct store_moment){row[0].number, row[1].number};
+    return 0;
+}
+
+static int moment_body(const struct ctx *ctx, struct db *db, void *arg, bool again, struct err *err)
+{
+    const struct db_query query = {.sql = db->ops->moment, .row = take_moment, .arg = arg};
+
+    (void)again;
+    return db->ops->run(ctx, db, &query, err) < 0 ? -1 : 0;
+}
+
+int store_moment(const struct ctx *ctx, struct store *store, struct store_moment *ret,
+                 struct err *err)
+{
+    return store_work(ctx, store, DB_READ, moment_body, ret, err);
+}
+
 /* --- one of them --- */
 
 struct passing {

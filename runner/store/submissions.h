@@ -96,3 +96,14 @@ int store_held(const struct ctx *ctx, struct store *store, struct store_runs *re
 int store_pass_held(const struct ctx *ctx, struct store *store, const char *const *ids,
                     size_t count, const char *from, const char *to, struct strvec *ret,
                     struct err *err) __attribute__((warn_unused_result));
+
+/* A database may come to do what a process has asked of it that is gone, and was there when others
+ * looked last: a commit that is on its way. What was asked before one moment is in the store, or
+ * never will be, at any later one whose `settled` is not less than the `begun` of the first. */
+struct store_moment {
+    int64_t begun;
+    int64_t settled;
+};
+
+int store_moment(const struct ctx *ctx, struct store *store, struct store_moment *ret,
+                 struct err *err) __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
  * cancelled. What was answered with an error does not run; everything else does, once. */
 #include "tests/unit/queue/rig.h"
 
+#include <libpq-fe.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -326,12 +327,55 @@ static void a_database_that_stands_still(void **state)
     ctx_release(&submitter.ctx);
 }
 
+/* --- a commit that comes later than the next server --- */
+
+static bool mark_is_there(const char *name)
+{
+    CLEANUP_STRVEC struct strvec gone = {0};
+
+    history_servers_gone(history, &gone);
+    return strvec_has(&gone, name);
+}
+
+/* A server has died behind its last commit, which the database has not come to. */
+static void what_a_server_that_is_gone_did_late(void **state)
+{
+    const struct store_run run = {.id = "late", .client = "c", .submitted_ms = 1};
+    struct store_submission submission = {.run = &run,
+                                          .file = "late",
+                                          .options = "{}",
+                                          .taken_by = "elsewhere"};
+    CLEANUP_STORE_RUNS struct store_runs held = {0};
+    PGconn *dying = PQconnectdb(stores_place());
+    int mark = history_server_begin(history, "dying", &test_err);
+
+    (void)state;
+    assert_true(mark >= 0);
+    assert_ok(store_submit(&test_ctx, history->store, &submission, 1, &test_err));
+    PQclear(PQexec(dying,
+                   "BEGIN; UPDATE runner_submissions SET taken_by = 'dying', held_by = 'dying'"));
+    close(mark);
+    open_queue(NULL);
+    assert_ok(queue_recover(&test_ctx, queue, &test_err));
+    assert_true(mark_is_there("dying"));
+    PQclear(PQexec(dying, "COMMIT"));
+    PQfinish(dying);
+    assert_ok(queue_recover(&test_ctx, queue, &test_err));
+    await_starts("late", 1);
+    assert_true(strvec_has(&fake.left, "late"));
+    assert_ok(store_held(&test_ctx, history->store, &held, &test_err));
+    assert_string_equal(held.items[0].owner, queue->owner);
+    while (mark_is_there("dying"))
+        assert_ok(queue_recover(&test_ctx, queue, &test_err));
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         EACH(what_was_answered_with_an_error_does_not_run),
         EACH(a_database_that_stands_still),
+        EACH(what_a_server_that_is_gone_did_late),
         EACH(a_database_that_comes_back),
     };
 
