@@ -61,13 +61,13 @@ static const struct remote *find_container(struct kubernetes_place *place)
     json_t *pod = pod_object(place->tracked, &gone);
 
     for (size_t i = 0; i < place->container_count && !found; i++) {
-        const struct place_container *container = &place->containers[i];
+        struct place_container *container = &place->containers[i];
         struct verdict verdict;
 
         verdict_of(pod, gone, container->pod.name, &verdict);
         if (!container->service_name &&
             (verdict.kind == VERDICT_RUNNING ||
-             (verdict.kind == VERDICT_COMING && lanes_met(place, container))))
+             (verdict.kind == VERDICT_COMING && lane_pool_met(&container->lanes))))
             found = &container->reach.remote;
     }
     json_decref(pod);

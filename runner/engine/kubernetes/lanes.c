@@ -10,8 +10,6 @@
 enum {
     THREAD_STACK = 512 * 1024,
     LOOK_MS = LANE_RENEW_MS / 2,
-    MOVES_MAX = 16,
-    KEEP_MS = 5000,      /* for one lane, which its user may be waiting for */
     EARLY_MS = 200,      /* from the node to the first attempt; no container is faster */
     EARLY_END_MS = 2500, /* to the last */
     ANSWER_LOOK_MS = 10,
@@ -35,38 +33,20 @@ static int start_relay(const struct ctx *ctx, const struct place_container *cont
     return remote_do(ctx, &container->reach.remote, &program, err);
 }
 
-/* In use by the caller. */
-static int add_lane(struct kubernetes_place *place, struct place_container *container,
-                    const char *directory, struct lane **ret, struct err *err)
+static int make_lane_once(const struct ctx *ctx, struct place_container *container,
+                          struct lane **ret, struct err *err)
 {
-    if (lane_new(&container->reach.remote, directory, ret, err) < 0)
-        return -1;
-    (*ret)->used = true;
-    pthread_mutex_lock(&place->mu);
-    (*ret)->next = container->lanes;
-    container->lanes = *ret;
-    pthread_mutex_unlock(&place->mu);
-    return 0;
-}
+    unsigned number = lane_pool_number(&container->lanes);
+    CLEANUP_FREE char *directory = directory_of(container, number);
 
-static int make_lane_once(const struct ctx *ctx, struct kubernetes_place *place,
-                          struct place_container *container, struct lane **ret, struct err *err)
-{
-    CLEANUP_FREE char *directory = NULL;
-    unsigned number;
-
-    pthread_mutex_lock(&place->mu);
-    number = container->lane_count++;
-    pthread_mutex_unlock(&place->mu);
-    directory = directory_of(container, number);
     if (number && start_relay(ctx, container, directory, err) < 0)
         return -1;
-    return add_lane(place, container, directory, ret, err);
+    return lane_pool_add(&container->lanes, directory, ret, err);
 }
 
 /* A relay that was started although its answer was lost ends by itself, as nobody comes. */
-static int make_lane(const struct ctx *ctx, struct kubernetes_place *place,
-                     struct place_container *container, struct lane **ret, struct err *err)
+static int make_lane(const struct ctx *ctx, struct place_container *container, struct lane **ret,
+                     struct err *err)
 {
     struct err why = ERR_INIT;
     struct retry retry;
@@ -74,7 +54,7 @@ static int make_lane(const struct ctx *ctx, struct kubernetes_place *place,
 
     kubernetes_retry_init(&retry);
     do {
-        result = make_lane_once(ctx, place, container, ret, &why);
+        result = make_lane_once(ctx, container, ret, &why);
     } while (result < 0 && kubernetes_again(ctx, &retry, &why));
     if (result < 0 && err)
         *err = why;
@@ -83,55 +63,13 @@ static int make_lane(const struct ctx *ctx, struct kubernetes_place *place,
 
 /* --- using --- */
 
-static struct lane *find_free(struct kubernetes_place *place, struct place_container *container)
+int lanes_take(const struct ctx *ctx, struct place_container *container, struct lane **ret,
+               struct err *err)
 {
-    struct lane *lane;
-
-    pthread_mutex_lock(&place->mu);
-    for (lane = container->lanes; lane && (lane->used || lane->broken);)
-        lane = lane->next;
-    if (lane)
-        lane->used = true;
-    pthread_mutex_unlock(&place->mu);
-    return lane;
-}
-
-static void set_free(struct kubernetes_place *place, struct lane *lane, bool reusable)
-{
-    pthread_mutex_lock(&place->mu);
-    lane->used = false;
-    lane->broken = lane->broken || !reusable;
-    pthread_mutex_unlock(&place->mu);
-}
-
-bool lanes_met(struct kubernetes_place *place, const struct place_container *container)
-{
-    bool met = false;
-
-    pthread_mutex_lock(&place->mu);
-    for (const struct lane *lane = container->lanes; lane && !met; lane = lane->next)
-        met = lane->met;
-    pthread_mutex_unlock(&place->mu);
-    return met;
-}
-
-int lanes_take(const struct ctx *ctx, struct kubernetes_place *place,
-               struct place_container *container, struct lane **ret, struct err *err)
-{
-    *ret = find_free(place, container);
-    if (!*ret && make_lane(ctx, place, container, ret, err) < 0)
+    *ret = lane_pool_find(&container->lanes);
+    if (!*ret && make_lane(ctx, container, ret, err) < 0)
         return -1;
-    if (gate_enter(ctx, &(*ret)->busy, err) < 0) {
-        set_free(place, *ret, true);
-        return -1;
-    }
-    return 0;
-}
-
-void lanes_give(struct kubernetes_place *place, struct lane *lane, bool reusable)
-{
-    gate_leave(&lane->busy);
-    set_free(place, lane, reusable);
+    return lane_pool_enter(ctx, &container->lanes, *ret, err);
 }
 
 /* --- keeping --- */
@@ -161,23 +99,24 @@ static int64_t due_first(struct kubernetes_place *place, const struct place_cont
     return now > place->node_ms + EARLY_MS ? now : place->node_ms + EARLY_MS;
 }
 
-/* Until it has nothing more to say. Returns when to look again. */
-static int64_t keep_lane(struct kubernetes_place *place, const struct place_container *container,
-                         struct lane *lane)
+struct keeping {
+    struct kubernetes_place *place;
+    struct place_container *container;
+    int64_t due; /* when to look again */
+};
+
+/* Returns when to look again. */
+static int64_t keep_lane(const struct ctx *ctx, const struct keeping *keeping, struct lane *lane)
 {
+    struct kubernetes_place *place = keeping->place;
     bool met = lane->met;
-    int64_t due = met ? 0 : due_first(place, container, lane);
+    int64_t due = met ? 0 : due_first(place, keeping->container, lane);
     struct err err = ERR_INIT;
-    enum lane_move move = LANE_MOVED;
-    struct ctx ctx;
+    enum lane_move move;
 
     if (due > clock_monotonic_ms())
         return due;
-    ctx_init(&ctx, &place->background);
-    ctx_set_timeout(&ctx, KEEP_MS, "lane");
-    for (int i = 0; i < MOVES_MAX && move == LANE_MOVED; i++)
-        move = lane_move(&ctx, lane, true, &err);
-    ctx_release(&ctx);
+    move = lane_keep(ctx, lane, &err);
     if (!met && lane->met)
         pod_nudge(place->tracked);
     if (move == LANE_AWAY)
@@ -187,45 +126,29 @@ static int64_t keep_lane(struct kubernetes_place *place, const struct place_cont
         return clock_monotonic_ms() + ANSWER_LOOK_MS;
     if (move == LANE_FAILED && !ctx_done(&place->background) && err.code != ERR_TIMEOUT) {
         log_debug("kubernetes", "%s: %s", lane->remote->name, err.message);
-        set_free(place, lane, false);
+        lane_pool_break(&keeping->container->lanes, lane);
         return INT64_MAX;
     }
     return lane->renewed_ms + LANE_RENEW_MS;
 }
 
-/* The one behind `after`; lanes are only ever put in front. */
-static struct lane *next_kept(struct kubernetes_place *place, struct place_container *container,
-                              const struct lane *after)
+static void keep(const struct ctx *ctx, void *arg, struct lane *lane)
 {
-    struct lane *lane;
+    struct keeping *keeping = arg;
+    int64_t again = keep_lane(ctx, keeping, lane);
 
-    pthread_mutex_lock(&place->mu);
-    lane = after ? after->next : container->lanes;
-    while (lane && (lane->used || lane->broken))
-        lane = lane->next;
-    pthread_mutex_unlock(&place->mu);
-    return lane;
+    keeping->due = again < keeping->due ? again : keeping->due;
 }
 
 static int64_t keep_all(struct kubernetes_place *place)
 {
-    int64_t due = clock_monotonic_ms() + LOOK_MS;
+    struct keeping keeping = {.place = place, .due = clock_monotonic_ms() + LOOK_MS};
 
     for (size_t i = 0; i < place->container_count; i++) {
-        struct place_container *container = &place->containers[i];
-
-        for (struct lane *lane = next_kept(place, container, NULL); lane;
-             lane = next_kept(place, container, lane)) {
-            int64_t again;
-
-            if (gate_enter_within(&place->background, &lane->busy, 0, NULL) <= 0)
-                continue;
-            again = keep_lane(place, container, lane);
-            gate_leave(&lane->busy);
-            due = again < due ? again : due;
-        }
+        keeping.container = &place->containers[i];
+        lane_pool_keep(&place->background, &keeping.container->lanes, keep, &keeping);
     }
-    return due;
+    return keeping.due;
 }
 
 static void *keeper_main(void *arg)
@@ -259,11 +182,11 @@ static void add_first_lanes(struct kubernetes_place *place)
         CLEANUP_FREE char *directory = directory_of(container, 0);
         struct lane *lane;
 
-        if (container->service_name || container->lane_count)
+        if (container->service_name || container->lanes.numbers)
             continue;
-        container->lane_count = 1;
-        if (add_lane(place, container, directory, &lane, NULL) == 0)
-            set_free(place, lane, true);
+        (void)lane_pool_number(&container->lanes);
+        if (lane_pool_add(&container->lanes, directory, &lane, NULL) == 0)
+            lane_pool_put(&container->lanes, lane);
     }
 }
 
@@ -293,7 +216,7 @@ void lanes_stop(struct kubernetes_place *place)
 void lanes_quit(const struct ctx *ctx, struct kubernetes_place *place)
 {
     for (size_t i = 0; i < place->container_count; i++) {
-        for (struct lane *lane = place->containers[i].lanes; lane; lane = lane->next)
+        for (struct lane *lane = place->containers[i].lanes.lanes; lane; lane = lane->next)
             lane_quit(ctx, lane);
     }
 }

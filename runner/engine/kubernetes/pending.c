@@ -16,7 +16,7 @@ enum {
 
 struct wait {
     struct kubernetes_place *place;
-    const struct place_container *container;
+    struct place_container *container;
     struct output *output;
     int64_t begun_ms;
     int64_t scheduled_ms; /* when it had a node; 0: it has none */
@@ -169,7 +169,7 @@ static int look(struct wait *wait, struct exit_record *ret, struct err *err)
     if (!wait->scheduled_ms && has_node(pod))
         wait->scheduled_ms = clock_monotonic_ms();
     verdict_of(pod, gone, wait->container->pod.name, &wait->verdict);
-    if (wait->verdict.kind == VERDICT_COMING && lanes_met(wait->place, wait->container))
+    if (wait->verdict.kind == VERDICT_COMING && lane_pool_met(&wait->container->lanes))
         wait->verdict.kind = VERDICT_RUNNING;
     result = judge(wait, ret, err);
     json_decref(pod);
@@ -177,8 +177,8 @@ static int look(struct wait *wait, struct exit_record *ret, struct err *err)
 }
 
 int pending_await(const struct ctx *ctx, struct kubernetes_place *place,
-                  const struct place_container *container, struct output *output,
-                  struct exit_record *ret, struct err *err)
+                  struct place_container *container, struct output *output, struct exit_record *ret,
+                  struct err *err)
 {
     struct wait wait = {.place = place,
                         .container = container,

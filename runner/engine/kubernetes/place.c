@@ -31,12 +31,7 @@ static void release(struct kubernetes_place *place)
     for (size_t i = 0; i < place->container_count; i++) {
         struct place_container *container = &place->containers[i];
 
-        while (container->lanes) {
-            struct lane *lane = container->lanes;
-
-            container->lanes = lane->next;
-            lane_free(lane);
-        }
+        lane_pool_release(&container->lanes);
         json_decref((json_t *)container->pod.kubernetes);
         strmap_release(&container->environment);
         free(container->key);
@@ -44,7 +39,6 @@ static void release(struct kubernetes_place *place)
     gate_release(&place->making);
     gate_release(&place->filling);
     ctx_release(&place->background);
-    pthread_mutex_destroy(&place->mu);
     strmap_release(&place->secrets);
     json_decref(place->pulls.auths);
     json_decref(place->kubernetes);
@@ -110,6 +104,7 @@ static int add_expected(struct kubernetes_place *place, const struct runnable *r
     if (runnable->service)
         container->service_name =
             arena_strndup(&place->arena, runnable->service->name, strlen(runnable->service->name));
+    lane_pool_init(&container->lanes, &container->reach.remote);
     place->container_count++;
     return 0;
 }
@@ -166,7 +161,6 @@ int kubernetes_place_open(const struct ctx *ctx, struct engine_instance *opaque,
     place->instance = instance;
     place->making.event_fd = place->filling.event_fd = -1;
     place->background.cancel.event_fd = -1;
-    pthread_mutex_init(&place->mu, NULL);
     copy_options(place, options);
     if (gate_init(&place->making, 1, err) < 0 || gate_init(&place->filling, 1, err) < 0 ||
         ctx_init_root(&place->background, NULL, err) < 0 ||
@@ -525,11 +519,11 @@ static int run_step(const struct ctx *ctx, struct kubernetes_place *place,
     if (runnable->placed_count && files_place(ctx, &container->reach.remote, runnable->placed,
                                               runnable->placed_count, err) < 0)
         return err_wrap(err, "cannot place %s", runnable->placed[0].path);
-    if (lanes_take(ctx, place, container, &lane, err) < 0)
+    if (lanes_take(ctx, container, &lane, err) < 0)
         return -1;
     result =
         kubernetes_session_run(ctx, place, container, lane, runnable, output, &reusable, ret, err);
-    lanes_give(place, lane, reusable);
+    lane_pool_give(&container->lanes, lane, reusable);
     return result;
 }
 

@@ -13,7 +13,7 @@
 #include "engine/kubernetes/container.h"
 #include "engine/kubernetes/instance.h"
 #include "engine/kubernetes/shape.h"
-#include "engine/remote/lane.h"
+#include "engine/remote/lane_pool.h"
 
 struct place_container {
     struct pod_container pod;  /* strings belong to the place's arena */
@@ -23,8 +23,7 @@ struct place_container {
     int64_t pull_timeout_ms;
     bool leased;                   /* lease.h */
     struct container_remote reach; /* once the pod has its name */
-    struct lane *lanes;            /* guarded by the place's mu; only added to */
-    unsigned lane_count;
+    struct lane_pool lanes;
 };
 
 struct kubernetes_place {
@@ -69,7 +68,6 @@ struct kubernetes_place {
     int64_t node_ms;      /* when the keeper saw that the pod has a node; 0: not yet */
     int64_t lease_due_ms; /* when it renews that of the services; 0: none has been seen to run */
     bool keeping;
-    pthread_mutex_t mu;
 };
 
 int kubernetes_place_open(const struct ctx *ctx, struct engine_instance *instance,

@@ -160,7 +160,7 @@ static bool terminate(const struct remote *remote)
 }
 
 static void end_service(const struct ctx *ctx, struct kubernetes_place *place,
-                        const struct place_container *container, int64_t grace_ms,
+                        struct place_container *container, int64_t grace_ms,
                         struct exit_record *ret)
 {
     CLEANUP_CTX struct ctx grace;
@@ -173,7 +173,7 @@ static void end_service(const struct ctx *ctx, struct kubernetes_place *place,
 }
 
 static int run(const struct ctx *ctx, struct kubernetes_place *place,
-               const struct place_container *container, const struct runnable *service,
+               struct place_container *container, const struct runnable *service,
                struct exit_record *ret, struct err *err)
 {
     struct verdict verdict;

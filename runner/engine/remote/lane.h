@@ -36,9 +36,9 @@ struct lane {
     const struct remote *remote; /* borrowed */
     char *directory;             /* of its relay */
     struct gate busy;            /* held by who moves it */
-    bool used;     /* by a step; guarded, as the next two and `next`, by the place's mu */
+    bool used;     /* by a step; guarded, as the next two and `next`, by its pool (lane_pool.h) */
     bool broken;   /* not to be used any more */
-    bool quitting; /* told to end when it was given back, which may not have been sent */
+    bool quitting; /* told to end, which may not have been sent; set by who gives it back */
     struct channel channel;
     lane_sink_fn *sink;
     void *sink_arg;

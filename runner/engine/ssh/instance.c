@@ -52,7 +52,7 @@ int ssh_instance_probe(const struct ctx *ctx, struct engine_instance *opaque, st
                        struct err *err)
 {
     struct ssh_instance *instance = (struct ssh_instance *)opaque;
-    const struct machine_base *base;
+    struct machine_base *base;
 
     if (machine_ensure(ctx, &instance->machine, &base, err) < 0)
         return -1;

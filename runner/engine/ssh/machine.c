@@ -10,8 +10,6 @@
 
 enum {
     THREAD_STACK = 256 * 1024,
-    KEEP_MS = 5000, /* for one lane, which its user may be waiting for */
-    MOVES_MAX = 16,
     QUIT_MS = 15000, /* for everything there to end */
 };
 
@@ -89,26 +87,19 @@ static char *line_behind(const char *text, const char *mark, const char **ret_ne
     return xstrndup(found, len);
 }
 
-static int add_lane(const struct machine_base *base, unsigned number, bool used, struct lane **ret,
-                    struct err *err)
+/* In use by the caller. */
+static int add_lane(struct machine_base *base, unsigned number, struct lane **ret, struct err *err)
 {
     CLEANUP_FREE char *directory = xasprintf("%s/%u", base->directory, number);
-    struct machine *machine = base->machine;
 
-    if (lane_new(&base->remote, directory, ret, err) < 0)
-        return -1;
-    (*ret)->used = used;
-    pthread_mutex_lock(&machine->mu);
-    (*ret)->next = machine->lanes;
-    machine->lanes = *ret;
-    pthread_mutex_unlock(&machine->mu);
-    return 0;
+    return lane_pool_add(&base->lanes, directory, ret, err);
 }
 
 static void free_base(struct machine_base *base)
 {
     if (!base)
         return;
+    lane_pool_release(&base->lanes);
     free(base->directory);
     free(base->helper);
     free(base->home);
@@ -184,58 +175,50 @@ static int make(const struct ctx *ctx, struct machine *machine, struct err *err)
 
     base->remote = (struct remote){.ops = &machine_ops, .name = machine->name};
     base->machine = machine;
-    if (bring_what_fits(ctx, machine, base, err) < 0 ||
-        (!base->plain && add_lane(base, 0, false, &lane, err) < 0))
+    lane_pool_init(&base->lanes, &base->remote);
+    if (bring_what_fits(ctx, machine, base, err) < 0)
         return -1;
-    base->next = machine->bases;
+    if (!base->plain) {
+        if (add_lane(base, lane_pool_number(&base->lanes), &lane, err) < 0)
+            return -1;
+        lane_pool_put(&base->lanes, lane);
+    }
     machine->base_count++;
-    machine->base = machine->bases = steal_ptr(&base);
+    machine->base = base;
+    pthread_mutex_lock(&machine->mu);
+    base->next = machine->bases;
+    machine->bases = steal_ptr(&base);
+    pthread_mutex_unlock(&machine->mu);
     return 0;
 }
 
 /* --- keeping the lanes that nobody uses --- */
 
-static void keep_lane(struct machine *machine, struct lane *lane)
+static void keep_lane(const struct ctx *ctx, void *arg, struct lane *lane)
 {
-    enum lane_move move = LANE_MOVED;
+    struct machine_base *base = arg;
+    struct machine *machine = base->machine;
     struct err err = ERR_INIT;
-    bool ended;
-    struct ctx ctx;
+    enum lane_move move = lane_keep(ctx, lane, &err);
+    bool ended = lane->channel.quit && move >= LANE_IDLE && lane_await_end(ctx, lane);
 
-    ctx_init(&ctx, &machine->background);
-    ctx_set_timeout(&ctx, KEEP_MS, "lane");
-    for (int i = 0; i < MOVES_MAX && move == LANE_MOVED; i++)
-        move = lane_move(&ctx, lane, true, &err);
-    ended = lane->channel.quit && move >= LANE_IDLE && lane_await_end(&ctx, lane);
-    ctx_release(&ctx);
     if ((ended || (move == LANE_FAILED && err.code != ERR_TIMEOUT) ||
          (move == LANE_AWAY && lane->unreachable) || channel_ended(&lane->channel)) &&
         !ctx_done(&machine->background)) {
         log_debug("ssh", "%s: a relay has ended: %s", machine->name, lane->why.message);
-        pthread_mutex_lock(&machine->mu);
-        lane->broken = true;
-        lane->quitting = false;
-        pthread_mutex_unlock(&machine->mu);
+        lane_pool_break(&base->lanes, lane);
     }
 }
 
-/* Nobody uses it, and it is to live on, or still to be told to end. */
-static bool is_to_be_kept(const struct lane *lane)
+/* What it begins with stays the rest of it: bases are only ever put in front. */
+static struct machine_base *all_bases(struct machine *machine)
 {
-    return !lane->used && (!lane->broken || lane->quitting);
-}
-
-/* The one behind `after`; lanes are only ever put in front. */
-static struct lane *next_idle(struct machine *machine, const struct lane *after)
-{
-    struct lane *lane;
+    struct machine_base *base;
 
     pthread_mutex_lock(&machine->mu);
-    lane = after ? after->next : machine->lanes;
-    while (lane && !is_to_be_kept(lane))
-        lane = lane->next;
+    base = machine->bases;
     pthread_mutex_unlock(&machine->mu);
-    return lane;
+    return base;
 }
 
 static void *keeper_main(void *arg)
@@ -243,12 +226,8 @@ static void *keeper_main(void *arg)
     struct machine *machine = arg;
 
     while (ctx_sleep(&machine->background, LANE_RENEW_MS / 2, NULL) == 0) {
-        for (struct lane *lane = next_idle(machine, NULL); lane; lane = next_idle(machine, lane)) {
-            if (gate_enter_within(&machine->background, &lane->busy, 0, NULL) <= 0)
-                continue;
-            keep_lane(machine, lane);
-            gate_leave(&lane->busy);
-        }
+        for (struct machine_base *base = all_bases(machine); base; base = base->next)
+            lane_pool_keep(&machine->background, &base->lanes, keep_lane, base);
     }
     return NULL;
 }
@@ -263,7 +242,7 @@ static void begin_keeping(struct machine *machine)
     pthread_attr_destroy(&attr);
 }
 
-int machine_ensure(const struct ctx *ctx, struct machine *machine, const struct machine_base **ret,
+int machine_ensure(const struct ctx *ctx, struct machine *machine, struct machine_base **ret,
                    struct err *err)
 {
     int result = 0;
@@ -298,30 +277,6 @@ int machine_forget(const struct ctx *ctx, const struct machine_base *base, struc
 
 /* --- using lanes --- */
 
-static struct lane *find_free(const struct machine_base *base)
-{
-    struct machine *machine = base->machine;
-    struct lane *lane;
-
-    pthread_mutex_lock(&machine->mu);
-    for (lane = machine->lanes;
-         lane && (lane->used || lane->broken || lane->remote != &base->remote);)
-        lane = lane->next;
-    if (lane)
-        lane->used = true;
-    pthread_mutex_unlock(&machine->mu);
-    return lane;
-}
-
-static void set_free(struct machine *machine, struct lane *lane, bool reusable)
-{
-    pthread_mutex_lock(&machine->mu);
-    lane->used = false;
-    lane->quitting = lane->channel.quit;
-    lane->broken = lane->broken || !reusable;
-    pthread_mutex_unlock(&machine->mu);
-}
-
 char *machine_unique_name(struct machine *machine)
 {
     unsigned number;
@@ -333,19 +288,16 @@ char *machine_unique_name(struct machine *machine)
 }
 
 /* 1, with an error: there is no helper any more to run it. */
-static int make_lane(const struct ctx *ctx, const struct machine_base *base, struct lane **ret,
+static int make_lane(const struct ctx *ctx, struct machine_base *base, struct lane **ret,
                      struct err *err)
 {
     struct machine *machine = base->machine;
     CLEANUP_BUF struct buf messages = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
     CLEANUP_BUF struct buf command = BUF_INIT;
-    unsigned number;
+    unsigned number = lane_pool_number(&base->lanes);
     int code;
 
-    pthread_mutex_lock(&machine->mu);
-    number = ++machine->lane_count;
-    pthread_mutex_unlock(&machine->mu);
     buf_addf(&command, "exec ");
     machine_quote(&command, base->helper);
     buf_addf(&command, " lane ");
@@ -362,30 +314,24 @@ static int make_lane(const struct ctx *ctx, const struct machine_base *base, str
     if (code != 0)
         return err_set(err, ERR_SYSTEM, "%s",
                        messages.len ? messages.data : "the helper does not run");
-    return add_lane(base, number, true, ret, err);
+    return add_lane(base, number, ret, err);
 }
 
-int machine_take_lane(const struct ctx *ctx, const struct machine_base *base, bool fresh,
+int machine_take_lane(const struct ctx *ctx, struct machine_base *base, bool fresh,
                       struct lane **ret, struct err *err)
 {
     int result = 0;
 
-    *ret = fresh ? NULL : find_free(base);
+    *ret = fresh ? NULL : lane_pool_find(&base->lanes);
     if (!*ret)
         result = make_lane(ctx, base, ret, err);
-    if (result != 0)
-        return result;
-    if (gate_enter(ctx, &(*ret)->busy, err) < 0) {
-        set_free(base->machine, *ret, true);
-        return -1;
-    }
-    return 0;
+    return result != 0 ? result : lane_pool_enter(ctx, &base->lanes, *ret, err);
 }
 
-void machine_give_lane(struct machine *machine, struct lane *lane, bool reusable)
+void machine_give_lane(struct machine_base *base, struct lane *lane, bool reusable)
 {
-    gate_leave(&lane->busy);
-    set_free(machine, lane, reusable);
+    lane->quitting = lane->channel.quit;
+    lane_pool_give(&base->lanes, lane, reusable);
 }
 
 /* --- the whole --- */
@@ -442,11 +388,17 @@ static bool all_have_ended(const struct ctx *ctx, const struct machine_base *bas
 {
     bool ended = true;
 
-    for (struct lane *lane = base->machine->lanes; lane; lane = lane->next) {
-        if (lane->remote == &base->remote)
-            ended = lane_await_end(ctx, lane) && ended;
-    }
+    for (struct lane *lane = base->lanes.lanes; lane; lane = lane->next)
+        ended = lane_await_end(ctx, lane) && ended;
     return ended;
+}
+
+static void quit_all(const struct ctx *ctx, const struct machine_base *base)
+{
+    for (struct lane *lane = base->lanes.lanes; lane; lane = lane->next) {
+        if (lane->command || lane_move(ctx, lane, false, NULL) >= LANE_IDLE)
+            lane_quit(ctx, lane);
+    }
 }
 
 static void end_lanes(struct machine *machine)
@@ -454,11 +406,8 @@ static void end_lanes(struct machine *machine)
     CLEANUP_CTX struct ctx ctx;
 
     ctx_init_cleanup(&ctx, QUIT_MS);
-    for (struct lane *lane = machine->lanes; lane; lane = lane->next) {
-        if (!lane->command && lane_move(&ctx, lane, false, NULL) < LANE_IDLE)
-            continue;
-        lane_quit(&ctx, lane);
-    }
+    for (const struct machine_base *base = machine->bases; base; base = base->next)
+        quit_all(&ctx, base);
     for (const struct machine_base *base = machine->bases; base; base = base->next) {
         if (!base->plain && !all_have_ended(&ctx, base) && !machine->keep)
             remove_directory(base);
@@ -471,19 +420,13 @@ void machine_release(struct machine *machine)
     if (machine->keeping)
         pthread_join(machine->keeper, NULL);
     end_lanes(machine);
-    while (machine->lanes) {
-        struct lane *lane = machine->lanes;
-
-        machine->lanes = lane->next;
-        lane_free(lane);
-    }
-    links_release(&machine->links);
     while (machine->bases) {
         struct machine_base *base = machine->bases;
 
         machine->bases = base->next;
         free_base(base);
     }
+    links_release(&machine->links);
     ctx_release(&machine->background);
     gate_release(&machine->making);
     pthread_mutex_destroy(&machine->mu);

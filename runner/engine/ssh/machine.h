@@ -1,5 +1,5 @@
 /* What a runner has on a host: connections, a private directory with the helper, and lanes to
- * relays that the helper runs there (engine/remote/lane.h).
+ * relays that the helper runs there (engine/remote/lane_pool.h).
  *
  * The directory is made by the same command that brings the helper and starts the first relay; from
  * then on the relays hold it, and the last of them to end removes it: when it is told to, or when
@@ -13,12 +13,12 @@
  * Threads: any; one of its own keeps the lanes alive that nobody uses. */
 #pragma once
 
-#include "engine/remote/lane.h"
+#include "engine/remote/lane_pool.h"
 #include "engine/ssh/links.h"
 
 struct machine;
 
-/* Where things are there. Does not change, and lives as long as the machine. */
+/* Where things are there. Does not change, but for the lanes, and lives as long as the machine. */
 struct machine_base {
     struct remote remote; /* what is started there */
     struct machine *machine;
@@ -27,6 +27,7 @@ struct machine_base {
     char *helper;    /* likewise */
     char *home;      /* where a login begins */
     char *uname;     /* "Linux x86_64"; NULL: unless plain, not asked */
+    struct lane_pool lanes;
     struct machine_base *next;
 };
 
@@ -36,17 +37,15 @@ struct machine {
     char *directory_name; /* of the first directory, without those that it is in */
     bool keep;            /* the directory stays */
 
-    struct gate making;         /* guards these: */
-    struct machine_base *base;  /* NULL: to be made */
-    struct machine_base *bases; /* all, the newest first */
+    struct gate making;        /* guards these: */
+    struct machine_base *base; /* NULL: to be made */
     unsigned base_count;
 
     struct ctx background;
     pthread_t keeper;
     bool keeping;
-    pthread_mutex_t mu; /* guards the lanes and: */
-    struct lane *lanes;
-    unsigned lane_count;
+    pthread_mutex_t mu;         /* guards: */
+    struct machine_base *bases; /* all, the newest first */
     unsigned place_count;
 };
 
@@ -59,7 +58,7 @@ void machine_release(struct machine *machine);
 
 /* Brings the helper, unless it is there, or finds that there is none for such a machine.
  * ERR_UNSUPPORTED: commands do not run there, or nothing that is brought. */
-int machine_ensure(const struct ctx *ctx, struct machine *machine, const struct machine_base **ret,
+int machine_ensure(const struct ctx *ctx, struct machine *machine, struct machine_base **ret,
                    struct err *err) __attribute__((warn_unused_result));
 /* What was brought is not there any more: the next machine_ensure() does it again. */
 int machine_forget(const struct ctx *ctx, const struct machine_base *base, struct err *err)
@@ -68,9 +67,9 @@ int machine_forget(const struct ctx *ctx, const struct machine_base *base, struc
 char *machine_unique_name(struct machine *machine);
 /* A lane that nobody else uses, or, if `fresh`, has used before; of a base that is not plain. 1,
  * with an error: the base is gone. */
-int machine_take_lane(const struct ctx *ctx, const struct machine_base *base, bool fresh,
+int machine_take_lane(const struct ctx *ctx, struct machine_base *base, bool fresh,
                       struct lane **ret, struct err *err) __attribute__((warn_unused_result));
-void machine_give_lane(struct machine *machine, struct lane *lane, bool reusable);
+void machine_give_lane(struct machine_base *base, struct lane *lane, bool reusable);
 
 /* How a base starts commands (command.c, likewise what follows). */
 extern const struct remote_ops machine_ops;

@@ -221,7 +221,7 @@ static void look_at_lane(const struct ctx *ctx, struct lane *lane)
 
 /* `fresh`: by a lane that nobody has used yet. */
 static enum run_end run_there(const struct ctx *ctx, struct ssh_place *place,
-                              const struct machine_base *base, bool fresh,
+                              struct machine_base *base, bool fresh,
                               const struct runnable *runnable, struct output *output,
                               struct exit_record *ret, struct err *err)
 {
@@ -242,7 +242,7 @@ static enum run_end run_there(const struct ctx *ctx, struct ssh_place *place,
         return taken < 0 ? RUN_FAILED : RUN_GONE;
     look_at_lane(ctx, lane);
     result = run_over(ctx, lane, &moved.runnable, moved.home, output, &reusable, ret, err);
-    machine_give_lane(base->machine, lane, reusable);
+    machine_give_lane(base, lane, reusable);
     return result;
 }
 
@@ -254,7 +254,7 @@ static int run_somehow(const struct ctx *ctx, struct ssh_place *place,
     bool fresh = false, made_again = false;
 
     for (;;) {
-        const struct machine_base *base;
+        struct machine_base *base;
 
         err_clear(err);
         if (machine_ensure(ctx, &place->instance->machine, &base, err) < 0)
@@ -308,7 +308,7 @@ int ssh_place_check(const struct ctx *ctx, struct place *opaque, const struct ru
 {
     struct ssh_place *place = (struct ssh_place *)opaque;
     CLEANUP_MOVED struct moved moved = {0};
-    const struct machine_base *base;
+    struct machine_base *base;
 
     if (machine_ensure(ctx, &place->instance->machine, &base, err) < 0)
         return -1;
