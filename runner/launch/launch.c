@@ -23,7 +23,7 @@ enum {
     BACKLOG = 16,
     CONNECT_MS = 60000, /* containers of a pod are started in any order, and images come slowly */
     RETRY_MS = 100,
-    WAIT_TOLD = 50, /* after so many of them it is said that the launcher is waited for */
+    WAIT_TOLD = 20, /* after so many of them it is said that the launcher is waited for */
     HELLO_MAX = 3 * 4096,
 };
 

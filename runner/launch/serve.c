@@ -376,5 +376,7 @@ int launch_serve(const struct launcher_options *options, const struct launch_ser
     if (prepare(&s) < 0)
         return -1; /* the starter sees the socket close */
     serve(&s);
+    vec_release(&s.untold);
+    vec_release(&s.children);
     return 0;
 }

@@ -9,7 +9,7 @@ source "$(dirname "$0")/../env/env.sh"
 # shellcheck disable=SC2034 # for run_tests
 needs_cluster=shared
 # The packages of the image are installed on a machine's first run.
-declare -A case_timeout=([test_job]=600 [test_user_with_the_role]=120)
+declare -A case_timeout=([test_job]=600 [test_server]=600 [test_user_with_the_role]=120)
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -219,6 +219,14 @@ Y
     kube annotate --overwrite configmap -l dev.runner.run dev.runner.lease=2020-01-01T00:00:00Z >/dev/null
 }
 
+# load_image NAME: the runner's, into the daemon of the cluster.
+load_image() {
+    runner_image "$1"
+    docker save "$1" | docker -H "$(kube_daemon_host)" load -q >/dev/null
+}
+
+remove_image() { docker -H "$(kube_daemon_host)" rmi -f "$1" >/dev/null || true; }
+
 deployment_said() { kube logs deployment/runner | grep -q "^$1"; }
 
 # assert_deployment_keeps NAMESPACE: what is left there goes, and a pipeline runs there.
@@ -243,8 +251,7 @@ test_job() {
     local job='' name image=runner-test/runner:deploy
     deploy >/dev/null
     leave_objects "$namespace-kept"
-    runner_image "$image"
-    docker save "$image" | docker -H "$(kube_daemon_host)" load -q >/dev/null
+    load_image "$image"
     write p.yaml <<'Y'
 name: p
 stages:
@@ -273,11 +280,130 @@ Y
     # The runner has no time left for anything then: the cluster collects what its pod has owned.
     assert_deletion_leaves_nothing --wait=false --force --grace-period=0 --cascade=foreground
     assert_deployment_keeps "$namespace-kept"
-    docker -H "$(kube_daemon_host)" rmi -f "$image" >/dev/null || true
+    remove_image "$image"
     # shellcheck disable=SC2016
     assert_eq "RUNNER_POD_NAME=metadata.name RUNNER_POD_UID=metadata.uid RUNNER_POD_NAMESPACE=metadata.namespace" \
         "$(kube get pods -l job-name="$job" -o json | jq -r '[.items[0].spec.containers[0].env[]
             | select(.valueFrom) | .name + "=" + .valueFrom.fieldRef.fieldPath] | join(" ")')"
+}
+
+# --- the server ---
+
+# deploy_server IMAGE: server.yaml, on a directory of the host; $url is where.
+deploy_server() {
+    mkdir -m 777 state
+    kube create -f - >/dev/null <<Y
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: "$namespace"}
+spec:
+  capacity: {storage: 10Gi}
+  accessModes: [ReadWriteOnce]
+  claimRef: {namespace: "$namespace", name: runner-server}
+  hostPath: {path: "$PWD/state"}
+Y
+    trap 'kube delete namespace "$namespace" --wait=false; kube delete persistentvolume "$namespace" --wait=false' EXIT
+    kube create secret generic runner-server --from-literal=USERNAME=ci --from-literal=PASSWORD=secret >/dev/null
+    sed "s|image: runner:.*|image: $1|; s|--drain, 60s|--drain, 1s|" \
+        "$root/deploy/kubernetes/server.yaml" | kube apply -f - >/dev/null
+    wait_for 90 server_answers
+}
+
+server_answers() {
+    url=http://ci:secret@$(kube get pods -l app.kubernetes.io/component=server -o 'jsonpath={.items[0].status.podIP}'):8080
+    curl -sf -o /dev/null "$url/readyz"
+}
+
+# main_process CONTAINER: of the server's pod, on this machine.
+main_process() {
+    docker -H "$(kube_daemon_host)" inspect -f '{{.State.Pid}}' "$(kube get pods -l app.kubernetes.io/component=server \
+        -o json | jq -r --arg name "$1" '.items[0].status.containerStatuses[] | select(.name == $name)
+            | .containerID | ltrimstr("docker://")')"
+}
+
+# restarts: of the server, of the launcher
+restarts() {
+    kube get pods -l app.kubernetes.io/component=server -o json |
+        jq -r '[.items[0].status.containerStatuses | sort_by(.name) | reverse | .[].restartCount] | join(" ")'
+}
+restarted() { [[ $(restarts) == "$1" ]] && server_answers; }
+
+# A job in a pod and one of the host, which is the container of the launcher; each counts until it may end.
+counting_jobs() {
+    local count='i=0; until [ -e go ]; do i=$((i + 1)); echo "line $i."; sleep 0.02; done'
+    cat <<P
+name: counting
+stages:
+  - name: s
+    jobs:
+      - name: pod
+        engine: kubernetes
+        image: busybox:1.36
+        steps: [{name: a, command: '$count'}, {name: b, command: echo and on}]
+      - name: host
+        steps: [{name: a, command: '$count'}, {name: b, command: 'echo "and on ${PASSWORD-unseen}"'}]
+P
+}
+
+# submit_run: $id is the run of p.yaml.
+submit_run() {
+    run "$RUNNER" client --detach -s "$url" p.yaml
+    assert_eq 0 "$status" "$stderr"
+    id=$stdout
+}
+
+log_of() { "${case_env[@]}" "$RUNNER" logs -s "$url" "$1"; }
+lines_of() { log_of "$1" | sed -n "s/.*: $2\\]\\[step.*: a\\] line \\([0-9]*\\)\\.$/\\1/p"; }
+counts() { (($(lines_of "$1" pod | tail -n 1) > $2 && $(lines_of "$1" host | tail -n 1) > $2)); }
+is() { [[ $("${case_env[@]}" "$RUNNER" show -s "$url" --format json "$2" | jq -r '.status + (.reason // "")') == "$1" ]]; }
+
+# Its container is killed: runs go on in that of the launcher, and in pods. The launcher's is killed: they are
+# lost. The pod is deleted: they are cancelled.
+test_server() {
+    local first job seen image=runner-test/runner:deploy
+    deploy >/dev/null
+    load_image "$image"
+    deploy_server "$image"
+    counting_jobs >p.yaml
+    submit_run
+    first=$id
+    submit_run
+    wait_for 60 counts "$first" 5
+    wait_for 60 counts "$id" 5
+    kill -KILL "$(main_process server)"
+    wait_for 60 restarted "1 0"
+    is running "$first" || fail "it does not run any more"
+    seen=$(lines_of "$first" pod | tail -n 1)
+    wait_for 60 counts "$first" "$((seen + 50))"
+    # What the next server did not begin.
+    run "$RUNNER" cancel -s "$url" "$id"
+    assert_eq "run $id cancelled" "$stdout"
+    touch "state/work/$first/go"
+    kube exec "$(kube get pods -l "dev.runner.run=$first" -o name | head -n 1)" -c step-1 -- touch \
+        "/var/lib/runner/work/$first/go"
+    wait_for 60 is succeeded "$first"
+    for job in pod host; do
+        assert_eq "$(seq "$(lines_of "$first" "$job" | wc -l)")" "$(lines_of "$first" "$job")" "lines of $job"
+    done
+    assert_contains "$(log_of "$first")" "host][step(2/2): b] and on unseen"
+    wait_for 30 no_objects_of_runs
+
+    submit_run
+    wait_for 60 counts "$id" 1
+    kill -KILL "$(main_process launcher)"
+    wait_for 90 restarted "2 1"
+    wait_for 30 is failedlost "$id"
+    wait_for 60 no_objects_of_runs
+
+    submit_run
+    wait_for 60 counts "$id" 1
+    kube delete deployment runner-server >/dev/null
+    wait_for 60 eval '[[ -z $(kube get pods -o name) ]]'
+    chown -R "$(id -u)" state
+    run "$RUNNER" show --history state/history --format json "$id"
+    assert_eq "cancelled by server: the server ends" "$(jq -r .error <<<"$stdout")"
+    wait_for 60 no_objects_of_runs
+    remove_image "$image"
 }
 
 run_tests "$@"
