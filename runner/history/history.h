@@ -117,6 +117,16 @@ void history_servers_gone(const struct history *history, struct strvec *ret);
 /* Forgets one of them, which must have nothing left that was taken. */
 void history_server_forget(const struct history *history, const char *name);
 
+/* Somebody follows that run at the server of that name, whose clients it does not depend on.
+ * Returns a descriptor, as long as which is open that is so; -1. */
+int history_follower_begin(const struct history *history, const char *id, const char *server,
+                           struct err *err) __attribute__((warn_unused_result));
+/* Closes it; nothing of it is left. */
+void history_follower_end(const struct history *history, const char *id, const char *server,
+                          int fd);
+/* Whether somebody does so at another server than that. */
+bool history_is_followed(const struct history *history, const char *id, const char *server);
+
 /* --- launchers in containers of their own, while they are being made --- */
 
 /* Returns a descriptor that is to be open until the launcher is there, or has been given up; -1.

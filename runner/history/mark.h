@@ -9,6 +9,8 @@
 #define MARKS_OPEN "open"
 /* Servers that take runs from the store. */
 #define MARKS_SERVERS "servers"
+/* Runs that are followed at a server which does not hold them. */
+#define MARKS_FOLLOWED "followed"
 /* Containers of launchers that servers are making. */
 #define MARKS_LAUNCHERS "launchers"
 

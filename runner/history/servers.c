@@ -1,7 +1,9 @@
 /* Which servers live: each keeps its mark locked, which any process of the machine can see, in
  * whatever container it is, and also after a restart of the machine. */
+#include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "history/history.h"
 #include "history/mark.h"
 
@@ -49,4 +51,56 @@ void history_server_forget(const struct history *history, const char *name)
 
     if (mark >= 0)
         mark_remove(history->dir, MARKS_SERVERS, name);
+}
+
+/* --- those at which runs are followed --- */
+
+static char *follower_name(const char *id, const char *server)
+{
+    return xasprintf("%s.%s", id, server);
+}
+
+int history_follower_begin(const struct history *history, const char *id, const char *server,
+                           struct err *err)
+{
+    CLEANUP_FREE char *name = follower_name(id, server);
+
+    return mark_add(history->dir, MARKS_FOLLOWED, name, err);
+}
+
+void history_follower_end(const struct history *history, const char *id, const char *server, int fd)
+{
+    CLEANUP_FREE char *name = follower_name(id, server);
+
+    mark_remove(history->dir, MARKS_FOLLOWED, name);
+    close(fd);
+}
+
+/* Of a server that is gone it goes. */
+static bool is_held(const struct history *history, const char *name)
+{
+    CLEANUP_FD int mark = mark_take(history->dir, MARKS_FOLLOWED, name);
+
+    if (mark < 0)
+        return mark_exists(history->dir, MARKS_FOLLOWED, name);
+    mark_remove(history->dir, MARKS_FOLLOWED, name);
+    return false;
+}
+
+bool history_is_followed(const struct history *history, const char *id, const char *server)
+{
+    CLEANUP_FREE char *own = follower_name(id, server);
+    CLEANUP_STRVEC struct strvec names = {0};
+    size_t len = strlen(id);
+
+    if (marks_list(history->dir, MARKS_FOLLOWED, &names, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < names.len; i++) {
+        const char *name = names.items[i];
+
+        if (strncmp(name, id, len) == 0 && name[len] == '.' && strcmp(name, own) != 0 &&
+            is_held(history, name))
+            return true;
+    }
+    return false;
 }

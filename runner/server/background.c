@@ -84,6 +84,12 @@ static void cancel_abandoned(void *arg)
     struct err err = ERR_INIT;
     struct ctx ctx;
 
+    /* Its client has come back at another server, or somebody else is there. */
+    if (history_is_followed(about->server->history, about->id, about->server->name)) {
+        server_run_left(about->server, about->id);
+        free_about(about);
+        return;
+    }
     ctx_init(&ctx, &about->server->ctx);
     ctx_set_timeout(&ctx, SERVER_REQUEST_MS, "cancelling a run");
     if (queue_cancel(&ctx, about->server->queue, about->id, &cancel, &err) == 0 ||

@@ -4,17 +4,28 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/logger.h"
 
-void clients_init(struct clients *clients, int64_t grace_ms)
+void clients_init(struct clients *clients, int64_t grace_ms, const struct history *history,
+                  const char *server)
 {
-    *clients = (struct clients){.grace_ms = grace_ms};
+    *clients = (struct clients){.grace_ms = grace_ms, .history = history, .server = server};
     pthread_mutex_init(&clients->mu, NULL);
+}
+
+/* Needs the lock. */
+static void drop(struct clients *clients, struct clients_run *run)
+{
+    if (run->mark >= 0)
+        history_follower_end(clients->history, run->id, clients->server, run->mark);
+    free(run->id);
+    *run = clients->runs.items[--clients->runs.len];
 }
 
 void clients_release(struct clients *clients)
 {
-    vec_foreach (struct clients_run *, run, &clients->runs)
-        free(run->id);
+    while (clients->runs.len)
+        drop(clients, &clients->runs.items[0]);
     vec_release(&clients->runs);
     pthread_mutex_destroy(&clients->mu);
 }
@@ -30,20 +41,13 @@ static struct clients_run *find(struct clients *clients, const char *id)
 }
 
 /* Needs the lock. */
-static void drop(struct clients *clients, struct clients_run *run)
-{
-    free(run->id);
-    *run = clients->runs.items[--clients->runs.len];
-}
-
-/* Needs the lock. */
 static struct clients_run *get(struct clients *clients, const char *id)
 {
     struct clients_run *run = find(clients, id);
 
     if (run)
         return run;
-    vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id)}));
+    vec_push(&clients->runs, ((struct clients_run){.id = xstrdup(id), .mark = -1}));
     return &clients->runs.items[clients->runs.len - 1];
 }
 
@@ -60,8 +64,16 @@ void clients_add(struct clients *clients, const char *id)
 
 void clients_hold(struct clients *clients, const char *id)
 {
+    struct clients_run *run;
+    struct err err = ERR_INIT;
+
     pthread_mutex_lock(&clients->mu);
-    get(clients, id)->holders++;
+    run = get(clients, id);
+    if (run->holders++ == 0 && !run->depends && run->mark < 0) {
+        run->mark = history_follower_begin(clients->history, id, clients->server, &err);
+        if (run->mark < 0)
+            log_debug("server", "other servers do not know who follows %s: %s", id, err.message);
+    }
     pthread_mutex_unlock(&clients->mu);
 }
 

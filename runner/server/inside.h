@@ -24,6 +24,7 @@ struct server {
     struct queue *queue;
     struct queue_launcher launcher;
     struct clients clients;
+    char name[OWN_RUN_ID_SIZE]; /* that no other has */
     struct transport *transport;
     struct workers workers;
     atomic_int tasks; /* requests that wait for them, or are worked on */

@@ -329,11 +329,11 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     server->pruned_ms = clock_monotonic_ms();
     server->clocks_apart_ms = server->started_ms - server->pruned_ms;
     server->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    clients_init(&server->clients, options->client_grace_ms);
+    clients_init(&server->clients, options->client_grace_ms, server->history, server->name);
     auth_init(&server->auth, options->user, options->password);
     server->requests = limits_new(options->rate, options->rate * 2);
     server->failures = limits_new(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
-    if (ctx_init_root(&server->ctx, NULL, err) < 0 ||
+    if (own_run_make_id(server->name, err) < 0 || ctx_init_root(&server->ctx, NULL, err) < 0 ||
         settings_open(&server->settings, server->history->dir, &given, err) < 0 ||
         make_queue(ctx, server, err) < 0 || make_transport(server, options, err) < 0) {
         server_free(server);

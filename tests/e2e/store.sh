@@ -101,15 +101,54 @@ test_it_cannot_be_written() {
     assert_match "$stderr" 'history.*[Rr]ead-only'
 }
 
-# With a run that goes on meanwhile.
-test_a_database_is_started_anew() {
-    database() {
-        "$sources/tests/env/postgresql.sh" "$PWD/database" 2>>database.log &
-        database=$!
-        wait_for 60 test -S database/.s.PGSQL.5432
-    }
+# database: a server of PostgreSQL, until the test ends.
+database() {
     chmod a+x "$case_dir" "$PWD"
     trap 'kill -QUIT "$database" 2>/dev/null; wait "$database"' EXIT
+    "$sources/tests/env/postgresql.sh" "$PWD/database" 2>>database.log &
+    database=$!
+    wait_for 60 test -S database/.s.PGSQL.5432
+}
+
+# Of two servers with one history. The first cancels a run whose client does not come to either.
+test_a_client_comes_back_to_another_server() {
+    database
+    local -a both=(--client-grace 100ms --store "postgresql:///postgres?host=$PWD/database&user=runner")
+    serve "${both[@]}"
+    local first=$spawned first_url=$url
+    serve "${both[@]}"
+    local -A clients
+    local name
+    for name in kept left; do
+        printf 'name: %s\nstages: [{name: s, jobs: [{name: j, steps: [{name: t, command: "%s"}]}]}]\n' "$name" \
+            "echo begun; until [ -e $PWD/go ]; do sleep 0.05; done" >p.yaml
+        "$RUNNER" client -s "$first_url" p.yaml >"$name.log" 2>&1 &
+        clients[$name]=$!
+        wait_for 20 grep -q begun "$name.log"
+    done
+    local kept left follower
+    kept=$(api GET 'pipelines?search=kept' | jq -r '.data[].id')
+    left=$(api GET 'pipelines?search=left' | jq -r '.data[].id')
+    "$RUNNER" client -s "$url" --follow "$kept" >follower.log 2>&1 &
+    follower=$!
+    wait_for 20 grep -q begun follower.log
+    for name in kept left; do
+        kill -KILL "${clients[$name]}"
+        wait "${clients[$name]}" || true
+    done
+    wait_for 20 is cancelled "$left"
+    is running "$kept" || fail "$(api GET "pipelines/$kept" | jq -c '{status, error}')"
+    kill -KILL "$follower"
+    wait "$follower" || true
+    wait_for 20 is cancelled "$kept"
+    assert_eq "cancelled by server: its client has gone" "$(api GET "pipelines/$kept" | jq -r .error)"
+    kill -TERM "$first"
+    wait "$first" || fail "the first server's exit status"
+    end
+}
+
+# With a run that goes on meanwhile.
+test_a_database_is_started_anew() {
     database
     serve --store "postgresql:///postgres?host=$PWD/database&user=runner"
     accepted "echo begun; until [ -e $PWD/go ]; do sleep 0.05; done; echo passed"

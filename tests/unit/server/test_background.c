@@ -47,7 +47,8 @@ static int setup(void **state)
     pthread_mutex_init(&server->refresh_mu, NULL);
     pthread_mutex_init(&server->fatal_mu, NULL);
     pthread_mutex_init(&server->again_mu, NULL);
-    clients_init(&server->clients, 0);
+    snprintf(server->name, sizeof(server->name), "here");
+    clients_init(&server->clients, 0, history, server->name);
     assert_ok(ctx_init_root(&server->ctx, NULL, &test_err));
     assert_ok(
         feed_new(&(struct feed_options){.runs_dir = history->runs}, &server->feed, &test_err));
@@ -190,6 +191,40 @@ static void what_nobody_waits_for_is_cancelled_later(void **state)
     pthread_mutex_unlock(&fake.mu);
 }
 
+/* For its client may be there. */
+static void what_is_followed_at_another_server_goes_on(void **state)
+{
+    const struct submission submission = {.file = "x", .client = "a", .held = true};
+    char id[OWN_RUN_ID_SIZE];
+    struct clients there;
+
+    (void)state;
+    clients_init(&there, 0, history, "there");
+    assert_ok(queue_submit(&test_ctx, server->queue, &submission, id, &test_err));
+    await_started(1);
+    fake_begin(id);
+    await_state(id, STATE_RUNNING);
+    clients_add(&server->clients, id);
+    clients_hold(&there, id);
+    clients_let_go(&server->clients, id, 0);
+    server_tick(server);
+    while (!is_kept(id)) {
+        pthread_mutex_lock(&fake.mu);
+        assert_int_equal(fake.cancels, 0);
+        pthread_mutex_unlock(&fake.mu);
+        sched_yield();
+    }
+    clients_let_go(&there, id, 0);
+    /* Nor does a server that died count. */
+    close(history_follower_begin(history, id, "dead", &test_err));
+    server_tick(server);
+    pthread_mutex_lock(&fake.mu);
+    while (fake.cancels < 1)
+        pthread_cond_wait(&fake.changed, &fake.mu);
+    pthread_mutex_unlock(&fake.mu);
+    clients_release(&there);
+}
+
 /* It was submitted to a server that is gone. */
 static void what_was_left_is_cancelled_unless_its_client_comes(void **state)
 {
@@ -258,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(followers_wait_for_the_store),
         EACH(what_nobody_waits_for_is_cancelled_later),
+        EACH(what_is_followed_at_another_server_goes_on),
         EACH(what_was_left_is_cancelled_unless_its_client_comes),
         EACH(a_clock_that_was_set_is_not_believed),
         EACH(the_queue_outlives_who_works),
