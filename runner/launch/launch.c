@@ -210,7 +210,7 @@ int launcher_connect(const struct ctx *parent, const struct launcher_place *plac
     struct err why = ERR_INIT;
     enum outcome outcome;
     int tries = 0;
-    int fd;
+    int fd = -1;
 
     ctx_init(&ctx, parent);
     ctx_set_timeout(&ctx, CONNECT_MS, "the connection to the launcher");
