@@ -685,8 +685,10 @@ static pid_t start_listening(struct test *t, int64_t drain_ms)
     assert_ok(listener);
     pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails tells it nothing */
         _exit(launcher_serve_each(&options, &place, listener, drain_ms, NULL) < 0);
+    }
     close(listener);
     return pid;
 }
