@@ -82,8 +82,6 @@ int local_socket_listen(const char *path, int type, int backlog, struct err *err
     struct sockaddr_un address;
     CLEANUP_FD int fd = make(type);
     CLEANUP_FD int lock = -1;
-    mode_t before;
-    int failed;
 
     if (fd < 0)
         return err_errno(err, "cannot make a socket");
@@ -93,11 +91,9 @@ int local_socket_listen(const char *path, int type, int backlog, struct err *err
     lock = lock_directory(path);
     if (remove_stale(path, type, err) < 0)
         return -1;
-    before = umask(0177);
-    failed = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
-    umask(before);
-    errno = failed;
-    if (failed || listen(fd, backlog) < 0)
+    /* The file gets the mode of the socket. The umask is that of all threads. */
+    if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, backlog) < 0)
         return err_errno(err, "cannot listen on %s", path);
     return steal_fd(&fd);
 }
