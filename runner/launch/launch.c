@@ -24,6 +24,7 @@ enum {
     CONNECT_MS = 60000, /* containers of a pod are started in any order, and images come slowly */
     RETRY_MS = 100,
     WAIT_TOLD = 20, /* after so many of them it is said that the launcher is waited for */
+    BUSY_TOLD_MS = WAIT_TOLD * RETRY_MS,
     HELLO_MAX = 3 * 4096,
 };
 
@@ -147,6 +148,12 @@ pid_t launcher_pid(const struct launcher *launcher)
 /* What a try has come to; `err` is set with NOT_YET, too. */
 enum outcome { FAILED = -1, CONNECTED, NOT_YET };
 
+static void busy(const char *path, struct err *err)
+{
+    err_set(err, ERR_UNAVAILABLE,
+            "the launcher at %s does not answer: another server may be connected to it", path);
+}
+
 static enum outcome join(const char *path, int *ret_fd, struct err *err)
 {
     int fd = local_socket_connect(path, SOCK_SEQPACKET);
@@ -157,7 +164,11 @@ static enum outcome join(const char *path, int *ret_fd, struct err *err)
     }
     if (errno == EPROTOTYPE)
         return err_set(err, ERR_CONFLICT, "what listens on %s is no launcher", path);
-    if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN)
+    if (errno == EAGAIN) {
+        busy(path, err);
+        return NOT_YET;
+    }
+    if (errno != ENOENT && errno != ECONNREFUSED)
         return err_errno(err, "cannot connect to the launcher at %s", path);
     err_set(err, ERR_UNAVAILABLE,
             "no launcher listens on %s: start one with `runner server --launcher-listen %s`", path,
@@ -165,16 +176,31 @@ static enum outcome join(const char *path, int *ret_fd, struct err *err)
     return NOT_YET;
 }
 
-/* The launcher says something when it has no other starter. */
+/* The launcher says something when it has no other starter. False: that is not to be waited for. */
+static bool await_word(const struct ctx *ctx, const struct launcher_place *place, int fd,
+                       struct err *err)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    int result = ctx_poll(ctx, &ready, 1, BUSY_TOLD_MS, err);
+
+    if (result == 0) {
+        struct err why = ERR_INIT;
+
+        busy(place->path, &why);
+        log_warn("launch", "%s; it is waited for", why.message);
+        result = ctx_poll(ctx, &ready, 1, -1, err);
+    }
+    return result >= 0;
+}
+
 static enum outcome await_hello(const struct ctx *ctx, const struct launcher_place *place, int fd,
                                 struct err *err)
 {
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
     char hello[HELLO_MAX];
     ssize_t got = -1;
 
     while (got < 0) {
-        if (ctx_poll(ctx, &ready, 1, -1, err) < 0)
+        if (!await_word(ctx, place, fd, err))
             return FAILED;
         got = recv(fd, hello, sizeof(hello), MSG_DONTWAIT);
         if (got < 0 && errno != EAGAIN && errno != EINTR)
@@ -197,9 +223,7 @@ static enum outcome connect_once(const struct ctx *ctx, const struct launcher_pl
     if (outcome == CONNECTED)
         *ret_fd = steal_fd(&fd);
     else if (fd >= 0 && ctx_expired(ctx))
-        err_set(err, ERR_UNAVAILABLE,
-                "the launcher at %s does not answer: another server may be connected to it",
-                place->path);
+        busy(place->path, err);
     return outcome;
 }
 

@@ -254,7 +254,8 @@ static void begin_end(struct server *s)
     }
     log_info("launch", "asked to end: runs are waited for");
     s->ending = true;
-    s->cancel_ms = clock_monotonic_ms() + s->serving->drain_ms;
+    if (__builtin_add_overflow(clock_monotonic_ms(), s->serving->drain_ms, &s->cancel_ms))
+        s->cancel_ms = INT64_MAX;
 }
 
 static void read_signals(struct server *s)

@@ -3,6 +3,7 @@
 #include "tests/unit/assert_err.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #include "base/fdpass.h"
 #include "base/fs.h"
 #include "base/json_at.h"
+#include "base/local_socket.h"
 #include "control/control.h"
 #include "engine/host/host.h"
 #include "launch/launch.h"
@@ -762,7 +764,7 @@ static void test_one_starter_after_the_other(void **state)
 static void test_a_listening_launcher_is_stopped_and_waits(void **state)
 {
     struct test *t = *state;
-    pid_t launcher = start_listening(t, 60000);
+    pid_t launcher = start_listening(t, INT64_MAX);
     char id[OWN_RUN_ID_SIZE];
     char late[OWN_RUN_ID_SIZE];
     CLEANUP_FREE char *go = fs_join(t->dir, "go");
@@ -884,12 +886,41 @@ static void test_launchers_that_are_none(void **state)
     }
 }
 
+/* As many as the kernel keeps until they are taken. */
+static void fill_backlog(const char *path)
+{
+    while (local_socket_connect(path, SOCK_SEQPACKET) >= 0)
+        ;
+    assert_int_equal(EAGAIN, errno);
+}
+
+static void assert_busy(struct test *t, const struct launcher_place *place)
+{
+    struct ctx soon;
+
+    ctx_init(&soon, &t->ctx);
+    ctx_set_timeout(&soon, 300, "the test:");
+    assert_no_connection(&(struct test){.ctx = soon}, place, ERR_UNAVAILABLE,
+                         "does not answer: another server may be connected to it");
+    ctx_release(&soon);
+}
+
+/* Whatever the umask; it is that of other threads, too. */
+static void assert_for_one_user(const char *path)
+{
+    struct stat status;
+
+    assert_int_equal(0, stat(path, &status));
+    assert_int_equal(S_IFSOCK | 0600, status.st_mode);
+}
+
 /* It is waited for, and what one that was killed has left is taken over. */
 static void test_a_launcher_that_is_not_there_yet(void **state)
 {
     struct test *t = *state;
     struct launcher_place place = place_of(t);
     struct ctx soon;
+    mode_t before;
     int status;
     pid_t pid;
 
@@ -904,13 +935,14 @@ static void test_a_launcher_that_is_not_there_yet(void **state)
     assert_int_equal(0, kill(pid, SIGKILL));
     assert_int_equal(pid, waitpid(pid, &status, 0));
     assert_true(fs_exists(place.path));
+    before = umask(0);
     pid = start_listening(t, 0);
+    umask(before);
+    assert_for_one_user(place.path);
     connect_to(t);
-    ctx_init(&soon, &t->ctx);
-    ctx_set_timeout(&soon, 300, "the test:");
-    assert_no_connection(&(struct test){.ctx = soon}, &place, ERR_UNAVAILABLE,
-                         "does not answer: another server may be connected to it");
-    ctx_release(&soon);
+    assert_busy(t, &place);
+    fill_backlog(place.path);
+    assert_busy(t, &place);
     assert_int_equal(0, kill(pid, SIGTERM));
     await_process(pid);
     assert_int_equal(0, fs_write_file(place.path, "", 0, 0600, NULL));
