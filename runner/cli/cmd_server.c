@@ -419,6 +419,11 @@ static int start_and_serve(struct server_args *args, const struct cli_history_op
     if (server_launcher_fork(&args->runs, err) < 0)
         return -1;
     status = signals_run(serve, args, &signal, err);
+    /* Told to end while it waited for what it needs to begin. */
+    if (status < 0 && signal && err->code == ERR_CANCELLED) {
+        err_clear(err);
+        status = CLI_EXIT_OK;
+    }
     server_launcher_leave(&args->runs, args->left_idle);
     return status;
 }

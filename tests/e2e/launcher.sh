@@ -151,7 +151,7 @@ test_the_launcher_ends() {
 }
 
 test_what_is_not_for_each_other() {
-    local server=("$RUNNER" server --host 127.0.0.1 --port 0)
+    local first server=("$RUNNER" server --host 127.0.0.1 --port 0)
     begin_launcher
     run "$RUNNER" server --launcher-listen socket --history history
     assert_eq 1 "$status" "exit status"
@@ -170,11 +170,20 @@ $PWD/other of this server; give both the same --history, in a volume that both h
     assert_eq 1 "$status" "exit status"
     assert_contains "$stderr" "has other directories for runs: its $PWD/runs is not $PWD/runs of this server"
     serve --listen "unix://$PWD/http" --launcher-socket "$PWD/socket"
+    first=$spawned
     run "${server[@]}" --launcher-socket http --history history
     assert_eq 1 "$status" "exit status"
     assert_eq "runner server: --launcher-socket: what listens on $PWD/http is no launcher" "$stderr"
-    kill -TERM "$spawned" "$(pgrep -P "$launcher")"
-    wait "$spawned" || true
+    # It has a server, which is told to who waits; and that may be told to end.
+    spawn "${server[@]}" --launcher-socket socket --history history --workdir runs
+    wait_for 20 grep -q "launcher at $PWD/socket does not answer: another server may be connected to it; it is waited for" \
+        "$case_dir/stderr"
+    kill -TERM "$spawned"
+    finish
+    assert_eq 0 "$status" "the waiting server's exit status"
+    [[ $stderr != *cancelled* ]] || fail "$stderr"
+    kill -TERM "$first" "$(pgrep -P "$launcher")"
+    wait "$first" || true
     launcher_ended 0
     for word in --launcher-container "--launcher-listen b"; do
         # shellcheck disable=SC2086
