@@ -1,7 +1,7 @@
 /* The lanes to one remote: who may use which, and which are nobody's and have to be kept alive.
  *
- *     lane = lane_pool_find(pool);               // or, when there is none: number, start a relay,
- * add lane_pool_enter(ctx, pool, lane, err);     // who keeps it lets go of it soon
+ *     lane = lane_pool_find(pool);             // or, of a relay that was started: lane_pool_add()
+ *     lane_pool_enter(ctx, pool, lane, err);   // who keeps it lets go of it soon
  *     ...
  *     lane_pool_give(pool, lane, reusable);
  *
