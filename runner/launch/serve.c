@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -212,12 +213,18 @@ static void leave_starter(struct server *s)
 
 static void welcome(struct server *s)
 {
+    /* When there is no number for it: poll() would say the same at once, and nobody is to be told
+     * anything meanwhile. */
+    const struct timespec moment = {.tv_nsec = 100 * 1000 * 1000};
     CLEANUP_BUF struct buf hello = BUF_INIT;
-    int fd = s->listener < 0 ? -1 : accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
 
-    if (fd < 0)
+    if (s->listener < 0)
         return;
-    s->socket = fd;
+    s->socket = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (s->socket < 0) {
+        nanosleep(&moment, NULL);
+        return;
+    }
     launch_hello_write(s->options->history, s->serving->workdir, &hello);
     tell(s, hello.data, hello.len);
 }

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -1070,6 +1071,44 @@ static void test_a_launcher_with_too_much_open(void **state)
     assert_ended(t, id, EXITED(0));
 }
 
+static int64_t processor_ms(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    assert_int_equal(0, clock_getcpuclockid(pid, &clock));
+    assert_int_equal(0, clock_gettime(clock, &used));
+    return used.tv_sec * INT64_C(1000) + used.tv_nsec / 1000000;
+}
+
+/* Who connects meanwhile is taken later, and the processor is left to others. */
+static void test_a_listening_launcher_with_too_much_open(void **state)
+{
+    struct test *t = *state;
+    const struct launcher_place place = place_of(t);
+    pid_t launcher = start_listening(t, 0);
+    struct rlimit before, none;
+    struct pollfd ready = {.events = POLLIN};
+    int64_t used;
+
+    connect_to(t);
+    launcher_stop(t->launcher);
+    t->launcher = NULL;
+    assert_int_equal(0, prlimit(launcher, RLIMIT_NOFILE, NULL, &before));
+    none = (struct rlimit){3, before.rlim_max};
+    assert_int_equal(0, prlimit(launcher, RLIMIT_NOFILE, &none, NULL));
+    ready.fd = local_socket_connect(place.path, SOCK_SEQPACKET);
+    assert_true(ready.fd >= 0);
+    used = processor_ms(launcher);
+    assert_int_equal(0, ctx_poll(&t->ctx, &ready, 1, 400, &test_err));
+    assert_true(processor_ms(launcher) - used < 100);
+    assert_int_equal(0, prlimit(launcher, RLIMIT_NOFILE, &before, NULL));
+    assert_int_equal(1, ctx_poll(&t->ctx, &ready, 1, -1, &test_err));
+    close(ready.fd);
+    assert_int_equal(0, kill(launcher, SIGTERM));
+    await_process(launcher);
+}
+
 struct limited {
     struct test *test;
     bool restart; /* the launcher */
@@ -1181,6 +1220,7 @@ int main(void)
         TEST(test_garbage),
         TEST(test_a_child_of_the_program),
         TEST(test_a_launcher_with_too_much_open),
+        TEST(test_a_listening_launcher_with_too_much_open),
         TEST(test_too_many_processes),
         TEST(test_many_runs),
     };
