@@ -108,13 +108,13 @@ struct launcher_place {
 };
 
 /* Where starters connect, of this user alone; a socket that a launcher which was killed has left is
- * taken over. ERR_CONFLICT: a launcher listens there. To be called in a process of one thread. */
+ * taken over. ERR_CONFLICT: a launcher listens there. */
 int launcher_listen(const struct launcher_place *place, struct err *err)
     __attribute__((warn_unused_result));
-/* Is the launcher for all that connect there, one after the other; the listener is taken over. The
- * first SIGTERM or SIGINT begins its end: nothing is started any more, runs and the starter are
- * waited for so long, and then the runs are cancelled; the second cancels them at once. Returns
- * when they have ended. */
+/* Is the launcher for all that connect there, one after the other, in a process of one thread; the
+ * listener is taken over. The first SIGTERM or SIGINT begins its end: nothing is started any more,
+ * runs and the starter are waited for so long, and then the runs are cancelled; the second cancels
+ * them at once. Returns when they have ended. */
 int launcher_serve_each(const struct launcher_options *options, const struct launcher_place *place,
                         int listener, int64_t drain_ms, struct err *err)
     __attribute__((warn_unused_result));
