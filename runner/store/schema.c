@@ -10,7 +10,8 @@
  * How many runs there are of each state is kept by triggers, so that it is right whoever writes: a
  * program of an earlier version that goes on, too, or a hand. In PostgreSQL a change adds rows with
  * 1 and -1, of which the sum counts: two that write at the same moment do not wait for each other.
- * Now and then those that nobody else has locked are made one. */
+ * Now and then those that nobody else has locked are made one. The schema is that of the runs: a
+ * hand may have another search_path, and pg_restore has none. */
 
 const char *const db_sqlite_migrations[] = {
     "CREATE TABLE runner_runs (\n"
@@ -122,10 +123,19 @@ const char *const db_postgresql_migrations[] = {
     "CREATE INDEX runner_submissions_waiting ON runner_submissions (run) WHERE taken_by = '';\n",
     "ALTER TABLE runner_submissions ADD COLUMN held_by TEXT NOT NULL DEFAULT '';\n",
     "CREATE TABLE runner_counts (state TEXT COLLATE \"C\" NOT NULL, runs BIGINT NOT NULL);\n"
+    /* They have no key, and may be published. */
+    "ALTER TABLE runner_counts REPLICA IDENTITY FULL;\n"
+    "ALTER TABLE runner_meta REPLICA IDENTITY FULL;\n"
     "CREATE FUNCTION runner_count() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "DECLARE\n"
     "    run BIGINT := 1;\n"
+    "    path TEXT := current_setting('search_path');\n"
+    "    elsewhere BOOLEAN := current_schema() IS DISTINCT FROM TG_TABLE_SCHEMA;\n"
     "BEGIN\n"
+    "    IF elsewhere THEN\n"
+    "        PERFORM set_config('search_path',\n"
+    "            concat_ws(', ', quote_ident(TG_TABLE_SCHEMA), nullif(path, '')), true);\n"
+    "    END IF;\n"
     "    IF TG_OP = 'TRUNCATE' THEN\n"
     "        DELETE FROM runner_counts;\n"
     "    END IF;\n"
@@ -143,6 +153,9 @@ const char *const db_postgresql_migrations[] = {
     "                SELECT ctid FROM runner_counts FOR UPDATE SKIP LOCKED))\n"
     "            RETURNING state, runs)\n"
     "        INSERT INTO runner_counts SELECT state, sum(runs) FROM folded GROUP BY state;\n"
+    "    END IF;\n"
+    "    IF elsewhere THEN\n"
+    "        PERFORM set_config('search_path', path, true);\n"
     "    END IF;\n"
     "    RETURN NULL;\n"
     "END $$;\n"

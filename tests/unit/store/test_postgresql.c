@@ -243,6 +243,35 @@ static void counting_waits_for_nobody(void **state)
     assert_int_equal(counts[STATE_PENDING], 0);
 }
 
+/* By the name of the schema, as pg_restore and a hand do, and where all changes are published. */
+static void counting_is_for_whoever_writes(void **state)
+{
+    static const char *const ids[] = {"r127", "r128", "r129"};
+    PGconn *other = connect_other();
+    int64_t counts[STATE_COUNT];
+    PGresult *result;
+    char sql[128];
+
+    (void)state;
+    stores_sql("SELECT setval(pg_get_serial_sequence('runner_runs', 'key'), 126); "
+               "CREATE PUBLICATION everything FOR ALL TABLES");
+    for (int i = 0; i < 3; i++)
+        assert_ok(add(store, ids[i]));
+    stores_sql("UPDATE runner_meta SET version = version; DROP PUBLICATION everything");
+    snprintf(sql, sizeof(sql), "DELETE FROM %s.runner_runs WHERE id < 'r129'",
+             stores_sql("SELECT current_schema()"));
+    PQclear(PQexec(other, "SELECT set_config('search_path', '', false)"));
+    result = PQexec(other, sql);
+    assert_string_equal(PQresultErrorMessage(result), "");
+    PQclear(result);
+    result = PQexec(other, "SHOW search_path");
+    assert_string_equal(PQgetvalue(result, 0, 0), "");
+    PQclear(result);
+    PQfinish(other);
+    assert_ok(store_count(&test_ctx, store, counts, &test_err));
+    assert_int_equal(counts[STATE_PENDING], 1);
+}
+
 static void what_a_server_refuses(void **state)
 {
     struct store *poor = NULL;
@@ -453,6 +482,7 @@ int main(void)
         EACH(a_server_that_stands_still),
         EACH(a_lock_of_another),
         EACH(counting_waits_for_nobody),
+        EACH(counting_is_for_whoever_writes),
         EACH(what_a_server_refuses),
         EACH(an_older_store_is_brought_up_to_date),
         EACH(what_an_older_store_has_is_held_by_nobody),
