@@ -71,8 +71,12 @@ int mark_take(const char *dir, const char *kind, const char *name)
 {
     CLEANUP_FREE char *path = path_of(dir, kind, name);
     CLEANUP_FD int fd = open(path, OPEN_FLAGS);
+    struct stat st;
 
-    return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -1 : steal_fd(&fd);
+    /* One that has been removed meanwhile is no mark: there may be another by its name. */
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0)
+        return -1;
+    return steal_fd(&fd);
 }
 
 void mark_remove(const char *dir, const char *kind, const char *name)

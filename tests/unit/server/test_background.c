@@ -225,6 +225,35 @@ static void what_is_followed_at_another_server_goes_on(void **state)
     clients_release(&there);
 }
 
+static void *look_who_follows(void *arg)
+{
+    while (!atomic_load((atomic_bool *)arg))
+        (void)history_is_followed(history, "run", "here");
+    return NULL;
+}
+
+/* Who looks removes what was left behind, and nothing that came in its place. */
+static void what_is_followed_is_seen_whoever_looks(void **state)
+{
+    enum { LOOKERS = 2, TIMES = 8000 };
+    pthread_t lookers[LOOKERS];
+    atomic_bool end = false;
+
+    (void)state;
+    for (int i = 0; i < LOOKERS; i++)
+        assert_int_equal(pthread_create(&lookers[i], NULL, look_who_follows, &end), 0);
+    for (int i = 0; i < TIMES; i++) {
+        int mark = history_follower_begin(history, "run", "there", &test_err);
+
+        assert_true(mark >= 0);
+        assert_true(history_is_followed(history, "run", "here"));
+        history_follower_end(history, "run", "there", mark);
+    }
+    atomic_store(&end, true);
+    for (int i = 0; i < LOOKERS; i++)
+        pthread_join(lookers[i], NULL);
+}
+
 /* It was submitted to a server that is gone. */
 static void what_was_left_is_cancelled_unless_its_client_comes(void **state)
 {
@@ -294,6 +323,7 @@ int main(void)
         EACH(followers_wait_for_the_store),
         EACH(what_nobody_waits_for_is_cancelled_later),
         EACH(what_is_followed_at_another_server_goes_on),
+        EACH(what_is_followed_is_seen_whoever_looks),
         EACH(what_was_left_is_cancelled_unless_its_client_comes),
         EACH(a_clock_that_was_set_is_not_believed),
         EACH(the_queue_outlives_who_works),
