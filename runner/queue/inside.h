@@ -77,6 +77,12 @@ struct gone {
     int64_t begun; /* of the moment (store_moment) when that was first seen */
 };
 
+/* A submission that failed, and may have been written, or may come to be. */
+struct doubt {
+    char *id;
+    int64_t begun; /* of the moment (store_moment) when it was first looked for; 0: it was not */
+};
+
 struct request; /* submit.c */
 
 struct queue {
@@ -106,9 +112,10 @@ struct queue {
     struct request **requests_end;
     struct strvec writing; /* submissions that are being written: the store may have them */
     VEC(struct change)
-    changes;                /* that the owner is to be told */
-    struct strvec doubtful; /* submissions that failed, and may have been written */
-    struct strvec late;     /* they wait, and a server that is gone may have begun them */
+    changes; /* that the owner is to be told */
+    VEC(struct doubt)
+    doubts;
+    struct strvec late; /* they wait, and a server that is gone may have begun them */
     VEC(struct gone)
     gone;
     bool took;    /* rows may have been taken, or are held, by this server */
@@ -124,6 +131,7 @@ struct queue {
     int inotify_fd;         /* -1: nothing tells */
     int64_t flushed_ms;     /* when records were written into the store last */
     int64_t store_retry_ms; /* it did not answer; not before then. 0: it did */
+    int64_t doubts_ms;      /* when doubts that are left are looked at again; 0: none is */
     int64_t looked_ms;      /* at all records, whatever has been told */
     int64_t others_ms;      /* at what other servers have left */
     int64_t search_ms;      /* when records are looked for that nobody tells of; 0: none is */
@@ -194,8 +202,13 @@ void queue_unlock_owner(struct queue *queue);
 void queue_release_gone(struct queue *queue);
 /* Finds what waits, and what servers have left that are gone. */
 int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err);
-/* Of the thread, or behind its end: submissions that were answered with an error must not run. */
-void queue_settle_doubtful(const struct ctx *ctx, struct queue *queue);
+/* Of the thread, or behind its end: submissions that were answered with an error must not run.
+ * Returns of how many that is not sure yet, as the store does not answer, or may come to write
+ * them. */
+size_t queue_settle_doubts(const struct ctx *ctx, struct queue *queue);
+/* Needs mu. */
+void queue_add_doubt(struct queue *queue, const char *id);
+void queue_release_doubts(struct queue *queue);
 
 /* --- thread.c --- */
 

@@ -223,12 +223,12 @@ int queue_open(const struct ctx *ctx, struct history *history,
 static void leave_to_next(struct queue *queue)
 {
     struct ctx ctx;
+    size_t doubts;
 
     ctx_init_cleanup(&ctx, CLOSE_MS);
-    queue_settle_doubtful(&ctx, queue);
-    if (queue->doubtful.len)
-        log_warn("queue", "the next server may run %zu pipelines that were refused here",
-                 queue->doubtful.len);
+    doubts = queue_settle_doubts(&ctx, queue);
+    if (doubts)
+        log_warn("queue", "the next server may run %zu pipelines that were refused here", doubts);
     for (size_t i = 0; i < queue->active.len; i++) {
         const struct active *active = queue->active.items[i];
 
@@ -267,7 +267,7 @@ void queue_close(struct queue *queue)
     vec_release(&queue->active);
     vec_release(&queue->followed);
     vec_release(&queue->changes);
-    strvec_release(&queue->doubtful);
+    queue_release_doubts(queue);
     strvec_release(&queue->late);
     order_release(&queue->order);
     queue_unlock_owner(queue);

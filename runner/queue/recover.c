@@ -93,10 +93,20 @@ static bool is_known(struct queue *queue, const char *id)
     return known;
 }
 
+/* Needs mu. */
+static struct doubt *find_doubt(struct queue *queue, const char *id)
+{
+    vec_foreach (struct doubt *, doubt, &queue->doubts) {
+        if (strcmp(doubt->id, id) == 0)
+            return doubt;
+    }
+    return NULL;
+}
+
 /* Needs mu. Whoever wrote it lines it up in a moment, or nobody knows of it and it must not run. */
 static bool is_of_writer(struct queue *queue, const char *id)
 {
-    return strvec_has(&queue->writing, id) || strvec_has(&queue->doubtful, id);
+    return strvec_has(&queue->writing, id) || find_doubt(queue, id);
 }
 
 static void line_up(struct queue *queue, const struct store_run *run, bool late)
@@ -322,7 +332,7 @@ int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
     bool idle;
 
     pthread_mutex_lock(&queue->mu);
-    idle = !queue->order.count && !queue->doubtful.len;
+    idle = !queue->order.count;
     pthread_mutex_unlock(&queue->mu);
     if (recover_from_servers(ctx, queue, err) < 0)
         return -1;
@@ -331,8 +341,21 @@ int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
 
 /* --- what failed, and may be there --- */
 
-/* 1: it is not there, or not any more; 0: the store does not answer. */
-static int undo(const struct ctx *ctx, struct queue *queue, const char *id)
+void queue_add_doubt(struct queue *queue, const char *id)
+{
+    vec_push(&queue->doubts, ((struct doubt){.id = xstrdup(id)}));
+}
+
+void queue_release_doubts(struct queue *queue)
+{
+    vec_foreach (struct doubt *, doubt, &queue->doubts)
+        free(doubt->id);
+    vec_release(&queue->doubts);
+}
+
+enum undone { UNDO_AWAY, UNDO_NOT_THERE, UNDO_DONE };
+
+static enum undone undo(const struct ctx *ctx, struct queue *queue, const char *id)
 {
     const char *const takers[] = {"", queue->owner};
     struct err why = ERR_INIT;
@@ -340,29 +363,64 @@ static int undo(const struct ctx *ctx, struct queue *queue, const char *id)
     for (size_t i = 0; i < 2; i++) {
         if (queue_drop(ctx, queue, id, takers[i], STATE_CANCELLED,
                        "the store did not answer when it was submitted", &why) == 0)
-            return store_delete(ctx, queue->store, &id, 1, NULL, &why) == 0 ||
-                   !queue_store_is_away(queue, &why);
+            return store_delete(ctx, queue->store, &id, 1, NULL, &why) < 0 &&
+                           queue_store_is_away(queue, &why)
+                       ? UNDO_AWAY
+                       : UNDO_DONE;
         if (queue_store_is_away(queue, &why))
-            return 0;
+            return UNDO_AWAY;
     }
-    return 1;
+    return UNDO_NOT_THERE;
 }
 
-void queue_settle_doubtful(const struct ctx *ctx, struct queue *queue)
+/* It is not in the store at that moment, or not any more. */
+static void settle_doubt(struct queue *queue, const char *id, enum undone undone,
+                         const struct store_moment *now)
 {
-    for (;;) {
-        CLEANUP_FREE char *id = NULL;
+    struct doubt *doubt;
 
-        pthread_mutex_lock(&queue->mu);
-        if (queue->doubtful.len)
-            id = xstrdup(queue->doubtful.items[0]);
-        pthread_mutex_unlock(&queue->mu);
-        if (!id || !undo(ctx, queue, id))
-            return;
-        pthread_mutex_lock(&queue->mu);
-        free(queue->doubtful.items[0]);
-        memmove(queue->doubtful.items, queue->doubtful.items + 1,
-                queue->doubtful.len-- * sizeof(char *));
-        pthread_mutex_unlock(&queue->mu);
+    pthread_mutex_lock(&queue->mu);
+    doubt = find_doubt(queue, id);
+    if (!doubt->begun)
+        doubt->begun = now->begun;
+    if (undone == UNDO_DONE || doubt->begun <= now->settled) {
+        free(doubt->id);
+        *doubt = queue->doubts.items[--queue->doubts.len];
     }
+    pthread_mutex_unlock(&queue->mu);
+}
+
+static void list_doubts(struct queue *queue, struct strvec *ret)
+{
+    pthread_mutex_lock(&queue->mu);
+    vec_foreach (const struct doubt *, doubt, &queue->doubts)
+        strvec_push(ret, doubt->id);
+    pthread_mutex_unlock(&queue->mu);
+}
+
+size_t queue_settle_doubts(const struct ctx *ctx, struct queue *queue)
+{
+    CLEANUP_STRVEC struct strvec ids = {0};
+    struct store_moment now;
+    struct err why = ERR_INIT;
+    size_t left;
+
+    list_doubts(queue, &ids);
+    if (!ids.len)
+        return 0;
+    if (store_moment(ctx, queue->store, &now, &why) < 0) {
+        (void)queue_store_is_away(queue, &why);
+        return ids.len;
+    }
+    for (size_t i = 0; i < ids.len; i++) {
+        enum undone undone = undo(ctx, queue, ids.items[i]);
+
+        if (undone == UNDO_AWAY)
+            break;
+        settle_doubt(queue, ids.items[i], undone, &now);
+    }
+    pthread_mutex_lock(&queue->mu);
+    left = queue->doubts.len;
+    pthread_mutex_unlock(&queue->mu);
+    return left;
 }

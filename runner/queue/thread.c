@@ -8,6 +8,8 @@
 
 /* How often it looks at what other servers have left; what is submitted here needs no such look. */
 enum { OTHERS_MS = 5000 };
+/* How often it looks for what the store may still come to write. */
+enum { DOUBTS_MS = 1000 };
 
 static void drain_wake(struct queue *queue)
 {
@@ -32,7 +34,7 @@ static bool has_unwritten(struct queue *queue)
     bool found;
 
     pthread_mutex_lock(&queue->mu);
-    found = queue->order.count || queue->doubtful.len || queue->active.len;
+    found = queue->order.count || queue->doubts.len || queue->active.len;
     pthread_mutex_unlock(&queue->mu);
     return found;
 }
@@ -54,6 +56,18 @@ static void tell_owner(struct queue *queue)
     }
 }
 
+static int64_t doubts_due_ms(const struct queue *queue)
+{
+    return queue->doubts_ms > queue->store_retry_ms ? queue->doubts_ms : queue->store_retry_ms;
+}
+
+static void settle_doubts(struct queue *queue, int64_t now)
+{
+    if (now < doubts_due_ms(queue))
+        return;
+    queue->doubts_ms = queue_settle_doubts(&queue->ctx, queue) ? now + DOUBTS_MS : 0;
+}
+
 static void look_at_others(struct queue *queue, int64_t now)
 {
     struct err why = ERR_INIT;
@@ -69,8 +83,7 @@ static void work(struct queue *queue)
 {
     int64_t now = clock_monotonic_ms();
 
-    if (now >= queue->store_retry_ms)
-        queue_settle_doubtful(&queue->ctx, queue);
+    settle_doubts(queue, now);
     queue_follow_all(queue);
     queue_search_records(queue);
     queue_start_what_can(queue);
@@ -89,6 +102,8 @@ static int wait_ms(struct queue *queue)
         wait = start;
     if (follow >= 0 && follow < wait)
         wait = follow;
+    if (queue->doubts_ms && doubts_due_ms(queue) - now < wait)
+        wait = doubts_due_ms(queue) - now;
     if (queue->store_retry_ms && queue->store_retry_ms - now < wait && has_unwritten(queue))
         wait = queue->store_retry_ms - now;
     return wait < 0 ? 0 : (int)wait;

@@ -369,6 +369,45 @@ static void what_a_server_that_is_gone_did_late(void **state)
         assert_ok(queue_recover(&test_ctx, queue, &test_err));
 }
 
+/* --- a commit that comes later than its error --- */
+
+/* That this one failed has been told; the database has not come to the last of it. */
+static void what_failed_and_is_done_late(void **state)
+{
+    const struct store_run run = {.id = "late", .client = "c", .submitted_ms = 1};
+    struct store_submission submission = {.run = &run,
+                                          .file = "late",
+                                          .options = "{}",
+                                          .taken_by = "elsewhere"};
+    PGconn *connection = PQconnectdb(stores_place());
+    bool looked = false;
+
+    (void)state;
+    fake.automatic = true;
+    open_queue(NULL);
+    assert_ok(store_submit(&test_ctx, history->store, &submission, 1, &test_err));
+    PQclear(PQexec(connection, "BEGIN; UPDATE runner_submissions SET taken_by = ''"));
+    pthread_mutex_lock(&queue->mu);
+    queue_add_doubt(queue, "late");
+    pthread_mutex_unlock(&queue->mu);
+    queue_wake(queue);
+    for (; !looked; usleep(1000)) {
+        pthread_mutex_lock(&queue->mu);
+        looked = !queue->doubts.len || queue->doubts.items[0].begun;
+        pthread_mutex_unlock(&queue->mu);
+    }
+    PQclear(PQexec(connection, "COMMIT"));
+    PQfinish(connection);
+    while (count_runs(history->store))
+        usleep(1000);
+    assert_int_equal(fake.count, 0);
+    for (; looked; usleep(1000)) {
+        pthread_mutex_lock(&queue->mu);
+        looked = queue->doubts.len;
+        pthread_mutex_unlock(&queue->mu);
+    }
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -376,6 +415,7 @@ int main(void)
         EACH(what_was_answered_with_an_error_does_not_run),
         EACH(a_database_that_stands_still),
         EACH(what_a_server_that_is_gone_did_late),
+        EACH(what_failed_and_is_done_late),
         EACH(a_database_that_comes_back),
     };
 
