@@ -124,6 +124,8 @@ int history_follower_begin(const struct history *history, const char *id, const 
 /* Closes it; nothing of it is left. */
 void history_follower_end(const struct history *history, const char *id, const char *server,
                           int fd);
+/* Removes what servers that were killed have left of it. */
+void history_followers_clean(const struct history *history);
 /* Whether somebody does so at another server than that. */
 bool history_is_followed(const struct history *history, const char *id, const char *server);
 

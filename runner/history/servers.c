@@ -87,6 +87,16 @@ static bool is_held(const struct history *history, const char *name)
     return false;
 }
 
+void history_followers_clean(const struct history *history)
+{
+    CLEANUP_STRVEC struct strvec names = {0};
+
+    if (marks_list(history->dir, MARKS_FOLLOWED, &names, NULL) < 0)
+        return;
+    for (size_t i = 0; i < names.len; i++)
+        (void)is_held(history, names.items[i]);
+}
+
 bool history_is_followed(const struct history *history, const char *id, const char *server)
 {
     CLEANUP_FREE char *own = follower_name(id, server);

@@ -100,7 +100,7 @@ int logs_follow(const struct ctx *ctx, struct server *server, const struct web_r
     CLEANUP_STORE_RUNS struct store_runs runs = {0};
     struct events *e;
 
-    if (server_get_run(ctx, server, web_param(request, "id"), &runs, err) < 0)
+    if (server_get_followed(ctx, server, web_param(request, "id"), &runs, err) < 0)
         return -1;
     e = xcalloc(1, sizeof(*e));
     e->stream = (struct web_stream){&events_ops, SILENCE_MS, ":\n\n"};

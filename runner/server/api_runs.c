@@ -77,6 +77,29 @@ int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
     return err_set(err, why.code, "%s", why.message);
 }
 
+/* The store hears of a run from its record, which is here or nowhere that can be seen. */
+static bool is_elsewhere(const struct server *server, const struct store_run *run)
+{
+    CLEANUP_RECORD struct record *record = NULL;
+    struct err why = ERR_INIT;
+
+    return !state_is_final(run->state) && run->version > 0 &&
+           record_open(server->history->runs, run->id, &record, &why) < 0 &&
+           why.code == ERR_NOT_FOUND;
+}
+
+int server_get_followed(const struct ctx *ctx, struct server *server, const char *id,
+                        struct store_runs *ret, struct err *err)
+{
+    if (server_get_run(ctx, server, id, ret, err) < 0)
+        return -1;
+    if (is_elsewhere(server, &ret->items[0]))
+        return err_set(err, ERR_NOT_FOUND,
+                       "pipeline %s is run by a server with another history: ask that for its log",
+                       ret->items[0].id);
+    return 0;
+}
+
 int server_read_file(const struct ctx *ctx, struct server *server, const char *id, struct buf *out,
                      struct err *err)
 {

@@ -72,7 +72,10 @@ void clients_hold(struct clients *clients, const char *id)
     if (run->holders++ == 0 && !run->depends && run->mark < 0) {
         run->mark = history_follower_begin(clients->history, id, clients->server, &err);
         if (run->mark < 0)
-            log_debug("server", "other servers do not know who follows %s: %s", id, err.message);
+            log_warn("server",
+                     "other servers are not told that run %s is followed here, and may cancel it "
+                     "when its client leaves them: %s",
+                     id, err.message);
     }
     pthread_mutex_unlock(&clients->mu);
 }

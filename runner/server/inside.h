@@ -62,6 +62,11 @@ void server_refresh(const struct ctx *ctx, struct server *server);
 /* The run of the whole id that the path names, as ret->items[0]. */
 int server_get_run(const struct ctx *ctx, struct server *server, const char *id,
                    struct store_runs *ret, struct err *err) __attribute__((warn_unused_result));
+/* The same, to be followed here: ERR_NOT_FOUND also for one that has begun at a server with a
+ * history of its own, of which nothing would ever be heard. */
+int server_get_followed(const struct ctx *ctx, struct server *server, const char *id,
+                        struct store_runs *ret, struct err *err)
+    __attribute__((warn_unused_result));
 /* The row as JSON: a record without "stages", "yaml" and "config". A new reference. */
 json_t *server_run_to_json(struct server *server, const struct store_run *run);
 /* The file of a run, as it was given. */

@@ -329,6 +329,7 @@ int server_new(const struct ctx *ctx, const struct server_options *options, stru
     server->pruned_ms = clock_monotonic_ms();
     server->clocks_apart_ms = server->started_ms - server->pruned_ms;
     server->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    history_followers_clean(server->history);
     clients_init(&server->clients, options->client_grace_ms, server->history, server->name);
     auth_init(&server->auth, options->user, options->password);
     server->requests = limits_new(options->rate, options->rate * 2);

@@ -69,7 +69,7 @@ static void follow(const struct ctx *ctx, struct socket *socket, const json_t *m
     struct err err = ERR_INIT;
 
     if ((*text && record_position_parse(text, &position, &err) < 0) ||
-        server_get_run(ctx, socket->server, id, &runs, &err) < 0 ||
+        server_get_followed(ctx, socket->server, id, &runs, &err) < 0 ||
         socket_follow(socket, runs.items[0].id, position, false, &err) < 0)
         socket_send_error(socket, id, NULL, err.message);
 }

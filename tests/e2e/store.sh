@@ -148,6 +148,27 @@ test_a_client_comes_back_to_another_server() {
 }
 
 # With a run that goes on meanwhile.
+# Of what the other one runs there is a row, and nothing else.
+test_a_server_with_another_history() {
+    database
+    local -a both=(--store "postgresql:///postgres?host=$PWD/database&user=runner")
+    serve "${both[@]}"
+    local first=$spawned first_url=$url
+    accepted "until [ -e $PWD/go ]; do sleep 0.05; done"
+    wait_for 20 is running "$id"
+    serve "${both[@]}" --history another --workdir another/work
+    wait_for 20 is running "$id"
+    run "$RUNNER" client -s "$url" --follow "$id"
+    assert_eq 1 "$status"
+    assert_contains "$stderr" "pipeline $id is run by a server with another history: ask that for its log"
+    assert_eq 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/api/v1/pipelines/$id/logs?follow=1")"
+    touch go
+    assert_exit 0 "$RUNNER" client -s "$first_url" --follow "$id"
+    kill -TERM "$first"
+    wait "$first" || fail "the first server's exit status"
+    end
+}
+
 test_a_database_is_started_anew() {
     database
     serve --store "postgresql:///postgres?host=$PWD/database&user=runner"

@@ -3,6 +3,7 @@
 #include "tests/unit/queue/rig.h"
 
 #include "base/clock.h"
+#include "history/mark.h"
 #include "queue/inside.h"
 #include "server/inside.h"
 
@@ -254,6 +255,20 @@ static void what_is_followed_is_seen_whoever_looks(void **state)
         pthread_join(lookers[i], NULL);
 }
 
+static void what_a_dead_server_has_left_of_it_goes(void **state)
+{
+    int alive = history_follower_begin(history, "one", "alive", &test_err);
+
+    (void)state;
+    close(history_follower_begin(history, "two", "dead", &test_err));
+    assert_true(mark_exists(history->dir, MARKS_FOLLOWED, "two.dead"));
+    history_followers_clean(history);
+    assert_false(mark_exists(history->dir, MARKS_FOLLOWED, "two.dead"));
+    assert_true(history_is_followed(history, "one", "here"));
+    history_follower_end(history, "one", "alive", alive);
+    assert_false(mark_exists(history->dir, MARKS_FOLLOWED, "one.alive"));
+}
+
 /* It was submitted to a server that is gone. */
 static void what_was_left_is_cancelled_unless_its_client_comes(void **state)
 {
@@ -324,6 +339,7 @@ int main(void)
         EACH(what_nobody_waits_for_is_cancelled_later),
         EACH(what_is_followed_at_another_server_goes_on),
         EACH(what_is_followed_is_seen_whoever_looks),
+        EACH(what_a_dead_server_has_left_of_it_goes),
         EACH(what_was_left_is_cancelled_unless_its_client_comes),
         EACH(a_clock_that_was_set_is_not_believed),
         EACH(the_queue_outlives_who_works),
