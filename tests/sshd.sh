@@ -38,16 +38,32 @@ sshd_start() {
 
 listens() { (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; }
 
-# sshd_signal SIGNAL: to the processes of the connections, not to the server.
-sshd_signal() {
+# sshd_connections: the processes of the connections, without the server.
+sshd_connections() {
     local pid
     for pid in $(ps -o pid= --ppid "$sshd_pid"); do
-        kill -s "$1" "$pid" $(ps -o pid= --ppid "$pid") 2>/dev/null || true
+        echo "$pid" $(ps -o pid= --ppid "$pid")
     done
 }
 
-# sshd_cut: ends the connections and not the server.
-sshd_cut() { sshd_signal KILL; }
+# sshd_signal SIGNAL: to these.
+sshd_signal() {
+    local -a pids
+    read -ra pids -d '' < <(sshd_connections) || true
+    ((${#pids[@]} == 0)) || kill -s "$1" "${pids[@]}" 2>/dev/null || true
+}
+
+# Their server may not have collected them, as when it is stopped.
+have_ended() { ! ps -o stat= -p "$*" | grep -qv '^Z'; }
+
+# sshd_cut: ends the connections and not the server. Who is killed ends in a moment, which is waited for.
+sshd_cut() {
+    local -a pids
+    read -ra pids -d '' < <(sshd_connections) || true
+    ((${#pids[@]})) || return 0
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    wait_for 20 have_ended "${pids[@]}"
+}
 
 # sshd_end: ends the server, and its connections.
 sshd_end() {
