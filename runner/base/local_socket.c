@@ -32,14 +32,26 @@ static int make(int type)
     return socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* The kernel does not tell a socket that nobody listens on from what is none. */
+static bool is_other_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 int local_socket_connect(const char *path, int type)
 {
     struct sockaddr_un address;
     CLEANUP_FD int fd = make(type);
 
-    if (fd < 0 || !set_address(path, &address) ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (fd < 0 || !set_address(path, &address))
         return -1;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        if (errno == ECONNREFUSED)
+            errno = is_other_file(path) ? ENOTSOCK : ECONNREFUSED;
+        return -1;
+    }
     return steal_fd(&fd);
 }
 

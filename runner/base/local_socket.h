@@ -9,5 +9,5 @@
  * ERR_INVALID: the path is too long. `type` is that of socket(2). */
 int local_socket_listen(const char *path, int type, int backlog, struct err *err)
     __attribute__((warn_unused_result));
-/* A descriptor that does not block. -1: errno says why. */
+/* A descriptor that does not block. -1: errno says why; ENOTSOCK: there is something else. */
 int local_socket_connect(const char *path, int type);

@@ -319,7 +319,10 @@ static void test_launchers_that_are_none(void **state)
         assert_no_connection(t, &place, ERR_CONFLICT, hellos[i][1]);
         await_process(pid);
         close(listener);
+        assert_int_equal(unlink(place.path), 0);
     }
+    assert_int_equal(mkdir(place.path, 0700), 0);
+    assert_no_connection(t, &place, ERR_SYSTEM, "/launcher: Socket operation on non-socket");
 }
 
 /* As many as the kernel keeps until they are taken. */
