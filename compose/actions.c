@@ -297,19 +297,34 @@ static int rename_container(struct compose_run *run, const struct compose_action
     return 0;
 }
 
-static int set_aside(struct compose_run *run, const struct compose_action *action,
-                     struct docker_client *docker, struct err *err)
+static int make_room(struct compose_run *run, const struct compose_action *action,
+                     struct docker_client *docker, const char *own_name, struct err *err)
 {
     const struct compose_container *c = action->container;
-    CLEANUP_FREE char *own_name =
-        compose_container_name(run->session->project, action->service, action->number);
     CLEANUP_FREE char *aside = xasprintf("%.12s_%s", c->id, c->name);
 
-    if (own_before(run, own_name, c, docker, err) < 0 ||
-        stop_container(run, action, docker, err) < 0)
+    if (stop_container(run, action, docker, err) < 0)
         return -1;
     /* It may have been set aside before, by a run that was killed. */
     return strcmp(c->name, own_name) == 0 ? rename_container(run, action, docker, aside, err) : 0;
+}
+
+/* What has gone meanwhile is in nobody's way: as one that the daemon had begun to create for a run
+ * that was killed, and takes back. */
+static int set_aside(struct compose_run *run, const struct compose_action *action,
+                     struct docker_client *docker, struct err *err)
+{
+    CLEANUP_FREE char *own_name =
+        compose_container_name(run->session->project, action->service, action->number);
+    struct err why = ERR_INIT;
+
+    if (own_before(run, own_name, action->container, docker, &why) < 0) {
+        if (why.code == ERR_NOT_FOUND)
+            return compose_own(run->session, COMPOSE_OBJECT_CONTAINER, own_name, NULL, err);
+    } else if (make_room(run, action, docker, own_name, &why) == 0 || why.code == ERR_NOT_FOUND) {
+        return 0;
+    }
+    return err_set(err, why.code, "%s", why.message);
 }
 
 static bool is_named(const struct compose_run *run, const char *volume)
@@ -360,11 +375,12 @@ static int find_inherited(const struct compose_run *run, const struct compose_ac
     CLEANUP_DOCKER_CONTAINER struct docker_container container = {0};
     CLEANUP_DOCKER_IMAGE struct docker_image image = {0};
     const char *image_id = strmap_get(run->image_ids, action->service);
+    struct err why = ERR_INIT;
 
     if (!action->container)
         return 0;
-    if (docker_container_inspect(run->ctx, docker, action->container->id, &container, err) < 0)
-        return -1;
+    if (docker_container_inspect(run->ctx, docker, action->container->id, &container, &why) < 0)
+        return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
     if (container.mount_count && image_id &&
         docker_image_inspect(run->ctx, docker, image_id, &image, err) < 0)
         return -1;

@@ -649,6 +649,27 @@ test_logs_of_what_goes_meanwhile() {
     down
 }
 
+# One that is to be replaced goes at any moment: what takes its place does so all the same.
+test_what_is_replaced_goes_meanwhile() {
+    local request
+    for request in '/containers/[0-9a-f]{64}/stop' '/containers/[0-9a-f]{64}/rename' '/containers/create'; do
+        file "a: {$sleeper, stop_grace_period: 0s, environment: {AT: before}}"
+        up
+        file "a: {$sleeper, stop_grace_period: 0s, environment: {AT: '$request'}}"
+        rm -f hold socket
+        mkfifo hold
+        python3 "$fakes/tapped_socket.py" "$PWD/socket" "${DOCKER_HOST#unix://}" "POST .*$request" \
+            'docker rm -f $(docker ps -aq --filter label=com.docker.compose.project=p)' <hold >tapped &
+        exec 9>hold
+        wait_for 20 grep -q ready tapped
+        assert_exit 0 "$RUNNER" compose up --docker-host "unix://$PWD/socket"
+        exec 9>&-
+        assert_eq "p-a-1" "$(names)" "containers after one went before $request"
+        assert_eq "$request" "$(docker exec p-a-1 sh -c 'echo "$AT"')"
+        down
+    done
+}
+
 test_hooks() {
     file "a: {$sleeper, post_start: [{command: [sh, -c, 'echo begun; echo \$\$X >/x'], environment: {X: hook}}], pre_stop: [{command: echo farewell}]}"
     up
