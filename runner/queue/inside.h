@@ -20,6 +20,7 @@
 #include "history/following.h"
 #include "queue/order.h"
 #include "queue/queue.h"
+#include "queue/unsettled.h"
 #include "store/submissions.h"
 
 enum active_stage {
@@ -71,18 +72,6 @@ struct change {
     enum state state;
 };
 
-/* A server whose mark nobody holds any more. */
-struct gone {
-    char *mark;
-    int64_t begun; /* of the moment (store_moment) when that was first seen */
-};
-
-/* A submission that failed, and may have been written, or may come to be. */
-struct doubt {
-    char *id;
-    int64_t begun; /* of the moment (store_moment) when it was first looked for; 0: it was not */
-};
-
 struct request; /* submit.c */
 
 struct queue {
@@ -112,14 +101,12 @@ struct queue {
     struct request **requests_end;
     struct strvec writing; /* submissions that are being written: the store may have them */
     VEC(struct change)
-    changes; /* that the owner is to be told */
-    VEC(struct doubt)
-    doubts;
-    struct strvec late; /* they wait, and a server that is gone may have begun them */
-    VEC(struct gone)
-    gone;
-    bool took;    /* rows may have been taken, or are held, by this server */
-    bool doubted; /* and nobody knows whether one of them was */
+    changes;                 /* that the owner is to be told */
+    struct unsettled doubts; /* submissions that failed, and may have been written */
+    struct unsettled gone;   /* servers whose marks nobody holds any more */
+    struct strvec late;      /* they wait, and a server that is gone may have begun them */
+    bool took;               /* rows may have been taken, or are held, by this server */
+    bool doubted;            /* and nobody knows whether one of them was */
     bool draining;
     bool closing;
     bool launcher_gone;
@@ -199,16 +186,12 @@ int queue_follow_wait_ms(const struct queue *queue);
 
 int queue_lock_owner(struct queue *queue, struct err *err);
 void queue_unlock_owner(struct queue *queue);
-void queue_release_gone(struct queue *queue);
 /* Finds what waits, and what servers have left that are gone. */
 int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err);
 /* Of the thread, or behind its end: submissions that were answered with an error must not run.
  * Returns of how many that is not sure yet, as the store does not answer, or may come to write
  * them. */
 size_t queue_settle_doubts(const struct ctx *ctx, struct queue *queue);
-/* Needs mu. */
-void queue_add_doubt(struct queue *queue, const char *id);
-void queue_release_doubts(struct queue *queue);
 
 /* --- thread.c --- */
 

@@ -267,11 +267,11 @@ void queue_close(struct queue *queue)
     vec_release(&queue->active);
     vec_release(&queue->followed);
     vec_release(&queue->changes);
-    queue_release_doubts(queue);
+    unsettled_release(&queue->doubts);
     strvec_release(&queue->late);
     order_release(&queue->order);
     queue_unlock_owner(queue);
-    queue_release_gone(queue);
+    unsettled_release(&queue->gone);
     cleanup_fd(&queue->inotify_fd);
     cleanup_fd(&queue->wake_fd);
     cleanup_fd(&queue->submit_fd);

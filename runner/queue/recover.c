@@ -93,20 +93,10 @@ static bool is_known(struct queue *queue, const char *id)
     return known;
 }
 
-/* Needs mu. */
-static struct doubt *find_doubt(struct queue *queue, const char *id)
-{
-    vec_foreach (struct doubt *, doubt, &queue->doubts) {
-        if (strcmp(doubt->id, id) == 0)
-            return doubt;
-    }
-    return NULL;
-}
-
 /* Needs mu. Whoever wrote it lines it up in a moment, or nobody knows of it and it must not run. */
 static bool is_of_writer(struct queue *queue, const char *id)
 {
-    return strvec_has(&queue->writing, id) || find_doubt(queue, id);
+    return strvec_has(&queue->writing, id) || unsettled_has(&queue->doubts, id);
 }
 
 static void line_up(struct queue *queue, const struct store_run *run, bool late)
@@ -240,57 +230,6 @@ static int recover_held(const struct ctx *ctx, struct queue *queue, const struct
     return status;
 }
 
-/* --- marks of servers that are gone --- */
-
-void queue_release_gone(struct queue *queue)
-{
-    vec_foreach (struct gone *, gone, &queue->gone)
-        free(gone->mark);
-    vec_release(&queue->gone);
-}
-
-/* Needs mu. */
-static struct gone *find_gone(struct queue *queue, const char *mark)
-{
-    vec_foreach (struct gone *, gone, &queue->gone) {
-        if (strcmp(gone->mark, mark) == 0)
-            return gone;
-    }
-    return NULL;
-}
-
-/* Whether the store has all that this server has ever asked of it. */
-static bool is_settled(struct queue *queue, const char *mark, const struct store_moment *now)
-{
-    struct gone *gone;
-    bool settled;
-
-    pthread_mutex_lock(&queue->mu);
-    gone = find_gone(queue, mark);
-    if (!gone) {
-        vec_push(&queue->gone, ((struct gone){xstrdup(mark), now->begun}));
-        gone = &queue->gone.items[queue->gone.len - 1];
-    }
-    settled = gone->begun <= now->settled;
-    pthread_mutex_unlock(&queue->mu);
-    return settled;
-}
-
-/* Drops what has been forgotten, here or by another server. */
-static void keep_gone(struct queue *queue, const struct strvec *marks)
-{
-    pthread_mutex_lock(&queue->mu);
-    for (size_t i = queue->gone.len; i-- > 0;) {
-        struct gone *gone = &queue->gone.items[i];
-
-        if (strvec_has(marks, gone->mark))
-            continue;
-        free(gone->mark);
-        *gone = queue->gone.items[--queue->gone.len];
-    }
-    pthread_mutex_unlock(&queue->mu);
-}
-
 /* The marks of servers that were gone before the store was asked, and have nothing in it, go: one
  * that took a run meanwhile, and died, is not among them. Nor is one whose last commit may still be
  * on its way: what that brings would belong to nobody who can be told from a server elsewhere. */
@@ -301,13 +240,16 @@ static int recover_from_servers(const struct ctx *ctx, struct queue *queue, stru
     struct store_moment now = {0};
 
     history_servers_gone(queue->history, &gone);
-    keep_gone(queue, &gone);
+    pthread_mutex_lock(&queue->mu);
+    unsettled_keep(&queue->gone, &gone);
+    pthread_mutex_unlock(&queue->mu);
     if (gone.len && store_moment(ctx, queue->store, &now, err) < 0)
         return -1;
     if (recover_taken(ctx, queue, &needed, err) < 0 || recover_held(ctx, queue, &gone, err) < 0)
         return -1;
     for (size_t i = 0; i < gone.len; i++) {
-        if (is_settled(queue, gone.items[i], &now) && !strvec_has(&needed, gone.items[i]))
+        if (unsettled_look(&queue->gone, gone.items[i], &now) &&
+            !strvec_has(&needed, gone.items[i]))
             history_server_forget(queue->history, gone.items[i]);
     }
     return 0;
@@ -341,18 +283,6 @@ int queue_recover(const struct ctx *ctx, struct queue *queue, struct err *err)
 
 /* --- what failed, and may be there --- */
 
-void queue_add_doubt(struct queue *queue, const char *id)
-{
-    vec_push(&queue->doubts, ((struct doubt){.id = xstrdup(id)}));
-}
-
-void queue_release_doubts(struct queue *queue)
-{
-    vec_foreach (struct doubt *, doubt, &queue->doubts)
-        free(doubt->id);
-    vec_release(&queue->doubts);
-}
-
 enum undone { UNDO_AWAY, UNDO_NOT_THERE, UNDO_DONE };
 
 static enum undone undo(const struct ctx *ctx, struct queue *queue, const char *id)
@@ -377,24 +307,17 @@ static enum undone undo(const struct ctx *ctx, struct queue *queue, const char *
 static void settle_doubt(struct queue *queue, const char *id, enum undone undone,
                          const struct store_moment *now)
 {
-    struct doubt *doubt;
-
     pthread_mutex_lock(&queue->mu);
-    doubt = find_doubt(queue, id);
-    if (!doubt->begun)
-        doubt->begun = now->begun;
-    if (undone == UNDO_DONE || doubt->begun <= now->settled) {
-        free(doubt->id);
-        *doubt = queue->doubts.items[--queue->doubts.len];
-    }
+    if (unsettled_look(&queue->doubts, id, now) || undone == UNDO_DONE)
+        unsettled_drop(&queue->doubts, id);
     pthread_mutex_unlock(&queue->mu);
 }
 
 static void list_doubts(struct queue *queue, struct strvec *ret)
 {
     pthread_mutex_lock(&queue->mu);
-    vec_foreach (const struct doubt *, doubt, &queue->doubts)
-        strvec_push(ret, doubt->id);
+    vec_foreach (const struct unsettled_name *, doubt, &queue->doubts.names)
+        strvec_push(ret, doubt->name);
     pthread_mutex_unlock(&queue->mu);
 }
 
@@ -420,7 +343,7 @@ size_t queue_settle_doubts(const struct ctx *ctx, struct queue *queue)
         settle_doubt(queue, ids.items[i], undone, &now);
     }
     pthread_mutex_lock(&queue->mu);
-    left = queue->doubts.len;
+    left = queue->doubts.names.len;
     pthread_mutex_unlock(&queue->mu);
     return left;
 }

@@ -208,7 +208,7 @@ static void admit(struct queue *queue, struct request *request)
 /* Needs mu. Nobody knows of it: it must not run, be it in the store or not. */
 static void take_back(struct queue *queue, const struct request *request)
 {
-    queue_add_doubt(queue, request->id);
+    unsettled_add(&queue->doubts, request->id);
 }
 
 /* Needs mu. */

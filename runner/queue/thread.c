@@ -34,7 +34,7 @@ static bool has_unwritten(struct queue *queue)
     bool found;
 
     pthread_mutex_lock(&queue->mu);
-    found = queue->order.count || queue->doubts.len || queue->active.len;
+    found = queue->order.count || queue->doubts.names.len || queue->active.len;
     pthread_mutex_unlock(&queue->mu);
     return found;
 }

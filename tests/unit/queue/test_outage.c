@@ -388,12 +388,12 @@ static void what_failed_and_is_done_late(void **state)
     assert_ok(store_submit(&test_ctx, history->store, &submission, 1, &test_err));
     PQclear(PQexec(connection, "BEGIN; UPDATE runner_submissions SET taken_by = ''"));
     pthread_mutex_lock(&queue->mu);
-    queue_add_doubt(queue, "late");
+    unsettled_add(&queue->doubts, "late");
     pthread_mutex_unlock(&queue->mu);
     queue_wake(queue);
     for (; !looked; usleep(1000)) {
         pthread_mutex_lock(&queue->mu);
-        looked = !queue->doubts.len || queue->doubts.items[0].begun;
+        looked = !queue->doubts.names.len || queue->doubts.names.items[0].begun;
         pthread_mutex_unlock(&queue->mu);
     }
     PQclear(PQexec(connection, "COMMIT"));
@@ -403,7 +403,7 @@ static void what_failed_and_is_done_late(void **state)
     assert_int_equal(fake.count, 0);
     for (; looked; usleep(1000)) {
         pthread_mutex_lock(&queue->mu);
-        looked = queue->doubts.len;
+        looked = queue->doubts.names.len;
         pthread_mutex_unlock(&queue->mu);
     }
 }

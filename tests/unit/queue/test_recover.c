@@ -370,7 +370,7 @@ static void what_was_refused_is_taken_back_as_it_ends(void **state)
     open_queue(NULL);
     queue_stop(queue);
     submit_taken("refused", queue->owner);
-    queue_add_doubt(queue, "refused");
+    unsettled_add(&queue->doubts, "refused");
     close_queue();
     assert_error(store_get(&test_ctx, history->store, "refused", &runs, &test_err), ERR_NOT_FOUND);
     open_queue(NULL);
