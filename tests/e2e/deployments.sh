@@ -627,6 +627,7 @@ test_the_daemon_dies_in_mid_deploy() {
     spawn "$RUNNER" exec --docker-host "$(dockerd_host "dying-$script")" p.yaml
     wait_for 60 has_dying_service
     dockerd_kill "dying-$script"
+    wait_for 60 grep -q "$project is removed when it answers" "$case_dir/stderr"
     swarm_again "dying-$script"
     finish
     [[ $status == [13] ]] || fail "status $status"

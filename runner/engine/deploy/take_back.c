@@ -34,17 +34,39 @@ struct removals {
     int64_t away_ms; /* since when there has been no answer; 0: there is; guarded by mu */
 };
 
+/* On the step's standard error as long as it has one. */
+static void tell(struct removals *r, const char *text)
+{
+    if (r->deployed->output)
+        deployed_say(r->deployed, r->ctx, OUTPUT_STDERR, "%s", text);
+    else
+        log_warn("deploy", "%s", text);
+}
+
+static void tell_away(struct removals *r, const struct err *why)
+{
+    CLEANUP_FREE char *text =
+        xasprintf("%s; %s is removed when it answers, for which it has %d seconds", why->message,
+                  r->deployed->name, AWAY_MS / 1000);
+
+    tell(r, text);
+}
+
 /* After a pause; false: it has been away for too long. */
-static bool may_be_back(struct removals *r)
+static bool may_be_back(struct removals *r, const struct err *why)
 {
     int64_t now_ms = clock_monotonic_ms();
+    bool first;
     bool soon;
 
     pthread_mutex_lock(&r->mu);
-    if (!r->away_ms)
+    first = !r->away_ms;
+    if (first)
         r->away_ms = now_ms;
     soon = now_ms - r->away_ms < AWAY_MS;
     pthread_mutex_unlock(&r->mu);
+    if (first)
+        tell_away(r, why);
     return soon && ctx_sleep(r->ctx, AWAY_PAUSE_MS, NULL) == 0;
 }
 
@@ -66,7 +88,7 @@ static void remove_object(void *arg)
         removal->err = (struct err)ERR_INIT;
         result =
             instance->kind->remove(r->ctx, instance->connection, removal->object, &removal->err);
-    } while (result < 0 && err_is_away(&removal->err) && may_be_back(r));
+    } while (result < 0 && err_is_away(&removal->err) && may_be_back(r, &removal->err));
     if (result < 0)
         return;
     note_answer(r);
@@ -109,26 +131,21 @@ static int rank_after(const struct removals *r, int rank)
 static void tell_left(struct removals *r)
 {
     const struct deployed *deployed = r->deployed;
-    CLEANUP_BUF struct buf text = BUF_INIT;
+    CLEANUP_BUF struct buf left = BUF_INIT;
+    CLEANUP_FREE char *text = NULL;
 
     for (size_t i = r->len; i-- > 0;) {
         if (!r->list[i].gone)
-            buf_addf(&text, "%s%s (%s)", text.len ? "; " : "", r->list[i].object,
+            buf_addf(&left, "%s%s (%s)", left.len ? "; " : "", r->list[i].object,
                      r->list[i].err.message);
     }
-    if (!text.len)
+    if (!left.len)
         return;
     own_run_leave(deployed->instance->services->run);
-    if (deployed->output)
-        deployed_say(r->deployed, r->ctx, OUTPUT_STDERR,
-                     "not all that was made for %s could be removed; \"runner reap\" tries it "
-                     "again: %s",
-                     deployed->name, text.data);
-    else
-        log_warn("deploy",
-                 "not all that was made for %s could be removed; \"runner reap\" tries it again: "
-                 "%s",
-                 deployed->name, text.data);
+    text = xasprintf(
+        "not all that was made for %s could be removed; \"runner reap\" tries it again: %s",
+        deployed->name, left.data);
+    tell(r, text);
 }
 
 static void remove_objects(const struct ctx *ctx, struct deployed *deployed)
