@@ -140,6 +140,10 @@ in_time() {
 # be lost.
 signal_is_read() { ! grep -q '^ShdPnd:.*[1-9a-f]' "/proc/$1/status"; }
 
+# minds_interrupts PID: a shell starts background commands with them ignored, and one that is sent before the
+# process has changed that is lost.
+minds_interrupts() { ! grep -qE '^Name:[[:space:]]*bash$|^SigIgn:.*[2367abef]$' "/proc/$1/status"; }
+
 # interrupt_again: a second time, and not the same time.
 interrupt_again() {
     wait_for 20 signal_is_read "$spawned"

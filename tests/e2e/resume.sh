@@ -107,7 +107,7 @@ test_an_interrupt_at_the_beginning() {
     pipeline
     for i in {1..10}; do
         spawn "$RUNNER" exec --resumable p.yaml
-        wait_for 20 test -e "../history/runs"
+        wait_for 20 minds_interrupts "$spawned"
         sleep "0.00$i"
         kill -INT "$spawned"
         finish
