@@ -150,6 +150,16 @@ interrupt_again() {
     kill -INT "$spawned"
 }
 
+# own_port: one at which a server can be started anew. While none is there nobody else gets it: it is not among
+# those that the kernel chooses from, for whoever connects or wants any port.
+own_port() {
+    local port=$((20000 + SRANDOM % 10000))
+    while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((20000 + SRANDOM % 10000))
+    done
+    echo "$port"
+}
+
 # runner_image NAME: what the Dockerfile makes, in this script's daemon under that name. It is built once and
 # then loaded into the other daemons of the environment, until that is stopped.
 runner_image() {

@@ -7,7 +7,7 @@
 #   is STATE RUN     whether the server says so of the run
 
 serve() {
-    spawn "$RUNNER" server --host 127.0.0.1 --port "${port:-0}" --workdir "$PWD/runs" --history "$PWD/history" "$@"
+    spawn "$RUNNER" server --host 127.0.0.1 --port "${port:=$(own_port)}" --workdir "$PWD/runs" --history "$PWD/history" "$@"
     wait_for 20 grep -q listening "$case_dir/stderr"
     port=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "$case_dir/stderr")
     url=ws://127.0.0.1:$port

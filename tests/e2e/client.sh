@@ -11,7 +11,7 @@ server_pid=
 serve() {
     # Not by the server: until it has begun, what an earlier one has said would still be there.
     : >../server.log
-    "${case_env[@]}" "$RUNNER" server --host 127.0.0.1 --history ../history -p "${port:-0}" "$@" \
+    "${case_env[@]}" "$RUNNER" server --host 127.0.0.1 --history ../history -p "${port:=$(own_port)}" "$@" \
         >>../server.out 2>../server.log &
     server_pid=$!
     wait_for 20 grep -q 'listening on' ../server.log

@@ -177,7 +177,7 @@ test_compose_file() {
 # deploy/sidecar/server.yaml: what it runs is beside it, and goes on when it is killed.
 test_compose_server() {
     local port run
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(own_port)
     url=http://runner:secret@127.0.0.1:$port
     local compose=(env DOCKER_SOCKET="$socket" STATE="$PWD/state" PASSWORD=secret LISTEN="127.0.0.1:$port"
         docker-compose -p sidecar-server -f "$root/deploy/sidecar/server.yaml")
