@@ -5,11 +5,22 @@ source "$(dirname "$0")/../serving.sh"
 
 serve_here() { serve --docker-host "$DOCKER_HOST" --max-concurrent 8; }
 
-# counting KEYS: a run that counts to 300 in some seconds, in two steps.
+# counting KEYS: a run that counts in two steps, to 150 in each and on until there is a file `go`.
 counting() {
-    local count='i=0; while [ $i -lt 150 ]; do i=$((i + 1)); echo "line $i."; sleep 0.02; done'
+    local count='i=0; until [ $i -ge 150 ] && [ -e go ]; do i=$((i + 1)); echo "line $i."; sleep 0.02; done; echo "last $i."'
     printf 'name: counting\n%s\nstages: [{name: s, jobs: [{name: j, steps: [%s, %s]}]}]\n' "$1" \
         "{name: a, command: '$count'}" "{name: b, command: '$count'}" >p.yaml
+}
+
+# assert_counted RUN: every line once and in order.
+assert_counted() {
+    local got last
+    got=$("${case_env[@]}" "$RUNNER" logs -s "$url" "$1" 2>/dev/null | grep -oE '(line|last) [0-9]*\.')
+    assert_eq "$(for last in $(sed -n 's/^last \([0-9]*\)\.$/\1/p' <<<"$got"); do
+        seq "$last" | sed 's/.*/line &./'
+        echo "last $last."
+    done)" "$got" "output"
+    assert_eq 2 "$(grep -c last <<<"$got")" "steps that came to their ends"
 }
 
 lines_of() { "${case_env[@]}" "$RUNNER" logs -s "$url" "$1" 2>/dev/null | grep -o 'line [0-9]*\.'; }
@@ -23,8 +34,9 @@ goes_on() {
     kill_server
     serve_here
     is running "$id" || fail "it does not run any more"
+    touch "runs/$id/go"
     wait_for 60 is succeeded "$id"
-    assert_eq "$({ seq 150 && seq 150; } | sed 's/.*/line &./')" "$(lines_of "$id")"
+    assert_counted "$id"
     end
     assert_no_leftovers 10
 }
@@ -51,13 +63,14 @@ test_many_kills() {
     serve_here
     run "$RUNNER" client --detach -s "$url" p.yaml
     local id=$stdout i
+    wait_for 60 touch "runs/$id/go"
     for i in {1..8}; do
         sleep "0.$((i * 3 % 7))"
         kill_server
         serve_here
     done
     wait_for 60 is succeeded "$id"
-    assert_eq "$({ seq 150 && seq 150; } | sed 's/.*/line &./')" "$(lines_of "$id")"
+    assert_counted "$id"
     end
     assert_no_leftovers 10
 }
