@@ -58,7 +58,10 @@ def has_state(page, selector, state):
     return page.wait(f"document.querySelector({js(selector)})?.dataset.status == {js(state)}", f"{selector} is {state}")
 
 
-SHIP = """name: ship it
+# What waits does so until this is there.
+GO = pathlib.Path.cwd() / "go"
+
+SHIP = f"""name: ship it
 stages:
 - name: build
   jobs:
@@ -70,7 +73,7 @@ stages:
         for i in 1 2 3; do echo "module $i"; done
         echo "careful" >&2
     - name: test
-      command: seq 1 2000; echo "the needle"; seq 1 2000; test -e go.on || sleep 1
+      command: seq 1 2000; echo "the needle"; seq 1 2000; until test -e {GO}; do sleep 0.1; done
   - name: lint
     steps:
     - name: look
@@ -104,6 +107,7 @@ def a_run_from_the_editor_to_its_end(scene):
     has_state(page, ".run-title .sign-holder", "running")
     page.wait("document.querySelector('.facts .status')?.innerText == 'running'")
     scene.shot(page, "running")
+    GO.touch()
     has_state(page, ".run-title .sign-holder", "succeeded")
     page.wait("[...document.querySelectorAll('.graph .sign-holder')].every((sign) => sign.dataset.status == 'succeeded')",
               "all of the graph has succeeded")
@@ -129,6 +133,7 @@ def a_run_from_the_editor_to_its_end(scene):
 
 
 def steps_of_a_run(scene):
+    GO.touch()
     run = scene.submit(SHIP)
     page = scene.open(f"#/runs/{run}")
     has_state(page, ".run-title .sign-holder", "succeeded")
@@ -168,7 +173,7 @@ def cancelling_with_a_reason(scene):
     page.press("q")
     page.wait("document.querySelectorAll('.queue li').length == 3")
     page.wait("document.querySelector('.places-text')?.innerText == '2 of 2 places taken'")
-    check("number 1" in page.text(".queue li:nth-child(3)"), page.text(".queue"))
+    page.wait("document.querySelector('.queue li:nth-child(3)').innerText.includes('number 1')")
     scene.shot(page, "queue")
     page.click(".queue li:nth-child(3) button")
     page.wait("document.querySelector('dialog[open]')")
@@ -210,13 +215,15 @@ def a_hundred_thousand_lines(scene):
 def watch_it_die(scene, service):
     scene.url = f"http://127.0.0.1:{service.port}"
     run = scene.submit("name: steady\nstages: [{name: s, jobs: [{name: j, steps: [{name: count, command: "
-                       "\"for i in $(seq 1 40); do echo line $i; sleep 0.1; done\"}]}]}]")
+                       f"\"for i in $(seq 1 40); do test $i -lt 40 || until test -e {GO}; do sleep 0.1; done; "
+                       "echo line $i; sleep 0.1; done\"}]}]}]")
     page = scene.open(f"#/runs/{run}")
     page.wait("document.querySelectorAll('.line').length > 2")
     service.kill()
     page.wait("!document.querySelector('#connection').hidden", "it says that the server does not answer")
     scene.shot(page, "away")
     service.start()
+    GO.touch()
     has_state(page, ".run-title .sign-holder", "succeeded")
     page.wait("[...document.querySelectorAll('.line .txt')].at(-1)?.innerText == 'line 40'")
     page.press("g")
