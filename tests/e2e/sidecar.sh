@@ -209,6 +209,8 @@ test_compose_server() {
 
 has_logged() { "${case_env[@]}" "$RUNNER" logs -s "$url" "$1" | grep -q "$2"; }
 is() { [[ $("${case_env[@]}" "$RUNNER" show -s "$url" --format json "$2" | jq -r '.status + (.reason // "")') == "$1" ]]; }
+# For `docker stop`: what is told to end has this long for it.
+patient=$(patience 60)
 launchers() { docker ps -aq --filter label=dev.runner.role=launcher; }
 has_launchers() { [[ $(launchers | wc -l) == "$1" ]]; }
 
@@ -272,7 +274,7 @@ test_runs_outlive_the_server() {
     run "$RUNNER" cancel -s "$url" "$second"
     assert_eq "run $second cancelled" "$stdout"
     has_launchers 2 || fail "there are other launchers than two: $(launchers)"
-    docker restart sidecar-server >/dev/null
+    docker restart -t "$patient" sidecar-server >/dev/null
     await_server
     is running "$first" || fail "it does not run any more after a restart"
     # That of the second server had no runs.
@@ -284,7 +286,7 @@ test_runs_outlive_the_server() {
     done
     assert_contains "$("${case_env[@]}" "$RUNNER" logs -s "$url" "$first")" "host][step(2/2): b] went"
     wait_for 20 has_launchers 1
-    docker stop sidecar-server >/dev/null
+    docker stop -t "$patient" sidecar-server >/dev/null
     has_launchers 0 || fail "a server that has ended has left the container of its launcher"
     docker rm sidecar-server >/dev/null
     assert_eq "" "$(find state/history/launchers state/history/open -type f -o -type s)"
@@ -311,7 +313,7 @@ test_the_launcher_is_killed() {
     # And who stops it has its runs cancelled.
     submit p.yaml
     wait_for 60 counts "$run" 1
-    docker stop "$(launchers)" >/dev/null
+    docker stop -t "$patient" "$(launchers)" >/dev/null
     assert_eq 3 "$(docker wait sidecar-server)" "exit status"
     docker start sidecar-server >/dev/null
     await_server
