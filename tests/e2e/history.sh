@@ -290,6 +290,7 @@ test_a_runner_that_is_killed() {
     run "$RUNNER" delete latest
     assert_eq 0 "$status"
     assert_eq "" "$(ls "$state/runs" "$state/open" | grep -v : || true)" "what is left"
+    assert_no_leftovers 10
 }
 
 # What is called like an event of the record is none.
@@ -305,6 +306,7 @@ test_a_killed_run_with_a_strange_name() {
     wait "$spawned" 2>/dev/null || true
     run "$RUNNER" list --format json
     assert_eq "lost succeeded" "$(jq -r '[.[0].reason, .[1].status] | join(" ")' <<<"$stdout")"
+    assert_no_leftovers 10
 }
 
 # Runs that begin while others look are found all the same.
