@@ -11,6 +11,8 @@ needs_daemon=no
 
 # begin_launcher OPTION…: as the first process of a container, with which all that it has begun ends.
 begin_launcher() {
+    # Not by the launcher: until it has begun, what an earlier one has said would still be there.
+    : >launcher.out
     "${case_env[@]}" unshare --pid --fork --kill-child --mount-proc "$RUNNER" server --launcher-listen "$PWD/socket" \
         --workdir "$PWD/runs" --history "$PWD/history" "$@" >launcher.out 2>&1 </dev/null &
     launcher=$!
