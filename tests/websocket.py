@@ -13,6 +13,8 @@ import socket
 import struct
 from urllib.parse import urlsplit
 
+# Only against waiting for ever.
+PATIENCE = 30 * float(os.environ.get("RUNNER_TEST_TIMEOUT_FACTOR", "1"))
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
@@ -26,7 +28,7 @@ class Refused(Exception):
 
 
 class WebSocket:
-    def __init__(self, url, subprotocol=None, headers=(), timeout=30, path=None, host=None):
+    def __init__(self, url, subprotocol=None, headers=(), timeout=PATIENCE, path=None, host=None):
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
         self.buffer = b""

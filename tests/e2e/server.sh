@@ -982,13 +982,15 @@ with socket.socket() as s:
     s.settimeout(30)
     s.connect(("127.0.0.1", port))
     s.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * COUNT)
-    before = -1
-    while inside(s) != before:
-        before = inside(s)
-        time.sleep(0.2)
-    start = used()
-    time.sleep(0.7)
-    spent = used() - start
+    while not inside(s):
+        time.sleep(0.05)
+    # It fills what there is of buffers, for as long as that takes it, and then it rests.
+    for _ in range(50):
+        start = used()
+        time.sleep(0.7)
+        spent = used() - start
+        if spent < 0.1:
+            break
     got = b""
     while len(got) < COUNT * 40000 or got.count(b"HTTP/1.1 200") < COUNT or not got.endswith(b"\n}\n"):
         chunk = s.recv(1 << 20)
@@ -1038,7 +1040,7 @@ with WebSocket(url, "runner.v2") as ws:
 # Subprotocols that nobody serves.
 for name in "runner-listen", "listen", "http", "nobody":
     try:
-        with WebSocket(url, name, timeout=10) as ws:
+        with WebSocket(url, name) as ws:
             assert ws.subprotocol is None, name
             ws.send(type="ping", payload="x")
             assert ws.receive() == {"type": "ping", "payload": "x"}, name
@@ -1058,7 +1060,8 @@ PYTHON
 
 # A head that does not come to its end, and an address that asks too often.
 test_clients_that_are_slow() {
-    serve --rate-limit 50 --max-connections 50 --max-strangers 0
+    # So few that even a slow machine asks more often; those below take five of the ten that may come at once.
+    serve --rate-limit 5 --max-connections 50 --max-strangers 0
     python "$server" <<'PYTHON'
 import http.client, os, socket, sys, time
 from urllib.parse import urlsplit
@@ -1129,7 +1132,7 @@ import socket, sys
 from urllib.parse import urlsplit
 port = urlsplit(sys.argv[1]).port
 crowd = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(2200)]
-with socket.create_connection(("127.0.0.1", port), 5) as s:
+with socket.create_connection(("127.0.0.1", port), 60) as s:
     s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b" 200 " in s.recv(1000)
 PYTHON
