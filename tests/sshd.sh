@@ -12,7 +12,8 @@
 sshd_path=
 sshd_script=$(cd "$(dirname "${BASH_SOURCE[0]}")/env" && pwd)/sshd.sh
 port=2222
-nap=9$$
+# Of one length: none is the beginning of another's.
+nap=$(printf '9%07d' $$)
 
 # sshd_begin [LINE…]: one for this test, with these lines of sshd_config; sets url and sshd_pid.
 sshd_begin() {

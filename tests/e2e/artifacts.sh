@@ -441,20 +441,25 @@ EOF
 
 # The clock of another day: what has expired goes with the next run that keeps something.
 test_expiry() {
-    one_job 'artifacts: [{name: short, paths: f, expire_in: 1s}, {name: long, paths: f, expire_in: 1 day}]' "echo x >f"
-    assert_exit 0 "$RUNNER" exec p.yaml
+    local runtime
+    cc -shared -fPIC -o clock.so "$sources/tests/fake/wall_clock.c"
+    echo 0 >offset
+    runtime=$(ldd "$RUNNER" | awk '/lib[at]san/ {print $3}')
+    local -a by=(env "LD_PRELOAD=${runtime:+$runtime:}$PWD/clock.so" "WALL_CLOCK_OFFSET=$PWD/offset" "$RUNNER")
+    one_job 'artifacts: [{name: short, paths: f, expire_in: 1h}, {name: long, paths: f, expire_in: 1 day}]' "echo x >f"
+    assert_exit 0 "${by[@]}" exec p.yaml
     assert_eq 4 "$(stored | wc -l)" "objects"
-    sleep 1.1
+    echo 3601 >offset
     one_job 'artifacts: {name: other, paths: f}' "echo x >f"
-    assert_exit 0 "$RUNNER" exec p.yaml
+    assert_exit 0 "${by[@]}" exec p.yaml
     assert_not_contains "$(stored)" "short"
     assert_contains "$(stored)" "long.tar.zst"
-    one_job 'artifacts: {name: short, paths: f, expire_in: 1s}' "echo x >f"
-    assert_exit 0 "$RUNNER" exec p.yaml
-    sleep 1.1
-    assert_exit 0 "$RUNNER" artifacts prune --dry-run
+    one_job 'artifacts: {name: short, paths: f, expire_in: 1h}' "echo x >f"
+    assert_exit 0 "${by[@]}" exec p.yaml
+    echo 7202 >offset
+    assert_exit 0 "${by[@]}" artifacts prune --dry-run
     assert_match "$stdout" "^would remove [0-9a-z]{22} j short$"
-    assert_exit 0 "$RUNNER" artifacts prune
+    assert_exit 0 "${by[@]}" artifacts prune
     assert_match "$stdout" "^removed [0-9a-z]{22} j short$"
     assert_not_contains "$(stored)" "short"
 }

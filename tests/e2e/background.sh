@@ -20,7 +20,7 @@ state() {
         .status + " " + (.exit_code | tostring) + (if .allowed_failure then " allowed" else "" end)' report
 }
 
-server='echo up; trap "echo bye; exit 7" TERM; while :; do sleep 0.1; done'
+server='trap "echo bye; exit 7" TERM; echo up; while :; do sleep 0.1; done'
 
 ends_with_the_job() {
     pipeline "$1" "{name: server, background: true, command: '$server', ready: {log: '^u[p]\$'}},

@@ -62,7 +62,9 @@ EOF
     assert_eq "p-db-1 p-migrate-1 p-web-1" "$(names)"
     local port
     port=$(docker port p-web-1 80)
-    assert_eq migrated "$(wget -q -O - "http://$port/www")" "answer"
+    # Nothing says when it listens.
+    wait_for 20 curl -fsS -o answer "http://$port/www"
+    assert_eq migrated "$(cat answer)" "answer"
     assert_eq "secret x=1 5 440 value" "$(docker exec p-web-1 sh -c \
         'echo $(cat /run/secrets/token /etc/settings) $(stat -c "%u %a" /etc/settings) $NAME')"
     docker run --rm --network p_back busybox:1.36 ping -c 1 www >/dev/null 2>&1 &&
@@ -394,12 +396,13 @@ test_a_service_that_fails() {
 
 # Although it was up when it was looked at first.
 test_services_that_do_not_stay_up() {
-    file "a: {image: 'busybox:1.36', command: [sh, -c, 'until test -e /end; do sleep 0.1; done; exit 3']}" \
+    # Ended by a file, as a command in it might end with it.
+    file "a: {image: 'busybox:1.36', volumes: ['.:/here'], command: [sh, -c, 'until test -e /here/end; do sleep 0.1; done; exit 3']}" \
         "b: {$sleeper, healthcheck: {test: 'test -e /up', interval: 200ms, retries: 10000}}"
     spawn "$RUNNER" compose up
     wait_for 20 grep -q "Container p-a-1 Started" "$case_dir/stderr"
     wait_for 20 grep -q "Container p-b-1 Started" "$case_dir/stderr"
-    docker exec p-a-1 touch /end
+    touch end
     wait_for 20 is_exited p-a-1
     docker exec p-b-1 touch /up
     finish
@@ -656,7 +659,7 @@ test_what_is_replaced_goes_meanwhile() {
         file "a: {$sleeper, stop_grace_period: 0s, environment: {AT: before}}"
         up
         file "a: {$sleeper, stop_grace_period: 0s, environment: {AT: '$request'}}"
-        rm -f hold socket
+        rm -f hold socket tapped
         mkfifo hold
         python3 "$fakes/tapped_socket.py" "$PWD/socket" "${DOCKER_HOST#unix://}" "POST .*$request" \
             'docker rm -f $(docker ps -aq --filter label=com.docker.compose.project=p)' <hold >tapped &

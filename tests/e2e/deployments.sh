@@ -81,7 +81,7 @@ Y
 
 # Containers of the job reach it by the names of its services.
 test_network_of_a_project() {
-    web '[CMD, "true"]' >compose.yaml
+    web '[CMD, wget, -qO-, "http://127.0.0.1:8080/"]' >compose.yaml
     {
         deploy job
         cat <<Y

@@ -485,12 +485,15 @@ test_registry_credentials() {
     assert_stack 0 rm t-auth
 }
 
-# While tasks stop.
+# While its task stops, which does so only when it is killed here.
 interrupted_removal() {
+    local task
+    task=$(container_of t-int_app)
     spawn "$RUNNER" stack rm t-int
     wait_for 20 grep -q "removing service" "$case_dir/stderr"
     kill -INT "$spawned"
     finish
+    docker kill "$task" >/dev/null
 }
 
 test_interrupted() {
@@ -503,7 +506,7 @@ test_interrupted() {
     assert_eq "t-int_app " "$(services)" "what was deployed stays"
     assert_contains "$stderr" 'what was done stays: created network t-int_default, created service t-int_app; the next deploy goes on from there, and "runner stack rm t-int" removes the whole stack'
     assert_stack 0 rm t-int
-    { echo "services:" && service app "trap : TERM; while :; do sleep 1; done" | sed 's/grace_period: 0s/grace_period: 2s/'; } >stack.yml
+    { echo "services:" && service app "trap : TERM; while :; do sleep 1; done" | sed 's/grace_period: 0s/grace_period: 60s/'; } >stack.yml
     assert_stack 0 deploy --resolve-image never -c stack.yml t-int
     interrupted_removal
     # The node holds the network as long as a task is in it.

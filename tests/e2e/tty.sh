@@ -265,6 +265,9 @@ test_stopped_and_continued() {
     t send-keys -t t C-z
     wait_for 20 shows 'Stopped'
     assert_terminal_is_well
+    # The shell goes on behind what is stopped.
+    wait_for 20 ended
+    rm code
     touch go.10
     type_line 'fg; echo $? >code'
     wait_for 30 ended
