@@ -438,6 +438,13 @@ swarm_take() {
     flock 7
 }
 
+# podman_take: in a test: waits until no other uses the podman that all lanes share, and then keeps it
+# for itself until it has ended: who looks for what is left there would see what others have.
+podman_take() {
+    exec 6>>"$RUNNER_TEST_STATE/podman.lock"
+    flock 6
+}
+
 # run_tests [NAME…]: all tests of the script, or those named.
 run_tests() {
     if [[ ${1:-} == --case ]]; then

@@ -85,6 +85,7 @@ test_docker_context() {
 }
 
 test_podman() {
+    podman_take
     export DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST
     pipeline '{name: a, command: "echo here; exit 0"}, {name: b, command: "exit 6"}' busybox:1.36
     assert_exit 1 "$RUNNER" exec p.yaml
@@ -94,6 +95,7 @@ test_podman() {
 
 # By its own name, wherever DOCKER_HOST points.
 test_engine_podman() {
+    podman_take
     local -x CONTAINER_HOST=$RUNNER_TEST_PODMAN_HOST
     pipeline '{name: a, command: "echo here"}' busybox:1.36
     sed -i 's/^name: .*/&\nengine: podman/' p.yaml

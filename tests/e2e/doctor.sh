@@ -60,6 +60,7 @@ test_swarm() {
 }
 
 test_no_docker() {
+    local daemon=$DOCKER_HOST
     unset DOCKER_HOST
     run "${without_sockets[@]}" "$RUNNER" doctor
     assert_eq 0 "$status"
@@ -69,7 +70,7 @@ test_no_docker() {
     assert_eq 3 "$status"
     finding docker fail "no Docker was found: "
     assert_contains "$(mend docker)" "install and start Docker or podman"
-    export DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST # for what looks after the test
+    export DOCKER_HOST=$daemon # for what looks after the test
 }
 
 test_docker_that_is_named_is_not_there() {

@@ -360,6 +360,7 @@ test_steps_side_by_side() {
 
 test_podman() {
     [[ -n ${RUNNER_TEST_PODMAN_HOST:-} ]] || fail "there is no podman"
+    podman_take
     pipeline 'image: busybox:1.36' '{name: a, command: "echo k=v >>$PIPELINE_OUTPUT"}, {name: b, environment: {K: "{{ steps.a.outputs.k }}"}, command: "echo <$K>"}'
     sed -i 's/echo <$K>/echo \\"<$K>\\"/' p.yaml
     DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST assert_exit 0 "$RUNNER" exec p.yaml

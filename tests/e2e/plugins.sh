@@ -78,6 +78,7 @@ test_context_in_containers_of_all_kinds() {
 }
 
 test_context_with_podman() {
+    podman_take
     context_image
     docker save runner-test/context:1 | docker -H "$RUNNER_TEST_PODMAN_HOST" load >/dev/null
     pipeline '{name: a, plugin: {image: "runner-test/context:1"}},

@@ -312,6 +312,7 @@ test_values_that_steps_add_in_a_shared_container() {
 }
 
 test_values_that_steps_add_with_podman() {
+    podman_take
     DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST values_that_steps_add 'image: busybox:1.36'
 }
 

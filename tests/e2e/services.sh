@@ -91,6 +91,7 @@ END
 
 # Another implementation, whose containers reach each other.
 test_services_with_podman() {
+    podman_take
     export DOCKER_HOST=$RUNNER_TEST_PODMAN_HOST
     write p.yaml <<'P'
 name: p

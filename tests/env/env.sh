@@ -141,6 +141,6 @@ env_down() {
     registry_stop
     podman_stop
     s3_stop
-    rm -f "$RUNNER_TEST_STATE"/*.small "$RUNNER_TEST_STATE"/{kube,swarm}.lock "$RUNNER_TEST_STATE"/runner-image* \
+    rm -f "$RUNNER_TEST_STATE"/*.small "$RUNNER_TEST_STATE"/{kube,swarm,podman}.lock "$RUNNER_TEST_STATE"/runner-image* \
         "$RUNNER_TEST_STATE/exports"
 }
