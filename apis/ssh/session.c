@@ -59,13 +59,18 @@ static void disconnected(LIBSSH2_SESSION *ssh, int reason, const char *message, 
 
 /* --- lifecycle --- */
 
+/* From here on nothing comes, which ends what would wait for the other side. */
+static void hear_no_more(struct ssh_session *s)
+{
+    s->io.in_at = s->io.in_len;
+    s->io.eof = s->io.end = true;
+}
+
 /* What is left of a connection. */
 static void drop_connection(struct ssh_session *s)
 {
     if (s->ssh) {
-        /* Else it would wait for the other side. */
-        s->io.in_at = s->io.in_len;
-        s->io.eof = s->io.end = true;
+        hear_no_more(s);
         s->lib->session_free(s->ssh);
         s->ssh = NULL;
     }
@@ -284,8 +289,12 @@ static int handshake(const struct ctx *ctx, struct ssh_session *s, const struct 
     if (ssh_host_key_prefer(s, t, key_type, err) < 0)
         return -1;
     result = ssh_drive(ctx, s, s->lib->session_handshake(s->ssh, s->io.fd), err);
-    if (result == LIBSSH2_ERROR_EAGAIN)
+    if (result == LIBSSH2_ERROR_EAGAIN) {
+        /* The keys of an exchange that is under way go with its end, not with the session. */
+        hear_no_more(s);
+        (void)s->lib->session_handshake(s->ssh, s->io.fd);
         return -1;
+    }
     return result ? refuse_handshake(s, result, err) : 0;
 }
 

@@ -147,12 +147,36 @@ test_cancel() {
     assert_host_is_clean
 }
 
-test_timeout() {
-    sshd_begin
-    pipeline '{name: a, timeout: 1s, grace: 200ms, command: "trap \"\" TERM; echo up; while :; do sleep 0.1; done"}'
+does_not_heed() {
+    pipeline "{name: a, timeout: ${limit}s, grace: 200ms, command: 'trap \"\" TERM; echo up; while :; do sleep 0.1; done'}"
     exec_report p.yaml
     assert_eq 1 "$status" "exit status"
+}
+
+test_timeout() {
+    sshd_begin
+    in_time '[[ $stdout == *"a] up"* ]]' does_not_heed
     assert_eq failed/timeout "$(state_of a)"
+    assert_host_is_clean
+}
+
+# What was being brought there is told to go, too.
+test_interrupt_while_the_helper_is_brought() {
+    mkdir bin
+    printf '#!/bin/sh\ntouch %q/asked; until test -e %q/go; do sleep 0.05; done; exec %q "$@"\n' \
+        "$PWD" "$PWD" "$(command -v uname)" >bin/uname
+    chmod +x bin/uname
+    sshd_path=$PWD/bin:$PATH
+    sshd_begin
+    pipeline '{name: a, command: echo never}'
+    spawn "$RUNNER" exec p.yaml
+    wait_for 30 test -e asked
+    kill -INT "$spawned"
+    wait_for 20 signal_is_read "$spawned"
+    touch go
+    finish
+    assert_eq 130 "$status" "exit status"
+    assert_not_contains "$stdout" never
     assert_host_is_clean
 }
 

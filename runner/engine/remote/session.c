@@ -130,7 +130,8 @@ static int make_request(const struct ctx *ctx, struct remote_session *session, c
 enum remote_session_end remote_session_run(const struct ctx *ctx, struct remote_session *session,
                                            const char *workdir, struct err *err)
 {
-    if (make_request(ctx, session, workdir, err) < 0)
+    /* What has not been asked for is not to begin any more. */
+    if (ctx_check(ctx, err) < 0 || make_request(ctx, session, workdir, err) < 0)
         return SESSION_FAILED;
     if (drive(ctx, session, &session->why) == 0 &&
         !helper_reply_timed_out(&session->helped.reply)) {

@@ -4,7 +4,10 @@
 #include "base/alloc.h"
 #include "engine/ssh/machine.h"
 
-enum { ANSWER_MAX = 64 << 10 };
+enum {
+    ANSWER_MAX = 64 << 10,
+    REST_MS = 5000, /* for an answer that nobody waits for any more */
+};
 
 /* Behind what the start-up files of a login print. Its first letter is in it once. */
 #define BEGIN "Runner-begins"
@@ -181,15 +184,14 @@ static int send_input(struct ssh_exec *exec, const struct buf *input, size_t *at
 }
 
 static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct buf *input,
-                    struct buf *output, struct buf *messages, struct err *err)
+                    size_t *at, struct buf *output, struct buf *messages, struct err *err)
 {
-    size_t at = 0, before;
-
     for (;;) {
         struct ssh_exec_output piece;
         struct buf *to;
+        size_t before;
 
-        if (ctx_check(ctx, err) < 0 || (input && send_input(exec, input, &at, err) < 0))
+        if (ctx_check(ctx, err) < 0 || (input && send_input(exec, input, at, err) < 0))
             return -1;
         switch (ssh_exec_read(exec, &piece, err)) {
         case SSH_EXEC_OUTPUT:
@@ -199,10 +201,10 @@ static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct b
             continue;
         case SSH_EXEC_AGAIN:
             /* The word that there is room again may have been taken with what was read. */
-            before = at;
-            if (input && send_input(exec, input, &at, err) < 0)
+            before = *at;
+            if (input && send_input(exec, input, at, err) < 0)
                 return -1;
-            if (at == before && ssh_exec_wait(ctx, exec, NULL, 0, -1, err) < 0)
+            if (*at == before && ssh_exec_wait(ctx, exec, NULL, 0, -1, err) < 0)
                 return -1;
             continue;
         case SSH_EXEC_ENDED:
@@ -211,6 +213,22 @@ static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct b
             return -1;
         }
     }
+}
+
+/* What has begun there is heard to its end although ctx has ended: else nobody would know what it
+ * has made, and tell it to go. */
+static int hear_out(const struct ctx *ctx, struct ssh_exec *exec, const struct buf *input,
+                    struct buf *output, struct buf *messages, struct err *err)
+{
+    CLEANUP_CTX struct ctx rest;
+    size_t at = 0;
+
+    if (converse(ctx, exec, input, &at, output, messages, err) == 0)
+        return 0;
+    if (!ctx_done(ctx))
+        return -1;
+    ctx_init_grace(&rest, ctx, REST_MS);
+    return converse(&rest, exec, input, &at, output, messages, NULL);
 }
 
 int machine_ask(const struct ctx *ctx, struct machine *machine, const char *script,
@@ -225,7 +243,7 @@ int machine_ask(const struct ctx *ctx, struct machine *machine, const char *scri
 
     if (links_exec(ctx, &machine->links, &options, &exec, &link, err) < 0)
         return -1;
-    result = converse(ctx, exec, input, output, messages, err);
+    result = hear_out(ctx, exec, input, output, messages, err);
     if (result == 0)
         *ret_code = code_of(exec);
     ssh_exec_free(exec);
