@@ -157,7 +157,7 @@ unit_tests() {
     ((${#names[@]} == 0)) || filter+=(-R "$(IFS='|' && echo "${names[*]}")")
     RUNNER_TEST_DOCKER=${DOCKER_HOST:-} RUNNER_TEST_IMAGE=busybox:1.36 \
         ctest --test-dir "$root/build/$1" --output-on-failure \
-        --timeout 300 -j "$(nproc)" --output-junit "$junit" "${filter[@]}" || true
+        --timeout $((200 * RUNNER_TEST_TIMEOUT_FACTOR)) -j "$(nproc)" --output-junit "$junit" "${filter[@]}" || true
     if [[ -s $junit ]]; then
         results_of_ctest "$1" "$junit"
     else

@@ -10,8 +10,10 @@
 #include "sys.h"
 
 #define MAX_PROCESSES 32768 /* not only of a container */
-/* A killed process that does not go (another user's, in the kernel) is not waited for for ever. */
-#define KILL_ROUNDS   500
+/* A killed process that does not go (another user's, in the kernel) is not waited for for ever: so
+ * long, and for so many rounds, of which each takes its time where many processes run. */
+#define KILL_MS       5000
+#define KILL_ROUNDS   20
 #define KILL_ROUND_NS 10000000
 
 struct process {
@@ -155,7 +157,9 @@ bool tree_reap(struct tree *tree)
 
 bool tree_end(struct tree *tree)
 {
-    for (int round = 0; round < KILL_ROUNDS && tree_reap(tree); round++) {
+    const long until = now_ms() + KILL_MS;
+
+    for (int round = 0; (round < KILL_ROUNDS || now_ms() < until) && tree_reap(tree); round++) {
         struct __kernel_timespec pause = {.tv_nsec = KILL_ROUND_NS};
 
         tree_signal(SIGKILL);

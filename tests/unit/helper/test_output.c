@@ -245,7 +245,7 @@ static void serve_ends_when_something_cannot_be_ended(void **state)
 {
     CLEANUP_BUF struct buf request = BUF_INIT;
     CLEANUP_BUF struct buf output = BUF_INIT;
-    char text[160];
+    char text[200];
     struct child child;
     const char *found;
     char *setter;
@@ -262,9 +262,10 @@ static void serve_ends_when_something_cannot_be_ended(void **state)
     start_user = 65534;
     child = start("serve");
     start_user = 0;
+    /* Until it is of the other user it can be killed. */
     snprintf(text, sizeof(text),
              "%s --reuid 0 --clear-groups sleep 60 </dev/null >/dev/null 2>&1 & echo pid=$!; "
-             "sleep 0.2; exit 4",
+             "while kill -0 $! 2>/dev/null; do sleep 0.01; done; exit 4",
              setter);
     begin_script(&request, text);
     helper_request_string(&request, HELPER_MARK, "[mark]");
@@ -292,10 +293,13 @@ static void serve_ends_when_something_cannot_be_ended(void **state)
 static void serve_marks_the_end_behind_all_output(void **state)
 {
     CLEANUP_BUF struct buf output = BUF_INIT;
+    CLEANUP_FREE char *gate = xasprintf("%s.gate", program);
+    CLEANUP_FREE char *escapes =
+        xasprintf("mkfifo %1$s; (setsid sh -c 'sleep 0.1; echo late; : >%1$s' &); "
+                  "read x <%1$s; rm %1$s; echo one; exit 3",
+                  gate);
     struct child child = start("serve");
-    static const char *const scripts[] = {"(setsid sh -c 'sleep 0.1; echo late' &)"
-                                          "; sleep 0.3; echo one; exit 3",
-                                          "echo two >&2; exit 127", "printf three; kill $$"};
+    const char *const scripts[] = {escapes, "echo two >&2; exit 127", "printf three; kill $$"};
     static const char *const expected[] = {
         "late\none\n[0] 003\n[0] 003\n",
         "two\n[1] 127\n[1] 127\n",

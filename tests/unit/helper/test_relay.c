@@ -636,7 +636,8 @@ static void a_backlog_does_not_hold_a_program_up(void **state)
     while (!exists(directory, "second")) {
         size_t to = RIG_ALL, from = PIECE;
 
-        assert_true(rig_move(&rig, &to, &from));
+        if (rig.channel.received < HALF / 2)
+            assert_true(rig_move(&rig, &to, &from));
         usleep(10000);
     }
     assert_true(rig.channel.received < HALF);
