@@ -8,17 +8,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "exec/exec.h"
 #include "exec/outputs.h"
 #include "own/own.h"
 
 /* --- an engine whose steps are scripts like "3", "lost", "signal", "wait", "late", "error",
- *     "fetched": until as many images as are expected have been asked for, "export": sets a
- *     variable for the steps behind it --- */
+ *     "fetched": until as many images as are expected have been asked for, "served": until nothing
+ *     serves any more, "export": sets a variable for the steps behind it --- */
 
 static atomic_int open_places;
 static atomic_int prepared;
-static atomic_bool waiting; /* a "wait" has begun */
+static atomic_bool waiting;        /* a "wait" or "late" has begun */
+static atomic_int_fast64_t waited; /* when the last "wait" ended */
+static atomic_int serving;         /* so many run "serve" */
+static int64_t long_ms = 1000;     /* for so long "0.long" takes */
 
 static inline int fake_connect(const struct ctx *ctx, const struct engine_services *services,
                                const char *url, struct engine_instance **ret, struct err *err)
@@ -43,10 +47,26 @@ static struct {
     unsigned count, expected, running, most_running, cancelled;
 } fetched = {.mu = PTHREAD_MUTEX_INITIALIZER};
 
+/* They are asked for in pairs: whoever is first waits for the other one, unless there is none. */
+static inline void await_pair(const struct ctx *ctx, unsigned number)
+{
+    const unsigned both = (number + 1) / 2 * 2;
+    unsigned count;
+
+    do {
+        if (ctx_sleep(ctx, 1, NULL) < 0)
+            return;
+        pthread_mutex_lock(&fetched.mu);
+        count = fetched.count;
+        pthread_mutex_unlock(&fetched.mu);
+    } while (count < both && count < fetched.expected);
+}
+
 static inline void fake_prefetch(const struct ctx *ctx, struct engine_instance *instance,
                                  const struct image_source *source, const char *platform)
 {
-    int result;
+    int result = 0;
+    unsigned number;
 
     (void)instance;
     (void)platform;
@@ -55,8 +75,12 @@ static inline void fake_prefetch(const struct ctx *ctx, struct engine_instance *
     snprintf(fetched.images[fetched.count++], sizeof(fetched.images[0]), "%s", source->image);
     if (++fetched.running > fetched.most_running)
         fetched.most_running = fetched.running;
+    number = fetched.count;
     pthread_mutex_unlock(&fetched.mu);
-    result = ctx_sleep(ctx, strcmp(source->image, "held") == 0 ? 60000 : 20, NULL);
+    if (strcmp(source->image, "held") == 0)
+        result = ctx_sleep(ctx, 60000, NULL);
+    else
+        await_pair(ctx, number);
     pthread_mutex_lock(&fetched.mu);
     fetched.running--;
     fetched.cancelled += result < 0;
@@ -104,20 +128,34 @@ static inline int fake_run(const struct ctx *ctx, struct place *place,
     (void)place;
     output->write(output, ctx, OUTPUT_STDOUT, script, strlen(script));
     if (strcmp(script, "wait") == 0) {
+        int result;
+
         atomic_store(&waiting, true);
-        return ctx_sleep(ctx, 60000, err);
+        result = ctx_sleep(ctx, 600000, err);
+        atomic_store(&waited, clock_monotonic_ms());
+        return result;
     }
     if (strcmp(script, "1 when another waits") == 0) {
         while (!atomic_load(&waiting))
             assert_int_equal(ctx_sleep(ctx, 1, err), 0);
     }
     if (strcmp(script, "serve") == 0) {
+        int result;
+
+        atomic_fetch_add(&serving, 1);
         output->started(output);
         *ret = (struct exit_record){.kind = EXIT_CODE, .code = 143};
-        return ctx_sleep(ctx, 60000, err);
+        result = ctx_sleep(ctx, 60000, err);
+        atomic_fetch_sub(&serving, 1);
+        return result;
+    }
+    if (strcmp(script, "served") == 0) {
+        while (atomic_load(&serving))
+            assert_int_equal(ctx_sleep(ctx, 1, err), 0);
+        script = "0";
     }
     if (script[0] == '0' && script[1] == '.')
-        assert_int_equal(ctx_sleep(ctx, strcmp(script, "0.long") == 0 ? 1000 : 200, err), 0);
+        assert_int_equal(ctx_sleep(ctx, strcmp(script, "0.long") == 0 ? long_ms : 200, err), 0);
     if (strcmp(script, "fetched") == 0) {
         await_fetched(ctx);
         script = "0";
@@ -127,7 +165,8 @@ static inline int fake_run(const struct ctx *ctx, struct place *place,
         script = "0";
     }
     if (strcmp(script, "late") == 0) {
-        assert_int_equal(ctx_sleep(ctx, 60000, err), -1);
+        atomic_store(&waiting, true);
+        assert_int_equal(ctx_sleep(ctx, 600000, err), -1);
         script = "0";
     }
     if (strcmp(script, "error") == 0)
@@ -252,6 +291,32 @@ static inline void run(struct fixture *f)
     exec_run(&f->ctx, plan, &options, &f->root, &f->verdict);
     own_run_end(services.run);
     assert_int_equal(atomic_load(&open_places), 0);
+}
+
+static inline bool never_waits(void)
+{
+    return !atomic_load(&waiting);
+}
+
+/* For a limit that is to pass when a step waits, which on a slow machine takes its time to begin:
+ * runs what has been made with more and more milliseconds, until it did not come `too_late`. What
+ * it returns are those, of which no number is one of seconds. */
+static inline int64_t run_in_time(struct fixture *f,
+                                  void (*make_with)(struct fixture *f, int64_t limit_ms),
+                                  bool (*too_late)(void))
+{
+    int64_t limit_ms = 100;
+
+    for (;;) {
+        atomic_store(&waiting, false);
+        make_with(f, limit_ms);
+        run(f);
+        if (!too_late() || limit_ms > 20000)
+            return limit_ms;
+        node_release(&f->root);
+        ctx_release(&f->ctx);
+        limit_ms *= 4;
+    }
 }
 
 static inline void done(struct fixture *f)

@@ -112,15 +112,19 @@ static void what_is_never_ready_fails(void **state)
     }
 }
 
+static void make_limited_job(struct fixture *f, int64_t limit_ms)
+{
+    make_background(f, "serve", NULL);
+    f->jobs[0].common.timeout_ms = limit_ms;
+    f->steps[0][1].command = str("wait");
+}
+
 static void end_of_the_job_cancels_what_is_in_the_background(void **state)
 {
     struct fixture f;
 
     (void)state;
-    make_background(&f, "serve", NULL);
-    f.jobs[0].common.timeout_ms = 500;
-    f.steps[0][1].command = str("wait");
-    run(&f);
+    run_in_time(&f, make_limited_job, never_waits);
     assert_ended(step_node(&f, 0, 0), STATE_CANCELLED, REASON_NONE, NULL);
     assert_ended(step_node(&f, 0, 1), STATE_FAILED, REASON_TIMEOUT, NULL);
     assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, NULL);
@@ -134,7 +138,7 @@ static void own_limit_ends_a_background_step_alone(void **state)
     (void)state;
     make_background(&f, "serve", NULL);
     f.steps[0][0].common.timeout_ms = 20;
-    f.steps[0][1].command = str("0.long");
+    f.steps[0][1].command = str("served");
     run(&f);
     assert_int_equal(f.verdict.state, STATE_SUCCEEDED);
     assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, NULL);

@@ -82,22 +82,33 @@ static void unavailable_engine_is_told_apart(void **state)
     done(&f);
 }
 
+static char *timeout_error(const char *level, int64_t limit_ms)
+{
+    return xasprintf("%s timeout after %lld milliseconds: context deadline exceeded", level,
+                     (long long)limit_ms);
+}
+
+static void make_limited_stage(struct fixture *f, int64_t limit_ms)
+{
+    make(f, 1, 2);
+    f->spec.stage_count = 2;
+    f->stages[0].name = str("build");
+    f->stages[0].common.timeout_ms = limit_ms;
+    f->steps[0][0].command = str("wait");
+    f->steps[0][0].common.timeout_ms = 10 * limit_ms;
+}
+
 static void tighter_deadline_is_named_at_every_level(void **state)
 {
     struct fixture f;
-    const char *error = "stage timeout after 500 milliseconds: context deadline exceeded";
+    int64_t limit_ms = run_in_time(&f, make_limited_stage, never_waits);
+    CLEANUP_FREE char *error = timeout_error("stage", limit_ms);
+    CLEANUP_FREE char *message =
+        xasprintf("stage \"build\" timeout after %lld milliseconds", (long long)limit_ms);
 
     (void)state;
-    make(&f, 1, 2);
-    f.spec.stage_count = 2;
-    f.stages[0].name = str("build");
-    f.stages[0].common.timeout_ms = 500;
-    f.steps[0][0].command = str("wait");
-    f.steps[0][0].common.timeout_ms = 60000;
-    run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_FAILED, REASON_TIMEOUT, error);
-    assert_string_equal(step_node(&f, 0, 0)->message,
-                        "stage \"build\" timeout after 500 milliseconds");
+    assert_string_equal(step_node(&f, 0, 0)->message, message);
     assert_ended(step_node(&f, 0, 1), STATE_CANCELLED, REASON_NONE, NULL);
     assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, error);
     assert_ended(&f.root.children[0], STATE_FAILED, REASON_TIMEOUT, error);
@@ -121,31 +132,45 @@ static void own_deadline_of_the_pipeline(void **state)
     done(&f);
 }
 
+static void make_limited_job(struct fixture *f, int64_t limit_ms)
+{
+    make(f, 1, 2);
+    f->jobs[0].common.timeout_ms = limit_ms;
+    f->steps[0][0].command = str("late");
+}
+
+static void make_limited_pipeline(struct fixture *f, int64_t limit_ms)
+{
+    make(f, 1, 1);
+    f->spec.stage_count = 2;
+    f->spec.common.timeout_ms = limit_ms;
+    f->steps[0][0].command = str("late");
+}
+
+static void make_limited_pipeline_with_hooks(struct fixture *f, int64_t limit_ms)
+{
+    make_limited_pipeline(f, limit_ms);
+    f->spec.post.failure = str("5");
+    f->spec.post.cancelled = str("6");
+}
+
 /* The time can be up when no step runs. */
 static void deadline_between_children(void **state)
 {
     struct fixture f;
-    const char *error = "job timeout after 500 milliseconds: context deadline exceeded";
+    int64_t limit_ms = run_in_time(&f, make_limited_job, never_waits);
+    CLEANUP_FREE char *of_job = timeout_error("job", limit_ms);
+    CLEANUP_FREE char *of_pipeline = NULL;
 
     (void)state;
-    make(&f, 1, 2);
-    f.jobs[0].common.timeout_ms = 500;
-    f.steps[0][0].command = str("late");
-    run(&f);
     assert_ended(step_node(&f, 0, 0), STATE_SUCCEEDED, REASON_NONE, NULL);
     assert_ended(step_node(&f, 0, 1), STATE_CANCELLED, REASON_NONE, NULL);
-    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, error);
+    assert_ended(&f.root.children[0].children[0], STATE_FAILED, REASON_TIMEOUT, of_job);
     assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT, NULL);
     assert_false(f.verdict.own_deadline);
     done(&f);
 
-    make(&f, 1, 1);
-    f.spec.stage_count = 2;
-    f.spec.post.failure = str("5");
-    f.spec.post.cancelled = str("6");
-    f.spec.common.timeout_ms = 500;
-    f.steps[0][0].command = str("late");
-    run(&f);
+    run_in_time(&f, make_limited_pipeline_with_hooks, never_waits);
     assert_ended(&f.root.children[0], STATE_SUCCEEDED, REASON_NONE, NULL);
     assert_ended(&f.root.children[1], STATE_CANCELLED, REASON_NONE, NULL);
     assert_ended(&f.root.children[2].children[0].children[0], STATE_FAILED, REASON_ERROR,
@@ -153,15 +178,28 @@ static void deadline_between_children(void **state)
     assert_true(f.verdict.own_deadline);
     done(&f);
 
-    make(&f, 1, 1);
-    f.spec.stage_count = 2;
-    f.spec.common.timeout_ms = 500;
-    f.steps[0][0].command = str("late");
-    run(&f);
+    of_pipeline = timeout_error("pipeline", run_in_time(&f, make_limited_pipeline, never_waits));
     assert_true(f.verdict.own_deadline);
-    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
-                 "pipeline timeout after 500 milliseconds: context deadline exceeded");
+    assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT, of_pipeline);
     done(&f);
+}
+
+static int64_t passes_ms; /* when the limit of the pipeline does, at the earliest */
+
+static void make_two_limits(struct fixture *f, int64_t limit_ms)
+{
+    make(f, 1, 1);
+    f->spec.common.timeout_ms = 5 * limit_ms;
+    f->spec.post.always = str("0.long");
+    f->steps[0][0].command = str("wait");
+    f->steps[0][0].common.timeout_ms = 20;
+    long_ms = 6 * limit_ms;
+    passes_ms = clock_monotonic_ms() + 5 * limit_ms;
+}
+
+static bool waits_too_long(void)
+{
+    return never_waits() || atomic_load(&waited) >= passes_ms;
 }
 
 /* What ended a step stays the reason when the limit of a level above passes afterwards. */
@@ -170,12 +208,7 @@ static void later_deadline_is_not_blamed(void **state)
     struct fixture f;
 
     (void)state;
-    make(&f, 1, 1);
-    f.spec.common.timeout_ms = 700;
-    f.spec.post.always = str("0.long");
-    f.steps[0][0].command = str("wait");
-    f.steps[0][0].common.timeout_ms = 20;
-    run(&f);
+    run_in_time(&f, make_two_limits, waits_too_long);
     assert_ended(&f.root, STATE_FAILED, REASON_TIMEOUT,
                  "stage \"stage-1\" failed: job \"job-1\" failed: step \"step-1\" failed: "
                  "step timeout after 20 milliseconds: context deadline exceeded");
