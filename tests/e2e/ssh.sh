@@ -164,8 +164,8 @@ test_timeout() {
 test_interrupt_while_the_helper_is_brought() {
     mkdir bin
     printf '#!/bin/sh\ntouch %q/asked; until test -e %q/go; do sleep 0.05; done; exec %q "$@"\n' \
-        "$PWD" "$PWD" "$(command -v uname)" >bin/uname
-    chmod +x bin/uname
+        "$PWD" "$PWD" "$(command -v wc)" >bin/wc
+    chmod +x bin/wc
     sshd_path=$PWD/bin:$PATH
     sshd_begin
     pipeline '{name: a, command: echo never}'

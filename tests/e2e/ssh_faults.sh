@@ -202,20 +202,35 @@ test_logins_that_are_refused() {
 }
 
 test_servers_that_do_not_answer() {
+    local words
     sshd_begin
+    : >nothing
+    # Up to its part of an exchange of keys.
+    python3 -c 'import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.sendall(b"SSH-2.0-none\r\n")
+f = s.makefile("rb")
+line, size = f.readline(), f.read(4)
+sys.stdout.buffer.write(line + size + f.read(int.from_bytes(size, "big")))' "$address" "$port" >begin
     sshd_end
     refused "key=$case_dir/key&insecure=true" "Connection refused"
-    # Takes connections, and says nothing.
-    python3 -c 'import socket, sys, time
-s = socket.create_server((sys.argv[1], int(sys.argv[2])))
-time.sleep(1000)' "$address" "$port" &
-    sshd_pid=$!
-    wait_for 20 listens
     printf 'Host *\nConnectTimeout 1\nConnectionAttempts 1\n' >config
     url="ssh://$(id -un)@$address:$port?key=$case_dir/key&insecure=true&config=$PWD/config"
     pipeline '{name: a, command: echo never}'
-    assert_exit 3 "$RUNNER" exec p.yaml
-    assert_contains "$stderr" "the server has not answered for 1 seconds"
+    # Takes connections, and says no more than that.
+    for words in nothing begin; do
+        python3 -c 'import socket, sys
+s = socket.create_server((sys.argv[1], int(sys.argv[2])))
+words, taken = open(sys.argv[3], "rb").read(), []
+while True:
+    taken.append(s.accept()[0])
+    taken[-1].sendall(words)' "$address" "$port" "$words" &
+        sshd_pid=$!
+        wait_for 20 listens
+        assert_exit 3 "$RUNNER" exec p.yaml
+        assert_contains "$stderr" "the server has not answered for 1 seconds"
+        sshd_end
+    done
 }
 
 # A banner before the login, and start-up files that print, on both streams, without a line break.
