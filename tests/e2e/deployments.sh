@@ -8,7 +8,7 @@ source "$(dirname "$0")/../kube.sh"
 source "$(dirname "$0")/../env/env.sh"
 
 # shellcheck disable=SC2034 # for run_tests
-declare -A case_timeout=([test_lifetimes]=120 [test_manifests_for_a_job]=120
+declare -A case_timeout=([test_lifetimes]=120 [test_manifests_for_a_job]=120 [test_manifests_fail]=120
     [test_stack_that_lasts_and_fails]=120 [test_examples]=180 [test_manifests_of_a_killed_runner]=180 [test_runner_is_killed]=120
     [test_the_daemon_dies_in_mid_deploy]=180 [test_runner_is_killed_while_it_stops_something]=120
     [test_runner_is_killed_while_it_replaces]=120)
@@ -739,12 +739,17 @@ test_manifests_that_last() {
     assert_eq "configmap/runner-$project deployment.apps/web" "$(objects | paste -sd ' ')"
 }
 
+apply_in_limit() {
+    apply persistent "timeout: ${limit}s" | job
+    assert_exit 1 "$RUNNER" exec "${cluster[@]}" p.yaml
+}
+
 test_manifests_fail() {
+    local -a limits=(5 15 45)
     namespace_take
     kube create configmap words --from-literal=mine=yes >/dev/null
     manifests "exit 3" >k.yaml
-    apply persistent "timeout: 5s" | job
-    assert_exit 1 "$RUNNER" exec "${cluster[@]}" p.yaml
+    in_time '[[ $stdout$stderr == *deployment.apps/web* ]]' apply_in_limit
     assert_contains "$stdout$stderr" "deployment.apps/web"
     # What was there before stays.
     wait_for 30 only_words
