@@ -206,6 +206,8 @@ test_a_server_that_is_killed_is_come_back_to() {
     assert_contains "$stderr" "trying again in"
     assert_contains "$stderr" "runner: connected again"
     stop
+    # What the first one had for its runs ends behind them.
+    assert_no_leftovers 10
 }
 
 # Neither what runs nor what waits needs the server that it was submitted to for that.
@@ -232,6 +234,7 @@ cancelled by server: its client has gone" "$(api 'pipelines?status=cancelled' | 
     assert_exit 0 "$RUNNER" cancel -s "$server" "$detached"
     assert_eq "run $detached cancelled" "$stdout"
     stop
+    assert_no_leftovers 10
 }
 
 test_connections_that_break_lose_nothing() {

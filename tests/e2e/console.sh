@@ -37,6 +37,7 @@ test_a_hundred_thousand_lines() { scene a_hundred_thousand_lines; }
 
 test_a_server_that_is_killed() {
     "${case_env[@]}" python3 "$sources/tests/console.py" a_server_that_is_killed "$RUNNER" "$(dirname "$RUNNER")/console"
+    assert_no_leftovers 10
 }
 
 test_lists_keys_and_themes() { scene lists_keys_and_themes; }
