@@ -22,8 +22,9 @@ struct ws {
     char *peer;
     size_t max_frame;
     int64_t ping_interval_ms;
-    int64_t heard_ms; /* monotonic: when the last byte came */
-    bool pinged;      /* since then */
+    int64_t heard_ms;  /* monotonic: when the last byte came */
+    bool pinged;       /* since then, */
+    int64_t pinged_ms; /* at that time */
     bool close_sent;
     bool close_received;
     unsigned close_code; /* the other side's */
@@ -117,7 +118,8 @@ static int64_t silence_limit_ms(const struct ws *ws)
 {
     if (ws->ping_interval_ms <= 0)
         return INT64_MAX;
-    return ws->heard_ms + ws->ping_interval_ms * (ws->pinged ? 2 : 1);
+    /* The other side has its time to answer however late this one came to ask. */
+    return (ws->pinged ? ws->pinged_ms : ws->heard_ms) + ws->ping_interval_ms;
 }
 
 int ws_timeout_ms(const struct ws *ws)
@@ -187,6 +189,7 @@ static int watch_silence(struct ws *ws, struct err *err)
         return err_set(err, ERR_LOST, "%s has not answered for %lld ms", ws->peer,
                        (long long)(2 * ws->ping_interval_ms));
     ws->pinged = true;
+    ws->pinged_ms = clock_monotonic_ms();
     /* The silence after a Close frame is as deadly, but no Ping may follow that. */
     return ws->close_sent ? 0 : ws_send(ws, WS_PING, NULL, 0, err);
 }

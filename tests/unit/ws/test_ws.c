@@ -232,6 +232,17 @@ static int teardown(void **state)
     return 0;
 }
 
+/* So much later it is than the clock says. */
+static int64_t ahead_ms;
+
+int64_t __real_clock_monotonic_ms(void);
+int64_t __wrap_clock_monotonic_ms(void);
+
+int64_t __wrap_clock_monotonic_ms(void)
+{
+    return __real_clock_monotonic_ms() + ahead_ms;
+}
+
 static int each_setup(void **state)
 {
     (void)state;
@@ -241,6 +252,12 @@ static int each_setup(void **state)
 }
 
 /* --- the tests --- */
+
+static void pass_time(int64_t ms)
+{
+    ahead_ms += ms;
+    ctx_init_cleanup(&test_ctx, 20000);
+}
 
 static struct ws *open_ws(struct ws_options options)
 {
@@ -370,8 +387,25 @@ static void test_pings(void **state)
     (void)state;
     assert_message(ws, WS_TEXT, "are you there");
     assert_ok(ws_shutdown(&test_ctx, ws, WS_CLOSE_NORMAL, "", &test_err));
-    own = open_ws((struct ws_options){.path = "/pinged", .ping_interval_ms = 500});
+    own = open_ws((struct ws_options){.path = "/pinged", .ping_interval_ms = 60000});
+    pass_time(60000);
     assert_message(own, WS_TEXT, "");
+}
+
+/* As on a machine that was suspended: the server has its time to answer from then on. */
+static void test_pinged_late(void **state)
+{
+    CLEANUP_WS struct ws *ws =
+        open_ws((struct ws_options){.path = "/late", .ping_interval_ms = 60000});
+    struct ws_message message;
+
+    (void)state;
+    pass_time(600000);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ws_recv(ws, &message, &test_err), WS_RECV_AGAIN);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    assert_ok(ws_send(ws, WS_TEXT, "here", 4, &test_err));
+    assert_message(ws, WS_TEXT, "here");
 }
 
 static void test_silence(void **state)
@@ -463,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup(test_refused, each_setup),
         cmocka_unit_test_setup(test_bad_handshakes, each_setup),
         cmocka_unit_test_setup(test_pings, each_setup),
+        cmocka_unit_test_setup(test_pinged_late, each_setup),
         cmocka_unit_test_setup(test_silence, each_setup),
         cmocka_unit_test_setup(test_closed_by_server, each_setup),
         cmocka_unit_test_setup(test_close_is_answered, each_setup),
