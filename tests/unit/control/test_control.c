@@ -147,14 +147,32 @@ static void test_long_texts_are_cut_between_characters(void **state)
     assert_asked(t, expected);
 }
 
+/* Who asks next stops to wait as soon as it has asked. */
+static struct ctx *waits_no_longer;
+
+int __real_ctx_poll(const struct ctx *ctx, struct pollfd *fds, size_t count, int timeout_ms,
+                    struct err *err);
+int __wrap_ctx_poll(const struct ctx *ctx, struct pollfd *fds, size_t count, int timeout_ms,
+                    struct err *err);
+
+int __wrap_ctx_poll(const struct ctx *ctx, struct pollfd *fds, size_t count, int timeout_ms,
+                    struct err *err)
+{
+    if (waits_no_longer) {
+        ctx_cancel(waits_no_longer, CTX_CAUSE_USER);
+        waits_no_longer = NULL;
+    }
+    return __real_ctx_poll(ctx, fds, count, timeout_ms, err);
+}
+
 static void test_a_request_waits_until_the_run_attends(void **state)
 {
     struct test *t = *state;
     CLEANUP_CTX struct ctx ctx;
 
-    ctx_init(&ctx, &t->ctx);
-    ctx_set_timeout(&ctx, 50, "the test:");
-    assert_error(control_cancel(&ctx, t->runs, ID, "early", "", &test_err), ERR_TIMEOUT);
+    assert_ok(ctx_init_cancel(&ctx, &t->ctx, &test_err));
+    waits_no_longer = &ctx;
+    assert_error(control_cancel(&ctx, t->runs, ID, "early", "", &test_err), ERR_CANCELLED);
     serve(t);
     assert_ok(control_hurry(&t->ctx, t->runs, ID, &test_err));
     assert_asked(t, "early|\nhurry|\n");

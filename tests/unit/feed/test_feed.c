@@ -371,6 +371,7 @@ static void who_falls_behind_comes_back(void **state)
     print_line(r, 0, 100);
     serve_until_lines(&hub, &clients[0], 1);
     serve_until_lines(&hub, &clients[1], 1);
+    wait_for_head(&clients[1]);
     clients[1].paused = true;
     for (unsigned i = 1; i < 4000; i++)
         print_line(r, i, 1000);

@@ -284,6 +284,21 @@ static inline void fake_die(void)
     pthread_mutex_unlock(&fake.mu);
 }
 
+/* The record of a run has come as far as fake_make_record() brings it: who has begun it, its plan,
+ * two states. */
+static inline bool is_recorded(const char *id)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s/events", history->runs, id);
+    CLEANUP_BUF struct buf events = BUF_INIT;
+    int lines = 0;
+
+    if (fs_read_file(path, 1 << 20, &events, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < events.len; i++)
+        lines += events.data[i] == '\n';
+    return lines == 4;
+}
+
 /* A process that will make the record of a run, and die: to be forked before there are threads. */
 struct doomed {
     pid_t pid;
@@ -301,7 +316,8 @@ static inline void fork_doomed(struct doomed *doomed)
         if (read(doomed->pipe[0], run.id, sizeof(run.id)) != sizeof(run.id))
             _exit(1);
         fake_make_record(&run);
-        usleep(200000); /* until the events are in the file */
+        while (!is_recorded(run.id))
+            usleep(1000);
         _exit(0);
     }
 }
