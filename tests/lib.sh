@@ -160,6 +160,12 @@ own_port() {
     echo "$port"
 }
 
+# kill_at_once PID…: none of them comes to see the end of another and to act on it.
+kill_at_once() {
+    kill -STOP "$@"
+    kill -KILL "$@"
+}
+
 # runner_image NAME: what the Dockerfile makes, in this script's daemon under that name. It is built once and
 # then loaded into the other daemons of the environment, until that is stopped.
 runner_image() {

@@ -214,7 +214,7 @@ Y
     spawn "$RUNNER" exec --kubeconfig "$RUNNER_TEST_KUBECONFIG" --namespace "$namespace" left.yaml
     wait_for 60 job_pod_runs
     mapfile -t ids < <(case_processes)
-    kill -KILL "${ids[@]}"
+    kill_at_once "${ids[@]}"
     finish
     kube annotate --overwrite configmap -l dev.runner.run dev.runner.lease=2020-01-01T00:00:00Z >/dev/null
 }

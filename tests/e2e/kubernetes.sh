@@ -401,7 +401,7 @@ test_runner_is_killed_with_all_of_its_processes() {
     sleeper
     local -a ids
     mapfile -t ids < <(case_processes)
-    kill -KILL "${ids[@]}"
+    kill_at_once "${ids[@]}"
     finish
     local before
     before=$(objects)

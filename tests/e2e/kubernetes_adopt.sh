@@ -54,7 +54,7 @@ test_its_server_is_killed() {
     for _ in 1 2 3; do
         kill_server
         serve "${cluster[@]}"
-        is running "$id" || fail "it does not run any more"
+        wait_for 20 is running "$id"
         before=$(log_of "$id" | grep -c line)
         wait_for 60 has_lines "$id" "$before"
     done

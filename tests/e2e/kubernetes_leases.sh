@@ -122,7 +122,7 @@ kill_all_but() {
     local pid
     local -a others
     mapfile -t others < <(case_processes | grep -vxF "$(printf '%s\n' "$@")")
-    kill -KILL "${others[@]}"
+    kill_at_once "${others[@]}"
 }
 
 # As from another machine: neither journals nor processes tell anything.

@@ -90,7 +90,7 @@ test_same_as_kubectl() {
     for file in "$data"/*; do
         here <"$file" >"ours/$(basename "$file")"
     done
-    apply -f ours --timeout 100s
+    apply -f ours --timeout "$(patience 100)s"
     assert_status 0
     snapshot ours runner >objects.ours
     # As it is now: the witness does not wait.
@@ -313,10 +313,11 @@ YAML
     assert_contains "$stderr" "maximum memory usage per Pod is 16Mi"
 }
 
-# hook PORT: answers reviews, and refuses what has the label deny.
+# hook: answers reviews, and refuses what has the label deny. Its port is in ./port, and refuses connections
+# until there is ./listen.
 hook() {
-    python3 - "$1" >hook.log 2>&1 <<'PYTHON' &
-import http.server, json, ssl, sys
+    python3 - >port 2>hook.log <<'PYTHON' &
+import http.server, json, os, ssl, time
 
 class Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
@@ -331,7 +332,12 @@ class Hook(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Hook)
+server = http.server.HTTPServer(("127.0.0.1", 0), Hook, bind_and_activate=False)
+server.server_bind()
+print(server.server_address[1], flush=True)
+while not os.path.exists("listen"):
+    time.sleep(0.05)
+server.server_activate()
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("cert.pem", "key.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -367,8 +373,8 @@ test_webhook() {
     trap 'kill "${hook:-}" 2>/dev/null || true
         kube delete validatingwebhookconfiguration "$namespace" --ignore-not-found >/dev/null 2>&1
         kube delete namespace "$namespace" --wait=false >/dev/null 2>&1' EXIT
-    local port
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    hook
+    wait_for 20 test -s port
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem \
         -out cert.pem -days 2 -subj /CN=hook -addext subjectAltName=IP:127.0.0.1 2>/dev/null
     kube label namespace "$namespace" "hooked=$namespace" >/dev/null
@@ -383,7 +389,7 @@ webhooks:
   failurePolicy: Fail
   namespaceSelector: {matchLabels: {hooked: $namespace}}
   rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
-  clientConfig: {url: "https://127.0.0.1:$port/", caBundle: $(base64 -w 0 cert.pem)}
+  clientConfig: {url: "https://127.0.0.1:$(<port)/", caBundle: $(base64 -w 0 cert.pem)}
 YAML
     apply -f hook.yaml
     assert_status 0
@@ -392,7 +398,7 @@ YAML
     wait_for 20 hook_is_asked
     spawn "$RUNNER" apply "${cluster[@]}" -f m.yaml
     wait_for 20 grep -q 'runner apply: configmap/late: .*failed calling webhook' "$case_dir/stderr"
-    hook "$port"
+    touch listen
     finish
     assert_status 0
     assert_contains "$stdout" "configmap/late created"
