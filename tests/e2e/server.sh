@@ -359,7 +359,7 @@ they_take_turns() {
 
 test_runs_are_cancelled_and_deleted() {
     serve --max-concurrent 1
-    submit first "echo on; sleep 60"
+    submit first "echo on; sleep 1000"
     local first=$id
     submit second "echo never"
     local second=$id
@@ -496,7 +496,7 @@ PYTHON
 
 test_websocket_with_runner_v2() {
     serve
-    python "$(pipeline one 'echo out; printf \"\\377\"; exit 3')" "$(pipeline slow 'echo on; sleep 60')" <<'PYTHON'
+    python "$(pipeline one 'echo out; printf \"\\377\"; exit 3')" "$(pipeline slow 'echo on; sleep 1000')" <<'PYTHON'
 import base64, sys
 from websocket import *
 url, one, slow = sys.argv[1:]
@@ -558,7 +558,7 @@ PYTHON
 # A run goes with its client, unless it is detached, or somebody who knows it follows it.
 test_clients_that_vanish() {
     serve --client-grace 300ms --max-concurrent 10
-    python "$(pipeline slow 'echo on; sleep 60')" <<'PYTHON'
+    python "$(pipeline slow 'echo on; sleep 1000')" <<'PYTHON'
 import sys
 from websocket import *
 url, slow = sys.argv[1:]
