@@ -220,15 +220,16 @@ static int converse(const struct ctx *ctx, struct ssh_exec *exec, const struct b
 static int hear_out(const struct ctx *ctx, struct ssh_exec *exec, const struct buf *input,
                     struct buf *output, struct buf *messages, struct err *err)
 {
-    CLEANUP_CTX struct ctx rest;
     size_t at = 0;
+    struct ctx rest;
+    int result = converse(ctx, exec, input, &at, output, messages, err);
 
-    if (converse(ctx, exec, input, &at, output, messages, err) == 0)
-        return 0;
-    if (!ctx_done(ctx))
-        return -1;
+    if (result == 0 || !ctx_done(ctx))
+        return result;
     ctx_init_grace(&rest, ctx, REST_MS);
-    return converse(&rest, exec, input, &at, output, messages, NULL);
+    result = converse(&rest, exec, input, &at, output, messages, NULL);
+    ctx_release(&rest);
+    return result;
 }
 
 int machine_ask(const struct ctx *ctx, struct machine *machine, const char *script,
