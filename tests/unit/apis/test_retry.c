@@ -50,7 +50,7 @@ static void test_wait(void **state)
     int64_t begin = clock_monotonic_ms();
 
     (void)state;
-    ctx_init_cleanup(&test_ctx, 20000);
+    ctx_init_cleanup(&test_ctx, 120000);
     err_set(&test_err, ERR_LOST, "the reason");
     retry_init(&retry, &(struct retry_policy){.attempts = 3, .base_ms = 20});
     assert_true(retry_left(&retry));

@@ -133,7 +133,7 @@ static void dialling(void **state)
     int status = 0, fd = -1;
 
     (void)state;
-    ctx_init_cleanup(&ctx, 10000);
+    ctx_init_cleanup(&ctx, 120000);
     listen_on_loopback(&server);
     assert_int_equal(dial_tcp(&ctx, "127.0.0.1", server.port, &fd, &err), -1);
     snprintf(expected, sizeof(expected), "127.0.0.1:%u: cannot connect: Connection refused",
@@ -191,7 +191,7 @@ static void an_address_that_is_dead_does_not_hold_up_the_next(void **state)
         list[i].ai_addr = (struct sockaddr *)&at[i];
         list[i].ai_addrlen = sizeof(at[i]);
     }
-    ctx_init_cleanup(&ctx, 5000);
+    ctx_init_cleanup(&ctx, 120000);
     assert_int_equal(listen(alive.socket, 1), 0);
     assert_int_equal(dial_first(&ctx, list, &fd, &err), 0);
     assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);

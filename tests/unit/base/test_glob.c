@@ -186,7 +186,7 @@ static void found_is(const char *patterns, const char *expected)
     struct ctx ctx;
 
     assert_non_null(glob);
-    ctx_init_cleanup(&ctx, 20000);
+    ctx_init_cleanup(&ctx, 120000);
     if (glob_find(&ctx, scratch, glob, &found, &err) < 0 ||
         glob_exists(&ctx, scratch, glob, &any, &err) < 0)
         fail_msg("%s", err.message);
@@ -249,7 +249,7 @@ static void test_root(void **state)
     (void)state;
     make("dir/file");
     link_to("dir", "link");
-    ctx_init_cleanup(&ctx, 20000);
+    ctx_init_cleanup(&ctx, 120000);
     assert_int_equal(0, glob_find(&ctx, missing, glob, &found, &err));
     assert_int_equal(0, found.len);
     assert_int_equal(0, glob_find(&ctx, link, glob, &found, &err));

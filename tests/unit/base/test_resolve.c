@@ -49,7 +49,7 @@ static void names_are_looked_up(void **state)
     int fd;
 
     (void)state;
-    ctx_init_cleanup(&ctx, 30000);
+    ctx_init_cleanup(&ctx, 120000);
     for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
         assert_int_equal(resolve_host(&ctx, hosts[i], "80", &list, &err), 0);
         assert_int_equal(list->ai_socktype, SOCK_STREAM);

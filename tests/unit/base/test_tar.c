@@ -42,7 +42,7 @@ static void shell(const char *script, struct buf *output)
     options.argv = argv;
     options.envp = envp;
     options.cwd = scratch;
-    ctx_init_cleanup(&ctx, 20000);
+    ctx_init_cleanup(&ctx, 120000);
     if (process_run(&ctx, &options, NULL, output, 1 << 20, NULL, &status, &err) < 0)
         fail_msg("%s", err.message);
     ctx_release(&ctx);

@@ -28,7 +28,7 @@ static int teardown(void **state)
 static int each_setup(void **state)
 {
     (void)state;
-    ctx_init_cleanup(&test_ctx, 20000);
+    ctx_init_cleanup(&test_ctx, 120000);
     err_clear(&test_err);
     return 0;
 }

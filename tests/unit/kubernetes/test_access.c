@@ -13,7 +13,7 @@
 static int setup(void **state)
 {
     (void)state;
-    ctx_init_cleanup(&test_ctx, 30000);
+    ctx_init_cleanup(&test_ctx, 120000);
     return make_dir() < 0 ? -1 : start_fake();
 }
 

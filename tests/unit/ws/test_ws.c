@@ -189,7 +189,7 @@ static void *server(void *arg)
 
     (void)arg;
     while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        const struct timeval limit = {.tv_sec = 20};
+        const struct timeval limit = {.tv_sec = 120};
 
         /* A test that failed may leave its connection open. */
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -246,7 +246,7 @@ int64_t __wrap_clock_monotonic_ms(void)
 static int each_setup(void **state)
 {
     (void)state;
-    ctx_init_cleanup(&test_ctx, 20000);
+    ctx_init_cleanup(&test_ctx, 120000);
     err_clear(&test_err);
     return 0;
 }
@@ -256,7 +256,7 @@ static int each_setup(void **state)
 static void pass_time(int64_t ms)
 {
     ahead_ms += ms;
-    ctx_init_cleanup(&test_ctx, 20000);
+    ctx_init_cleanup(&test_ctx, 120000);
 }
 
 static struct ws *open_ws(struct ws_options options)
