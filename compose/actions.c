@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "apis/docker/image.h"
 #include "base/alloc.h"
 #include "compose/network_remove.h"
 #include "compose/recipe.h"
@@ -22,8 +21,7 @@ static const json_t *service_of(const struct compose_run *run, const struct comp
     return compose_service(run->session->project, action->service);
 }
 
-/* Whether it is not known what became of a request. */
-static bool is_uncertain(const struct err *err)
+bool compose_is_uncertain(const struct err *err)
 {
     return err->code == ERR_TIMEOUT || err->code == ERR_CANCELLED || err->code == ERR_LOST;
 }
@@ -39,12 +37,8 @@ const char *compose_run_container(struct compose_run *run, const char *service, 
     return id;
 }
 
-static const char *container_of(void *arg, const char *service, int number)
-{
-    return compose_run_container(arg, service, number);
-}
-
-static void remember(struct compose_run *run, const struct compose_action *action, const char *id)
+void compose_run_remember(struct compose_run *run, const struct compose_action *action,
+                          const char *id)
 {
     CLEANUP_FREE char *key = xasprintf("%s/%d", action->service, action->number);
 
@@ -106,7 +100,7 @@ static int create_network(struct compose_run *run, const struct compose_action *
     report(run, COMPOSE_OBJECT_NETWORK, action->name, "Creating");
     compose_network_recipe_make(run->session->project, action->key, &recipe);
     result = docker_network_create(run->ctx, docker, &recipe.create, &id, &why);
-    if (result == 0 || is_uncertain(&why))
+    if (result == 0 || compose_is_uncertain(&why))
         compose_effect_add(run, COMPOSE_EFFECT_NETWORK, action, action->name, id);
     else if (!seen)
         compose_refused(run->session, COMPOSE_OBJECT_NETWORK, action->name);
@@ -217,7 +211,7 @@ static int create_volume(struct compose_run *run, const struct compose_action *a
     report(run, COMPOSE_OBJECT_VOLUME, action->name, "Creating");
     compose_volume_recipe_make(run->session->project, action->key, &recipe);
     result = docker_volume_create(run->ctx, docker, &recipe.create, &volume, &why);
-    if (result == 0 || is_uncertain(&why))
+    if (result == 0 || compose_is_uncertain(&why))
         compose_effect_add(run, COMPOSE_EFFECT_VOLUME, action, action->name, NULL);
     else
         compose_refused(run->session, COMPOSE_OBJECT_VOLUME, action->name);
@@ -327,142 +321,6 @@ static int set_aside(struct compose_run *run, const struct compose_action *actio
     return err_set(err, why.code, "%s", why.message);
 }
 
-static bool is_named(const struct compose_run *run, const char *volume)
-{
-    const char *key;
-    json_t *object;
-
-    json_object_foreach (json_object_get(run->session->project->model, "volumes"), key, object) {
-        if (strcmp(compose_string(object, "name"), volume) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool asks_for_volume(const json_t *service, const char *target)
-{
-    size_t i;
-    json_t *mount;
-
-    json_array_foreach (json_object_get(service, "volumes"), i, mount) {
-        if (strcmp(compose_string(mount, "type"), "volume") == 0 &&
-            !compose_string(mount, "source") &&
-            strcmp(compose_string(mount, "target"), target) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Images may have a slash behind the path. */
-static bool has_volume(const struct docker_image *image, const char *target)
-{
-    const size_t len = strlen(target);
-
-    for (size_t i = 0; i < image->volumes.len; i++) {
-        const char *path = image->volumes.items[i];
-
-        if (strncmp(path, target, len) == 0 && !path[len + strspn(path + len, "/")])
-            return true;
-    }
-    return false;
-}
-
-/* path → volume, of those volumes that have no name in the file, and that the service or its image
- * still asks for. */
-static int find_inherited(const struct compose_run *run, const struct compose_action *action,
-                          struct docker_client *docker, struct strmap *ret, struct err *err)
-{
-    CLEANUP_DOCKER_CONTAINER struct docker_container container = {0};
-    CLEANUP_DOCKER_IMAGE struct docker_image image = {0};
-    const char *image_id = strmap_get(run->image_ids, action->service);
-    struct err why = ERR_INIT;
-
-    if (!action->container)
-        return 0;
-    if (docker_container_inspect(run->ctx, docker, action->container->id, &container, &why) < 0)
-        return why.code == ERR_NOT_FOUND ? 0 : err_set(err, why.code, "%s", why.message);
-    if (container.mount_count && image_id &&
-        docker_image_inspect(run->ctx, docker, image_id, &image, err) < 0)
-        return -1;
-    for (size_t i = 0; i < container.mount_count; i++) {
-        const struct docker_mount_point *mount = &container.mounts[i];
-
-        if (strcmp(mount->type, "volume") == 0 && *mount->name && !is_named(run, mount->name) &&
-            (asks_for_volume(service_of(run, action), mount->destination) ||
-             has_volume(&image, mount->destination)))
-            strmap_set(ret, mount->destination, mount->name);
-    }
-    return 0;
-}
-
-/* Below API 1.44 a container is created in one network only. */
-static int connect_others(struct compose_run *run, struct docker_client *docker,
-                          const struct docker_create *create, const char *id, struct err *err)
-{
-    if (docker_client_api_minor(docker) >= 44)
-        return 0;
-    for (size_t i = 1; i < create->network_count; i++) {
-        if (docker_network_connect(run->ctx, docker, id, &create->networks[i], err) < 0)
-            return err_wrap(err, "network %s", create->networks[i].network);
-    }
-    return 0;
-}
-
-static int create_and_connect(struct compose_run *run, const struct compose_action *action,
-                              struct docker_client *docker, const struct docker_create *create,
-                              struct err *err)
-{
-    CLEANUP_FREE char *id = NULL;
-    struct err why = ERR_INIT;
-    int result = docker_container_create(run->ctx, docker, create, &id, &why);
-
-    if (result == 0 || is_uncertain(&why))
-        compose_effect_add(run, COMPOSE_EFFECT_CONTAINER, action, create->name, id);
-    else if (!action->container)
-        compose_refused(run->session, COMPOSE_OBJECT_CONTAINER, create->name);
-    if (result == 0) {
-        remember(run, action, id);
-        result = connect_others(run, docker, create, id, &why);
-    }
-    if (result < 0)
-        return compose_error(run->session->project, service_of(run, action), err, why.code,
-                             "service \"%s\": container %s cannot be created: %s", action->service,
-                             create->name, why.message);
-    return 0;
-}
-
-static int create_container(struct compose_run *run, const struct compose_action *action,
-                            struct docker_client *docker, struct err *err)
-{
-    CLEANUP_COMPOSE_RECIPE struct compose_recipe recipe = {0};
-    CLEANUP_STRMAP struct strmap inherited = {0};
-    struct compose_recipe_request request = {
-        .project = run->session->project,
-        .service = action->service,
-        .number = action->number,
-        .image_id = strmap_get(run->image_ids, action->service),
-        .proxies = &run->session->proxies,
-        .inherited = &inherited,
-        .container_of = container_of,
-        .arg = run,
-    };
-
-    if (find_inherited(run, action, docker, &inherited, err) < 0 ||
-        compose_recipe_make(&request, &recipe, err) < 0)
-        return -1;
-    /* What takes another's place has been, when that one was set aside. */
-    if (!action->container &&
-        compose_own(run->session, COMPOSE_OBJECT_CONTAINER, action->name, NULL, err) < 0)
-        return -1;
-    report(run, COMPOSE_OBJECT_CONTAINER, action->name,
-           action->container ? "Recreating" : "Creating");
-    if (create_and_connect(run, action, docker, &recipe.create, err) < 0)
-        return -1;
-    report(run, COMPOSE_OBJECT_CONTAINER, action->name,
-           action->container ? "Recreated" : "Created");
-    return 0;
-}
-
 static int start_container(struct compose_run *run, const struct compose_action *action,
                            struct docker_client *docker, struct err *err)
 {
@@ -519,7 +377,7 @@ int compose_action_do(struct compose_run *run, const struct compose_action *acti
     case COMPOSE_CONTAINER_RENAME:
         return rename_container(run, action, docker, action->name, err);
     case COMPOSE_CONTAINER_CREATE:
-        return create_container(run, action, docker, err);
+        return compose_create_container(run, action, docker, err);
     case COMPOSE_CONTAINER_START:
         return start_container(run, action, docker, err);
     case COMPOSE_CONTAINER_REMOVE:

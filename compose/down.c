@@ -339,7 +339,8 @@ static void remove_images(struct down *d)
 static int down(struct down *d, struct err *err)
 {
     if (compose_client_take(&d->session.clients, &d->docker, err) < 0 ||
-        compose_state_read(d->ctx, d->docker, d->session.project_name, &d->state, err) < 0)
+        compose_state_read(d->ctx, d->docker, d->session.project_name, &d->state, err) < 0 ||
+        compose_state_settle(d->ctx, d->docker, &d->state, err) < 0)
         return -1;
     choose(d);
     choose_images(d);

@@ -53,15 +53,25 @@ struct compose_run {
 int compose_action_do(struct compose_run *run, const struct compose_action *action,
                       struct docker_client *docker, struct err *err)
     __attribute__((warn_unused_result));
+/* Whether it is not known what became of a request that ended so. */
+bool compose_is_uncertain(const struct err *err);
 /* Whether the plan removes that container. */
 bool compose_is_replaced(const struct compose_run *run, const char *id);
 /* NULL: there is none yet. Stays valid. */
 const char *compose_run_container(struct compose_run *run, const char *service, int number);
+void compose_run_remember(struct compose_run *run, const struct compose_action *action,
+                          const char *id);
 /* Stops it in the time that it has, whether or not the context ends meanwhile: the daemon would go
  * on. service: NULL: no hooks. timeout_s: NULL: its own. */
 int compose_stop(const struct ctx *ctx, struct compose_session *session,
                  struct docker_client *docker, const json_t *service, const char *id,
                  const char *name, const int64_t *timeout_s, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* --- create.c --- */
+
+int compose_create_container(struct compose_run *run, const struct compose_action *action,
+                             struct docker_client *docker, struct err *err)
     __attribute__((warn_unused_result));
 
 /* --- undo.c --- */

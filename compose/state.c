@@ -4,8 +4,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "compose/recipe.h"
+
+enum {
+    SETTLE_MS = 30000,
+    SETTLE_PAUSE_MS = 100,
+};
 
 static char *label(const struct strmap *labels, const char *key)
 {
@@ -179,6 +185,37 @@ int compose_state_read(const struct ctx *ctx, struct docker_client *docker, cons
     if (compose_state_begin(ctx, docker, NULL, &call, err) < 0)
         return -1;
     return compose_state_end(ctx, &call, project, ret, err);
+}
+
+/* Whether the daemon still creates one of those that it lists: it cannot be looked at then. */
+static bool is_unsettled(const struct ctx *ctx, struct docker_client *docker,
+                         const struct compose_state *state)
+{
+    vec_foreach (const struct compose_container *, c, &state->containers) {
+        CLEANUP_DOCKER_CONTAINER struct docker_container now = {0};
+        struct err why = ERR_INIT;
+
+        if (compose_state_has(state, c) && strcmp(c->state, "created") == 0 &&
+            docker_container_inspect(ctx, docker, c->id, &now, &why) < 0 &&
+            why.code == ERR_NOT_FOUND)
+            return true;
+    }
+    return false;
+}
+
+int compose_state_settle(const struct ctx *ctx, struct docker_client *docker,
+                         struct compose_state *state, struct err *err)
+{
+    const int64_t until_ms = clock_monotonic_ms() + SETTLE_MS;
+
+    while (is_unsettled(ctx, docker, state) && clock_monotonic_ms() < until_ms) {
+        CLEANUP_FREE char *project = xstrdup(state->project);
+
+        if (ctx_sleep(ctx, SETTLE_PAUSE_MS, err) < 0 ||
+            compose_state_read(ctx, docker, project, state, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int compose_state_read_containers(const struct ctx *ctx, struct docker_client *docker,

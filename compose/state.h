@@ -92,6 +92,12 @@ int compose_state_end(const struct ctx *ctx, struct compose_state_call *call, co
     __attribute__((warn_unused_result));
 /* Breaks it off. Before docker_client_free(). */
 void compose_state_call_release(struct compose_state_call *call);
+/* Waits, half a minute at most, until the daemon is done with containers of the project that it
+ * creates for somebody who was killed, and reads all anew then: it lists them before it is ready to
+ * do anything with them, and may still take them back. */
+int compose_state_settle(const struct ctx *ctx, struct docker_client *docker,
+                         struct compose_state *state, struct err *err)
+    __attribute__((warn_unused_result));
 /* Containers only, those of the project. */
 int compose_state_read_containers(const struct ctx *ctx, struct docker_client *docker,
                                   const char *project, struct compose_state *ret, struct err *err)

@@ -103,7 +103,8 @@ static int plan(const struct ctx *ctx, struct raising *r, struct err *err)
         return -1;
     if (!changed && !r->plan.actions.len)
         return 0;
-    if (compose_state_read(ctx, r->docker, project, &r->state, err) < 0)
+    if (compose_state_read(ctx, r->docker, project, &r->state, err) < 0 ||
+        compose_state_settle(ctx, r->docker, &r->state, err) < 0)
         return -1;
     return plan_for_state(ctx, r, err);
 }

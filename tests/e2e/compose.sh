@@ -501,6 +501,35 @@ test_killed_in_mid_up() {
     down
 }
 
+# What an image has at the place of a volume is copied when a container is created: long enough to be met.
+volumes() { docker volume ls -q | grep -vxF -f before || true; }
+a_volume_is_made() { [[ -n $(volumes) ]]; }
+
+# killed_while_it_is_created: the daemon goes on, and has no container yet with which something can be done.
+killed_while_it_is_created() {
+    spawn "$RUNNER" compose up
+    wait_for 20 a_volume_is_made
+    kill -KILL "$spawned"
+    finish
+}
+
+test_killed_while_the_daemon_creates() {
+    printf '%s\n' "FROM busybox:1.36" "RUN mkdir /d && dd if=/dev/zero of=/d/x bs=1M count=400" "VOLUME /d" |
+        docker build -q -t runner-test/large - >/dev/null 2>&1
+    trap 'docker image rm -f runner-test/large >/dev/null 2>&1' EXIT
+    docker volume ls -q >before
+    file "a: {image: runner-test/large, init: true, command: sleep 1000}"
+    killed_while_it_is_created
+    up
+    assert_eq "p-a-1" "$(names)" "containers"
+    assert_eq 1 "$(volumes | wc -l)" "volumes"
+    down
+    assert_eq "" "$(volumes)" "volumes"
+    killed_while_it_is_created
+    down
+    assert_eq "" "$(names)$(volumes)" "what is left"
+}
+
 test_the_daemon_dies_in_mid_up() {
     dockerd_start "dying-$script"
     trap 'dockerd_stop "dying-$script" >/dev/null 2>&1' EXIT
